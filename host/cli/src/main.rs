@@ -1,0 +1,2 @@
+//! `sinew`: the host on the command line.
+fn main() {}

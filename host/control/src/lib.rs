@@ -1,0 +1,1 @@
+//! The tick: read, select, filter, write, record; and motion generation.

@@ -1,0 +1,1 @@
+//! The robot description file: joints, links, capsules, drives, gripper, cameras.

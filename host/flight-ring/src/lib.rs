@@ -1,0 +1,1 @@
+//! Fixed-size records from the tick to everyone else, wait-free.

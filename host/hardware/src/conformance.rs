@@ -1,0 +1,1 @@
+//! Checks that a driver must pass.

@@ -1,0 +1,1 @@
+//! Chains, forward and inverse kinematics, Jacobians, capsules; pure, without allocation.

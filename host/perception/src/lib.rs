@@ -1,0 +1,1 @@
+//! Frames to detections to tracked objects to world snapshots.

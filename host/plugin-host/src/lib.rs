@@ -1,0 +1,1 @@
+//! The only user of wasmtime: grants, limits, instances; a module per capability.

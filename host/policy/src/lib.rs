@@ -1,0 +1,1 @@
+//! Observation to action chunk: manifests, normalisation, history, blending, confidence.

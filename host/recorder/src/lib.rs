@@ -1,0 +1,1 @@
+//! Drains the flight ring; incidents as MCAP; the run report.

@@ -1,0 +1,1 @@
+//! Composition root: configuration, threads, clocks, and the jobs that the command line starts.

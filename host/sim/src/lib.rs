@@ -1,0 +1,1 @@
+//! The simulated workcell: deterministic, seeded, fault-injectable.

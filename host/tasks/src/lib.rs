@@ -1,0 +1,1 @@
+//! Task state machine, leases, recovery selection, failure taxonomy.

@@ -1,0 +1,1 @@
+//! Builds the guests for the WebAssembly target and hands out their bytes.
