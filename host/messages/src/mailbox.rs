@@ -35,7 +35,7 @@ impl<T: Pod> Slot<T> {
     pub fn new() -> Self {
         const {
             assert!(
-                size_of::<T>() % 8 == 0,
+                size_of::<T>().is_multiple_of(8),
                 "slot types are made of whole words"
             )
         };
