@@ -1,1 +1,14 @@
-//! The robot description file: joints, links, capsules, drives, gripper, cameras.
+//! The files that describe a robot: joints, links, capsules, drives, gripper, cameras.
+//!
+//! A file is TOML; each quantity carries its unit in its key. Unknown keys, impossible values and reversed
+//! limits are refused with the line, the key and what is allowed, before anything is energised.
+
+mod error;
+mod place;
+mod robot;
+
+pub use error::DescriptionError;
+pub use robot::{
+    Drive, GripperDescription, HandDescription, JointDescription, LinkMass, NamedPose,
+    RobotDescription,
+};
