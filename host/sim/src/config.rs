@@ -44,6 +44,8 @@ pub struct CellConfig {
     pub bin: Bin,
     /// Where orders are kitted.
     pub tray: Tray,
+    /// Where clutter may lie beside the bin.
+    pub clutter: Area,
     /// Where spares lie.
     pub search: Search,
     /// Nominal light and its variation.
@@ -129,6 +131,16 @@ pub struct Pocket {
     pub position: [f64; 2],
     /// Where a part's x axis should point, about z.
     pub yaw: f64,
+}
+
+/// A rectangle on the table.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Area {
+    /// Centre, x and y.
+    pub center: [f64; 2],
+    /// Size, x and y.
+    pub size: [f64; 2],
 }
 
 /// The shelf with spares.
@@ -319,12 +331,16 @@ impl ShapeConfig {
 pub struct SceneConfig {
     /// Parts in the bin: least and most.
     pub parts: [usize; 2],
-    /// Distractors in the bin: least and most.
+    /// Distractors: least and most.
     pub distractors: [usize; 2],
+    /// Most of them that lie in the bin; the others lie in the clutter area.
+    pub distractors_in_bin_max: usize,
     /// Lines of an order: least and most; at least one a class.
     pub order_lines: [usize; 2],
     /// Least gap between bounding circles.
     pub clearance: f64,
+    /// Least distance from a part's centre to another object's bounding circle.
+    pub finger_reach: f64,
     /// Share of cycles in which a distractor lies close to an end of a part.
     pub close_neighbour_share: f64,
     /// Gap of a close neighbour: least and most.

@@ -166,6 +166,8 @@ pub(super) fn check(config: &CellConfig, origin: &str) -> Checked {
         checker.each(&format!("{key}.position"), &pocket.position, -2.0, 2.0)?;
         checker.range(format!("{key}.yaw"), pocket.yaw, -7.0, 7.0)?;
     }
+    checker.each("clutter.center", &config.clutter.center, -2.0, 2.0)?;
+    checker.each("clutter.size", &config.clutter.size, 0.02, 1.0)?;
     checker.each("search.center", &config.search.center, -2.0, 2.0)?;
     checker.each("search.size", &config.search.size, 0.05, 1.0)?;
     checker.range("search.thickness", config.search.thickness, 0.001, 0.2)?;
@@ -213,6 +215,7 @@ pub(super) fn check(config: &CellConfig, origin: &str) -> Checked {
     let pockets = tray.pockets.len();
     checker.counts("scene.order_lines", scene.order_lines, classes, pockets)?;
     checker.range("scene.clearance", scene.clearance, 0.0, 0.2)?;
+    checker.range("scene.finger_reach", scene.finger_reach, 0.0, 0.2)?;
     checker.range(
         "scene.close_neighbour_share",
         scene.close_neighbour_share,
@@ -273,7 +276,7 @@ mod tests {
                 "order_lines = [5, 4]",
                 "scene.order_lines",
             ),
-            ("parts = [7, 9]", "parts = [2, 9]", "scene.parts"),
+            ("parts = [6, 8]", "parts = [2, 8]", "scene.parts"),
             (
                 "red = [0.72",
                 "crimson = [0.72",

@@ -1,0 +1,319 @@
+//! The cell: one world, its robot, its cameras, its scorer.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sinew_description::RobotDescription;
+use sinew_messages::{JointVector, SafetyInputs};
+
+use crate::camera::{Optics, SimCamera, picture};
+use crate::config::{CellConfig, FixedPlace};
+use crate::draw::{OrderLine, SceneDraw};
+use crate::drives::Drives;
+use crate::faults::{FaultEvent, Faults};
+use crate::film::{Film, Shot};
+use crate::physics::Physics;
+use crate::profile::Profile;
+use crate::rng;
+use crate::robot::SimRobot;
+use crate::scene::SceneState;
+use crate::scorer::{self, Grade};
+
+/// What a cycle asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CycleScene {
+    /// What is to be kitted.
+    pub order: Vec<OrderLine>,
+    /// Names of the faults planned for the cycle: for reports and logs, never for whoever does the work.
+    pub faults: Vec<&'static str>,
+}
+
+/// A simulated workcell. Clones are handles to the same cell.
+#[derive(Clone)]
+pub struct Cell {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: CellConfig,
+    robot: RobotDescription,
+    home_rad: JointVector,
+    films: Vec<Arc<Film>>,
+    world: Mutex<World>,
+}
+
+/// Everything that a reset replaces.
+pub(crate) struct World {
+    pub(crate) physics: Physics,
+    pub(crate) drives: Drives,
+    pub(crate) inputs: u32,
+    faults: Faults,
+    order: Vec<OrderLine>,
+    seed: u64,
+    cycle: u64,
+    /// Milliseconds since the reset.
+    elapsed_ms: u64,
+    /// Tick that the physics has reached; none before the first read after a reset.
+    tick: Option<u64>,
+    exposures: Vec<Exposures>,
+    steps: u64,
+}
+
+/// The exposure rhythm of one camera.
+struct Exposures {
+    film: Arc<Film>,
+    name: String,
+    rate_hz: f64,
+    taken: u64,
+}
+
+/// Longest span that one read may simulate, ticks.
+const CATCH_UP_TICKS_MAX: u64 = 60_000;
+
+impl Cell {
+    /// A cell with this robot, reset to cycle 0 of seed 0 without faults.
+    #[must_use]
+    pub fn new(robot: &RobotDescription, config: &CellConfig) -> Self {
+        let home_rad = match robot.pose("home") {
+            Some(home) => *home,
+            None => *robot.chain().rest(),
+        };
+        let films: Vec<_> = config.cameras.iter().map(|_| Arc::default()).collect();
+        let (world, _) = World::new(config, robot, &home_rad, &films, 0, 0, &Profile::calm());
+        Self {
+            shared: Arc::new(Shared {
+                config: config.clone(),
+                robot: robot.clone(),
+                home_rad,
+                films,
+                world: Mutex::new(world),
+            }),
+        }
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        lock(&self.shared.world)
+    }
+
+    /// Puts the cell into the state of cycle `cycle` of seed `seed`: robot at home with its drives off, parts
+    /// drawn and settled, faults planned. The result depends on the arguments alone.
+    pub fn reset(&self, seed: u64, cycle: u64, profile: &Profile) -> CycleScene {
+        let Shared {
+            config,
+            robot,
+            home_rad,
+            films,
+            ..
+        } = &*self.shared;
+        // Built before the lock is taken, so that a loop that still reads isn't held up by the settling.
+        let (world, scene) = World::new(config, robot, home_rad, films, seed, cycle, profile);
+        let mut current = self.world();
+        for film in films {
+            film.clear();
+        }
+        *current = world;
+        scene
+    }
+
+    /// The robot, as the control loop sees it.
+    #[must_use]
+    pub fn robot(&self) -> SimRobot {
+        SimRobot::new(self.clone())
+    }
+
+    /// The cameras, in the order of the configuration.
+    #[must_use]
+    pub fn cameras(&self) -> Vec<SimCamera> {
+        self.optics()
+            .into_iter()
+            .zip(&self.shared.films)
+            .map(|(optics, film)| SimCamera::new(optics, Arc::clone(film)))
+            .collect()
+    }
+
+    /// The cameras' optics, in the order of the configuration.
+    #[must_use]
+    pub fn optics(&self) -> Vec<Optics> {
+        let robot = &self.shared.robot;
+        let mount = robot.hand.origin * robot.wrist_camera;
+        let cameras = &self.shared.config.cameras;
+        cameras
+            .iter()
+            .map(|camera| Optics::new(camera, &mount))
+            .collect()
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &CellConfig {
+        &self.shared.config
+    }
+
+    /// The fixed places of the cell.
+    #[must_use]
+    pub fn places(&self) -> Vec<FixedPlace> {
+        self.shared.config.places()
+    }
+
+    /// A number that depends on every state of every step since the reset: equal for equal seed, cycle,
+    /// profile and commands.
+    #[must_use]
+    pub fn state_hash(&self) -> u64 {
+        self.world().physics.hash()
+    }
+
+    /// Physics steps since the cell was made, settling not counted.
+    #[must_use]
+    pub fn physics_steps(&self) -> u64 {
+        self.world().steps
+    }
+
+    /// Grades an order by the truth of the simulation.
+    #[must_use]
+    pub fn grade(&self, order: &[OrderLine]) -> Grade {
+        scorer::grade(&self.shared.config, &self.world().physics, order)
+    }
+
+    /// The order of the current cycle.
+    #[must_use]
+    pub fn order(&self) -> Vec<OrderLine> {
+        self.world().order.clone()
+    }
+
+    /// The faults that have happened in the current cycle, for reports.
+    #[must_use]
+    pub fn fault_events(&self) -> Vec<FaultEvent> {
+        self.world().faults.events().to_vec()
+    }
+
+    /// Sets the wired safety inputs, as [`SafetyInputs`] bits. A reset closes them all again.
+    pub fn set_safety_inputs(&self, bits: u32) {
+        self.world().inputs = bits & SafetyInputs::ALL_CLOSED;
+    }
+
+    /// The truth of the moment, for labels and pictures.
+    #[must_use]
+    pub fn scene(&self) -> SceneState {
+        let world = self.world();
+        world.physics.scene(world.tick.unwrap_or(0))
+    }
+
+    /// A picture of the cell, row-major RGB, 3 bytes a pixel.
+    #[must_use]
+    pub fn picture(&self, width: u32, height: u32) -> Vec<u8> {
+        picture(&self.scene(), width, height)
+    }
+
+    /// Runs `f` on the world; for the robot.
+    pub(crate) fn with_world<T>(&self, f: impl FnOnce(&mut World) -> T) -> T {
+        f(&mut self.world())
+    }
+
+    /// The robot's description.
+    #[must_use]
+    pub fn robot_description(&self) -> &RobotDescription {
+        &self.shared.robot
+    }
+}
+
+/// A poisoned lock means that a panic happened elsewhere; the world itself is changed step by step and
+/// stays usable.
+fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    fn new(
+        config: &CellConfig,
+        robot: &RobotDescription,
+        home_rad: &JointVector,
+        films: &[Arc<Film>],
+        seed: u64,
+        cycle: u64,
+        profile: &Profile,
+    ) -> (Self, CycleScene) {
+        let draw = SceneDraw::new(config, seed, cycle, profile);
+        let physics = Physics::new(config, robot, home_rad, &draw);
+        let scene = CycleScene {
+            order: draw.order.clone(),
+            faults: draw.faults.names(),
+        };
+        let exposures = config
+            .cameras
+            .iter()
+            .zip(films)
+            .map(|(camera, film)| Exposures {
+                film: Arc::clone(film),
+                name: camera.name.clone(),
+                rate_hz: camera.rate_hz,
+                taken: 0,
+            })
+            .collect();
+        let world = Self {
+            faults: Faults::new(draw.faults, &draw.order, &physics),
+            physics,
+            drives: Drives::off(),
+            inputs: SafetyInputs::ALL_CLOSED,
+            order: draw.order,
+            seed,
+            cycle,
+            elapsed_ms: 0,
+            tick: None,
+            exposures,
+            steps: 0,
+        };
+        (world, scene)
+    }
+
+    /// The tick that the physics has reached.
+    pub(crate) fn tick(&self) -> u64 {
+        self.tick.unwrap_or(0)
+    }
+
+    /// Simulates up to `tick`. The first call after a reset only says which tick it is.
+    pub(crate) fn advance(&mut self, tick: u64) {
+        let Some(reached) = self.tick else {
+            self.tick = Some(tick);
+            self.drives.restart(tick);
+            self.expose();
+            return;
+        };
+        for now in reached + 1..=tick.min(reached.saturating_add(CATCH_UP_TICKS_MAX)) {
+            self.drives.watch(now, self.physics.measured());
+            self.faults.before_step(&mut self.physics, self.elapsed_ms);
+            self.physics.step(&self.drives.output());
+            self.steps += 1;
+            self.elapsed_ms += 1;
+            self.tick = Some(now);
+            self.expose();
+        }
+    }
+
+    /// Takes the exposures that are due.
+    fn expose(&mut self) {
+        let mut scene: Option<Arc<SceneState>> = None;
+        for camera in &mut self.exposures {
+            // Exposure n is due at n / rate, whatever happened to the ones before it.
+            let due_ms = (camera.taken as f64 * 1_000.0 / camera.rate_hz).ceil() as u64;
+            if self.elapsed_ms < due_ms {
+                continue;
+            }
+            let sequence = camera.taken;
+            camera.taken += 1;
+            if self.faults.drops_frame(self.elapsed_ms) {
+                continue;
+            }
+            let tick = self.tick.unwrap_or(0);
+            let scene = scene.get_or_insert_with(|| Arc::new(self.physics.scene(tick)));
+            camera.film.expose(Shot {
+                tick,
+                sequence,
+                noise_seed: rng::derive(
+                    self.seed,
+                    self.cycle,
+                    &format!("noise/{}/{sequence}", camera.name),
+                ),
+                scene: Arc::clone(scene),
+            });
+        }
+    }
+}

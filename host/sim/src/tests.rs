@@ -1,0 +1,6 @@
+//! The cell as a whole: determinism, grasps by friction, drives.
+
+mod drives;
+mod grasp;
+mod hand;
+mod same_bits;
