@@ -1,0 +1,299 @@
+//! The task engine: what is asked for, what is told, and one step.
+
+use std::collections::BTreeMap;
+
+use sinew_messages::{JointVector, LoopStatus};
+use sinew_plugin_host::{Kind, StartError};
+use sinew_units::{Tick, Ticks};
+use sinew_world::WorldReader;
+
+use crate::event::{Happening, TaskEvent};
+use crate::installed::Plugins;
+use crate::lease::Leases;
+use crate::lifecycle::{Context, Task};
+use crate::params::{ParamsError, check_names};
+use crate::recovery::{History, RecoveryBudget};
+use crate::task::{TaskEnd, TaskId, TaskStatus};
+
+/// Tasks that may wait or run at once.
+const TASKS_MAX: usize = 1_024;
+
+/// How the engine judges and what it budgets. Nothing of it is read from a plugin.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Classes that perception knows.
+    pub classes: Vec<String>,
+    /// Colours that perception knows.
+    pub colors: Vec<String>,
+    /// Poses by name, rad.
+    pub named_poses: BTreeMap<String, JointVector>,
+    /// Bounds on the recoveries of one task.
+    pub budget: RecoveryBudget,
+    /// Time for the world to agree after a run has ended.
+    pub judge_time: Ticks,
+    /// Time for the robot to come to rest after a run has ended.
+    pub settle_time: Ticks,
+    /// Time that a run may go on under a latched stop before it is ended.
+    pub stop_patience: Ticks,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            classes: Vec::new(),
+            colors: Vec::new(),
+            named_poses: BTreeMap::new(),
+            budget: RecoveryBudget::default(),
+            judge_time: Ticks::from_ms(3_000),
+            settle_time: Ticks::from_ms(3_000),
+            stop_patience: Ticks::from_ms(500),
+        }
+    }
+}
+
+/// Names that parameters may use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CellNames {
+    /// Classes that perception knows.
+    pub classes: Vec<String>,
+    /// Colours that perception knows.
+    pub colors: Vec<String>,
+    /// Name and kind of every place.
+    pub places: Vec<(String, String)>,
+}
+
+impl CellNames {
+    /// Names of the places of one kind.
+    pub(crate) fn places_of(&self, kind: &str) -> Vec<String> {
+        self.places
+            .iter()
+            .filter(|(_, k)| k == kind)
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+}
+
+/// What may be chosen for one task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubmitOptions {
+    /// Recoveries may help.
+    pub recovery: bool,
+    /// Time from leaving the queue to the end; its end is a `timeout`. None if `None`.
+    pub time_limit: Option<Ticks>,
+    /// Seed of the randomness of all its runs.
+    pub seed: u64,
+}
+
+impl Default for SubmitOptions {
+    fn default() -> Self {
+        Self {
+            recovery: true,
+            time_limit: None,
+            seed: 0,
+        }
+    }
+}
+
+/// Why a task was not taken. Nothing has moved.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// No such skill.
+    #[error("there is no skill `{found}`; there are {}", list(.skills))]
+    UnknownSkill {
+        /// What was asked for.
+        found: String,
+        /// What there is.
+        skills: Vec<String>,
+    },
+    /// The parameters miss the schema.
+    #[error(transparent)]
+    Params(#[from] StartError),
+    /// The parameters name something that this cell doesn't have.
+    #[error("parameters of `{skill}`: {source}")]
+    Names {
+        /// The skill.
+        skill: String,
+        /// What.
+        source: ParamsError,
+    },
+    /// Too many tasks.
+    #[error("{TASKS_MAX} tasks are waiting or running; wait for one to end")]
+    Full,
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+/// Runs tasks. See the crate's documentation.
+pub struct TaskEngine<P: Plugins> {
+    plugins: P,
+    world: WorldReader,
+    config: EngineConfig,
+    tasks: BTreeMap<TaskId, Task<P::Run>>,
+    leases: Leases,
+    history: History,
+    events: Vec<TaskEvent>,
+    last_id: u64,
+    now: Tick,
+}
+
+impl<P: Plugins> TaskEngine<P> {
+    /// An engine without tasks.
+    #[must_use]
+    pub fn new(plugins: P, world: WorldReader, config: EngineConfig) -> Self {
+        Self {
+            plugins,
+            world,
+            config,
+            tasks: BTreeMap::new(),
+            leases: Leases::default(),
+            history: History::default(),
+            events: Vec::new(),
+            last_id: 0,
+            now: Tick(0),
+        }
+    }
+
+    /// The plugins.
+    #[must_use]
+    pub fn plugins(&self) -> &P {
+        &self.plugins
+    }
+
+    /// What was seen of the recoveries so far.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Replaces what was seen of the recoveries: runs that are to be compared start from the same.
+    pub fn set_history(&mut self, history: History) {
+        self.history = history;
+    }
+
+    /// Takes a task.
+    ///
+    /// # Errors
+    /// An unknown skill, parameters that miss its schema or name what this cell doesn't have.
+    pub fn submit(
+        &mut self,
+        skill: &str,
+        params_json: &str,
+        options: SubmitOptions,
+    ) -> Result<TaskId, SubmitError> {
+        let manifest = self.plugins.manifest(skill);
+        let Some(manifest) = manifest.filter(|manifest| manifest.kind == Kind::Skill) else {
+            let skills = self.plugins.names(Kind::Skill);
+            return Err(SubmitError::UnknownSkill {
+                found: skill.to_owned(),
+                skills: skills.into_iter().map(str::to_owned).collect(),
+            });
+        };
+        let params = self.plugins.check_params(skill, params_json)?;
+        check_names(&manifest.params_schema, &params, &self.names()).map_err(|source| {
+            SubmitError::Names {
+                skill: skill.to_owned(),
+                source,
+            }
+        })?;
+        let open = self.tasks.values().filter(|task| !task.is_over()).count();
+        if open >= TASKS_MAX {
+            return Err(SubmitError::Full);
+        }
+        self.last_id += 1;
+        let id = TaskId(self.last_id);
+        self.events.push(TaskEvent {
+            tick: self.now,
+            task: id,
+            what: Happening::Submitted {
+                skill: skill.to_owned(),
+                params: params.clone(),
+            },
+        });
+        let task = Task::new(
+            id,
+            skill.to_owned(),
+            params,
+            params_json.to_owned(),
+            options,
+        );
+        self.tasks.insert(id, task);
+        Ok(id)
+    }
+
+    fn names(&self) -> CellNames {
+        CellNames {
+            classes: self.config.classes.clone(),
+            colors: self.config.colors.clone(),
+            places: self
+                .world
+                .places()
+                .iter()
+                .map(|place| (place.name.clone(), place.kind.clone()))
+                .collect(),
+        }
+    }
+
+    /// Takes a task back: what runs for it is asked to end, and ended if it doesn't. Tasks that are over, or
+    /// that don't exist, are left alone. `who` stands in the cause.
+    pub fn cancel(&mut self, task: TaskId, who: &str) {
+        if let Some(task) = self.tasks.get_mut(&task) {
+            task.ask_to_cancel(who);
+        }
+    }
+
+    /// Lets every task go on, in the order in which they were submitted.
+    pub fn step(&mut self, now: Tick, status: &LoopStatus) {
+        self.now = now;
+        for task in self.tasks.values_mut() {
+            if task.is_over() {
+                continue;
+            }
+            task.step(&mut Context {
+                plugins: &self.plugins,
+                world: &self.world,
+                config: &self.config,
+                leases: &mut self.leases,
+                history: &mut self.history,
+                events: &mut self.events,
+                now,
+                status,
+            });
+        }
+    }
+
+    /// What has happened since the last call, oldest first.
+    pub fn take_events(&mut self) -> Vec<TaskEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// What a task does now; `None` if there is no such task.
+    #[must_use]
+    pub fn status(&self, task: TaskId) -> Option<TaskStatus> {
+        self.tasks.get(&task).map(Task::status)
+    }
+
+    /// Every task that was not forgotten.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<TaskStatus> {
+        self.tasks.values().map(Task::status).collect()
+    }
+
+    /// How a task ended, once it has.
+    #[must_use]
+    pub fn end(&self, task: TaskId) -> Option<&TaskEnd> {
+        self.tasks.get(&task)?.end()
+    }
+
+    /// Drops what is known of a task that is over.
+    pub fn forget(&mut self, task: TaskId) {
+        if self.tasks.get(&task).is_some_and(Task::is_over) {
+            self.tasks.remove(&task);
+        }
+    }
+}

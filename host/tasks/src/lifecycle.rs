@@ -1,0 +1,469 @@
+//! The life of one task: its phases and what moves it from one to the next.
+
+mod acting;
+mod ending;
+mod recovering;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sinew_messages::{LimitKind, LoopStatus, StopState};
+use sinew_plugin_host::{Checkpoint, Failure, StartError};
+use sinew_units::{Tick, Ticks};
+use sinew_world::WorldReader;
+
+use crate::engine::{EngineConfig, SubmitOptions};
+use crate::event::{Happening, TaskEvent};
+use crate::failure::FailureLabel;
+use crate::installed::{PluginRun, Plugins};
+use crate::lease::{Leases, RobotParts};
+use crate::recovery::History;
+use crate::task::{TaskEnd, TaskId, TaskState, TaskStatus};
+
+/// Tool speed below which the robot counts as at rest, m/s.
+const REST_SPEED_M_S: f64 = 0.002;
+
+/// What a task is given in one step.
+pub(crate) struct Context<'a, P: Plugins> {
+    pub(crate) plugins: &'a P,
+    pub(crate) world: &'a WorldReader,
+    pub(crate) config: &'a EngineConfig,
+    pub(crate) leases: &'a mut Leases,
+    pub(crate) history: &'a mut History,
+    pub(crate) events: &'a mut Vec<TaskEvent>,
+    pub(crate) now: Tick,
+    pub(crate) status: &'a LoopStatus,
+}
+
+impl<P: Plugins> Context<'_, P> {
+    fn latched(&self) -> bool {
+        self.status.stop_state == StopState::Latched as u32
+    }
+}
+
+/// What a run is for.
+#[derive(Clone, Debug, PartialEq)]
+enum Role {
+    Skill,
+    Recovery { name: String },
+}
+
+/// How a run came out, before the world is asked.
+#[derive(Clone, Debug)]
+enum Outcome {
+    Success(Value),
+    Failure(Problem),
+    Cancelled(String),
+}
+
+/// A failure as the engine files it.
+#[derive(Clone, Debug)]
+struct Problem {
+    label: FailureLabel,
+    message: String,
+    detail: Value,
+}
+
+impl Problem {
+    fn new(label: FailureLabel, message: impl Into<String>) -> Self {
+        Self {
+            label,
+            message: message.into(),
+            detail: Value::Null,
+        }
+    }
+
+    /// What plugins are told of it.
+    fn failure(&self) -> Failure {
+        Failure {
+            label: self.label.code().to_owned(),
+            message: self.message.clone(),
+            detail: self.detail.clone(),
+        }
+    }
+}
+
+enum Phase<R> {
+    /// For robot parts, and for the robot to be free of stops.
+    Waiting {
+        next: Role,
+        since: Tick,
+    },
+    /// A plugin runs.
+    Acting {
+        run: R,
+        role: Role,
+        since: Tick,
+    },
+    /// The run has ended; the robot comes to rest.
+    Settling {
+        role: Role,
+        outcome: Outcome,
+        since: Tick,
+    },
+    /// The run says yes; the world is asked.
+    Judging {
+        role: Role,
+        result: Value,
+        since: Tick,
+        /// What does not hold yet was reported.
+        told: bool,
+    },
+    Over,
+}
+
+/// A recovery that says it has put things right, and where the task stood then.
+struct Claim {
+    recovery: String,
+    label: FailureLabel,
+    checkpoint: Option<Checkpoint>,
+}
+
+/// Why a run was asked to end.
+enum EndAsked {
+    /// Somebody took the task back.
+    By(String),
+    /// Its time, or its recovery's, is over.
+    Time(String),
+    /// A stop is latched and it went on all the same.
+    Stop,
+}
+
+pub(crate) struct Task<R> {
+    id: TaskId,
+    skill: String,
+    params: Value,
+    params_json: String,
+    options: SubmitOptions,
+    state: TaskState,
+    phase: Phase<R>,
+    started: Option<Tick>,
+    checkpoint: Option<Checkpoint>,
+    runs: u64,
+    /// The failure that is being recovered from.
+    problem: Option<Problem>,
+    failures_met: Vec<FailureLabel>,
+    attempts: u32,
+    attempts_helped: u64,
+    recovering_time: Ticks,
+    failures_of: BTreeMap<(String, FailureLabel), u32>,
+    claim: Option<Claim>,
+    cancel: Option<String>,
+    end_asked: Option<EndAsked>,
+    latched_since: Option<Tick>,
+    step_name: String,
+    step_object: Option<u64>,
+    end: Option<TaskEnd>,
+}
+
+impl<R: PluginRun> Task<R> {
+    pub(crate) fn new(
+        id: TaskId,
+        skill: String,
+        params: Value,
+        params_json: String,
+        options: SubmitOptions,
+    ) -> Self {
+        Self {
+            id,
+            skill,
+            params,
+            params_json,
+            options,
+            state: TaskState::Queued,
+            phase: Phase::Waiting {
+                next: Role::Skill,
+                since: Tick(0),
+            },
+            started: None,
+            checkpoint: None,
+            runs: 0,
+            problem: None,
+            failures_met: Vec::new(),
+            attempts: 0,
+            attempts_helped: 0,
+            recovering_time: Ticks(0),
+            failures_of: BTreeMap::new(),
+            claim: None,
+            cancel: None,
+            end_asked: None,
+            latched_since: None,
+            step_name: String::new(),
+            step_object: None,
+            end: None,
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.is_final()
+    }
+
+    pub(crate) fn end(&self) -> Option<&TaskEnd> {
+        self.end.as_ref()
+    }
+
+    pub(crate) fn ask_to_cancel(&mut self, who: &str) {
+        if !self.is_over() && self.cancel.is_none() {
+            self.cancel = Some(format!("cancelled by {who}"));
+        }
+    }
+
+    pub(crate) fn status(&self) -> TaskStatus {
+        let plugin = match &self.phase {
+            Phase::Acting { role, .. } => self.plugin_of(role).to_owned(),
+            _ => String::new(),
+        };
+        TaskStatus {
+            id: self.id,
+            state: self.state,
+            skill: self.skill.clone(),
+            plugin,
+            step: self.step_name.clone(),
+            object: self.step_object,
+        }
+    }
+
+    fn plugin_of<'a>(&'a self, role: &'a Role) -> &'a str {
+        match role {
+            Role::Skill => &self.skill,
+            Role::Recovery { name } => name,
+        }
+    }
+
+    fn say<P: Plugins>(&self, context: &mut Context<'_, P>, what: Happening) {
+        context.events.push(TaskEvent {
+            tick: context.now,
+            task: self.id,
+            what,
+        });
+    }
+
+    fn enter<P: Plugins>(&mut self, context: &mut Context<'_, P>, to: TaskState, cause: &str) {
+        if self.state == to {
+            return;
+        }
+        let from = self.state;
+        self.state = to;
+        self.say(
+            context,
+            Happening::State {
+                from,
+                to,
+                cause: cause.to_owned(),
+            },
+        );
+    }
+
+    /// One step. Phases that end at once lead on within the same step, so that no tick is lost between them.
+    pub(crate) fn step<P: Plugins<Run = R>>(&mut self, context: &mut Context<'_, P>) {
+        loop {
+            let phase = std::mem::replace(&mut self.phase, Phase::Over);
+            let (next, go_on) = match phase {
+                Phase::Waiting { next, since } => self.wait(context, next, since),
+                Phase::Acting { run, role, since } => self.act(context, run, role, since),
+                Phase::Settling {
+                    role,
+                    outcome,
+                    since,
+                } => self.settle(context, role, outcome, since),
+                Phase::Judging {
+                    role,
+                    result,
+                    since,
+                    told,
+                } => self.judge(context, role, result, since, told),
+                Phase::Over => (Phase::Over, false),
+            };
+            self.phase = next;
+            if !go_on {
+                return;
+            }
+        }
+    }
+
+    fn time_is_over<P: Plugins>(&self, context: &Context<'_, P>) -> Option<String> {
+        let limit = self.options.time_limit?;
+        let spent = context.now.since(self.started?);
+        (spent > limit).then(|| format!("the task's time of {:.0} s is over", limit.as_seconds()))
+    }
+
+    fn wait<P: Plugins<Run = R>>(
+        &mut self,
+        context: &mut Context<'_, P>,
+        next: Role,
+        since: Tick,
+    ) -> (Phase<R>, bool) {
+        if let Some(cause) = self.cancel.take() {
+            return self.cancelled(context, &cause);
+        }
+        if context.latched() {
+            // A task that has not begun waits for the reset. One that has is over: only a person can go on.
+            if self.state == TaskState::Queued {
+                return (Phase::Waiting { next, since }, false);
+            }
+            let problem = stop_problem(context.status);
+            return self.fail(context, problem);
+        }
+        if self.state != TaskState::Queued
+            && let Some(message) = self.time_is_over(context)
+        {
+            return self.fail(context, Problem::new(FailureLabel::Timeout, message));
+        }
+        let name = self.plugin_of(&next).to_owned();
+        let Some(manifest) = context.plugins.manifest(&name) else {
+            let message = format!("`{name}` is not installed any more");
+            return self.fail(context, Problem::new(FailureLabel::SkillFault, message));
+        };
+        let parts = RobotParts::of(manifest);
+        let version = manifest.version.clone();
+        if context.leases.take(parts, self.id).is_err() {
+            return (Phase::Waiting { next, since }, false);
+        }
+        self.say(
+            context,
+            Happening::LeaseTaken {
+                parts: parts.names(),
+            },
+        );
+        self.runs += 1;
+        let seed = mix(self.options.seed, self.runs);
+        let resumed = match next {
+            Role::Skill => self.checkpoint.as_ref().map(|checkpoint| checkpoint.schema),
+            Role::Recovery { .. } => None,
+        };
+        let started = match &next {
+            Role::Skill => context.plugins.start_skill(
+                &name,
+                &self.params_json,
+                self.checkpoint.clone(),
+                parts.lease(),
+                seed,
+                context.now,
+            ),
+            Role::Recovery { name } => {
+                let problem = self.problem.clone().unwrap_or_else(|| {
+                    Problem::new(FailureLabel::SkillFault, "no failure is known")
+                });
+                context.plugins.start_recovery(
+                    name,
+                    &problem.failure(),
+                    &self.recovery_context(self.attempts.saturating_sub(1)),
+                    parts.lease(),
+                    seed,
+                    context.now,
+                )
+            }
+        };
+        self.end_asked = None;
+        self.latched_since = None;
+        match started {
+            Ok(run) => {
+                if next == Role::Skill {
+                    self.started.get_or_insert(context.now);
+                    let cause = match resumed {
+                        Some(_) => "taken up again from its last safe point",
+                        None if self.runs == 1 => "its robot parts are free",
+                        None => "started anew",
+                    };
+                    self.enter(context, TaskState::Running, cause);
+                }
+                self.say(
+                    context,
+                    Happening::RunStarted {
+                        plugin: name,
+                        version,
+                        resumed,
+                        seed,
+                    },
+                );
+                let phase = Phase::Acting {
+                    run,
+                    role: next,
+                    since: context.now,
+                };
+                (phase, true)
+            }
+            Err(error) => {
+                let outcome = Outcome::Failure(start_problem(&error));
+                self.settled(context, next, outcome)
+            }
+        }
+    }
+
+    fn settle<P: Plugins<Run = R>>(
+        &mut self,
+        context: &mut Context<'_, P>,
+        role: Role,
+        outcome: Outcome,
+        since: Tick,
+    ) -> (Phase<R>, bool) {
+        let waited = context.now.since(since);
+        let at_rest =
+            context.status.tick > since.0 && context.status.tool_speed_m_s.abs() < REST_SPEED_M_S;
+        if !at_rest && waited <= context.config.settle_time {
+            let phase = Phase::Settling {
+                role,
+                outcome,
+                since,
+            };
+            return (phase, false);
+        }
+        self.settled(context, role, outcome)
+    }
+
+    /// The run is over and the robot stands: what now?
+    fn settled<P: Plugins<Run = R>>(
+        &mut self,
+        context: &mut Context<'_, P>,
+        role: Role,
+        outcome: Outcome,
+    ) -> (Phase<R>, bool) {
+        match outcome {
+            Outcome::Success(result) => {
+                let phase = Phase::Judging {
+                    role,
+                    result,
+                    since: context.now,
+                    told: false,
+                };
+                (phase, true)
+            }
+            Outcome::Failure(problem) => {
+                self.release(context);
+                match role {
+                    Role::Skill => self.skill_failed(context, problem),
+                    Role::Recovery { name } => self.recovery_failed(context, &name, problem),
+                }
+            }
+            Outcome::Cancelled(cause) => self.cancelled(context, &cause),
+        }
+    }
+
+    fn release<P: Plugins>(&self, context: &mut Context<'_, P>) {
+        context.leases.release(self.id);
+        self.say(context, Happening::LeaseReleased);
+    }
+}
+
+fn stop_problem(status: &LoopStatus) -> Problem {
+    let reason = LimitKind::decode(status.reason).map_or("unknown", LimitKind::name);
+    Problem::new(
+        FailureLabel::SafetyStop,
+        format!("a stop is latched: {reason}"),
+    )
+}
+
+fn start_problem(error: &StartError) -> Problem {
+    Problem::new(
+        FailureLabel::SkillFault,
+        format!("it could not be started: {error}"),
+    )
+}
+
+/// Seed of the n-th run: SplitMix64 (Steele, Lea, Flood 2014) of the task's seed.
+fn mix(seed: u64, n: u64) -> u64 {
+    let mut z = seed.wrapping_add(n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}

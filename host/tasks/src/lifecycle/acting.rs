@@ -1,0 +1,179 @@
+//! While a plugin runs: asking it to end, passing on what it says, filing how it ended.
+
+use sinew_plugin_host::{RunEnd, RunEvent};
+use sinew_units::{Tick, Ticks};
+
+use super::{Context, EndAsked, Outcome, Phase, Problem, Role, Task, stop_problem};
+use crate::event::{Happening, TaskEvent};
+use crate::failure::FailureLabel;
+use crate::installed::{PluginRun, Plugins};
+
+impl<R: PluginRun> Task<R> {
+    pub(super) fn act<P: Plugins<Run = R>>(
+        &mut self,
+        context: &mut Context<'_, P>,
+        mut run: R,
+        role: Role,
+        since: Tick,
+    ) -> (Phase<R>, bool) {
+        self.ask_to_end(context, &mut run, &role, since);
+        let polled = run.poll(context.now);
+        let ended = match (polled, &self.end_asked) {
+            (None, Some(EndAsked::Stop)) => Some(run.kill()),
+            (polled, _) => polled,
+        };
+        let name = self.plugin_of(&role).to_owned();
+        for event in run.take_events() {
+            self.relay(context, &name, event);
+        }
+        if role == Role::Skill {
+            self.checkpoint = run.checkpoint();
+        }
+        let Some(ended) = ended else {
+            return (Phase::Acting { run, role, since }, false);
+        };
+        if role != Role::Skill {
+            self.recovering_time = Ticks(self.recovering_time.0 + context.now.since(since).0);
+        }
+        let outcome = self.outcome(context, ended);
+        let how = match &outcome {
+            Outcome::Success(_) => "has finished".to_owned(),
+            Outcome::Failure(problem) => format!("failed: {}: {}", problem.label, problem.message),
+            Outcome::Cancelled(cause) => cause.clone(),
+        };
+        self.say(context, Happening::RunEnded { plugin: name, how });
+        let phase = Phase::Settling {
+            role,
+            outcome,
+            since: context.now,
+        };
+        (phase, true)
+    }
+
+    /// Asks the run to end if there is a reason to.
+    fn ask_to_end<P: Plugins>(
+        &mut self,
+        context: &Context<'_, P>,
+        run: &mut R,
+        role: &Role,
+        since: Tick,
+    ) {
+        self.latched_since = if context.latched() {
+            Some(self.latched_since.unwrap_or(context.now))
+        } else {
+            None
+        };
+        if let Some(latched) = self.latched_since
+            && context.now.since(latched) > context.config.stop_patience
+        {
+            self.end_asked = Some(EndAsked::Stop);
+            return;
+        }
+        if self.end_asked.is_some() {
+            return;
+        }
+        let run_time = context.now.since(since);
+        let reason = if let Some(cause) = self.cancel.take() {
+            EndAsked::By(cause)
+        } else if let Some(message) = self.time_is_over(context) {
+            EndAsked::Time(message)
+        } else if matches!(role, Role::Recovery { .. }) && run_time > context.config.budget.run_time
+        {
+            EndAsked::Time(format!(
+                "the recovery's time of {:.0} s is over",
+                context.config.budget.run_time.as_seconds()
+            ))
+        } else {
+            return;
+        };
+        self.end_asked = Some(reason);
+        run.cancel();
+    }
+
+    fn relay<P: Plugins>(&mut self, context: &mut Context<'_, P>, plugin: &str, event: RunEvent) {
+        let plugin = plugin.to_owned();
+        let (tick, what) = match event {
+            RunEvent::Step {
+                tick,
+                name,
+                object_id,
+            } => {
+                self.step_name.clone_from(&name);
+                self.step_object = object_id;
+                let what = Happening::Step {
+                    plugin,
+                    step: name,
+                    object: object_id,
+                };
+                (tick, what)
+            }
+            RunEvent::Emitted {
+                tick,
+                name,
+                payload,
+            } => (
+                tick,
+                Happening::Emitted {
+                    plugin,
+                    name,
+                    payload,
+                },
+            ),
+            RunEvent::Log {
+                tick,
+                level,
+                message,
+            } => {
+                let what = Happening::Log {
+                    plugin,
+                    level,
+                    text: message,
+                };
+                (tick, what)
+            }
+            RunEvent::SafePoint { tick, schema } => (tick, Happening::SafePoint { plugin, schema }),
+            RunEvent::Denied { tick, text } => (tick, Happening::Denied { plugin, text }),
+        };
+        context.events.push(TaskEvent {
+            tick,
+            task: self.id,
+            what,
+        });
+    }
+
+    /// Files the end of a run.
+    fn outcome<P: Plugins>(&mut self, context: &Context<'_, P>, ended: RunEnd) -> Outcome {
+        let has_finished = matches!(ended, RunEnd::Finished(_));
+        match self.end_asked.take() {
+            Some(EndAsked::By(cause)) => return Outcome::Cancelled(cause),
+            Some(EndAsked::Stop) => return Outcome::Failure(stop_problem(context.status)),
+            Some(EndAsked::Time(message)) if !has_finished => {
+                return Outcome::Failure(Problem::new(FailureLabel::Timeout, message));
+            }
+            Some(EndAsked::Time(_)) | None => {}
+        }
+        // Under a latched stop nothing else is the cause, whatever the plugin thinks; but what was done before
+        // it stays done.
+        if context.latched() && !has_finished {
+            return Outcome::Failure(stop_problem(context.status));
+        }
+        let fault = |message| Outcome::Failure(Problem::new(FailureLabel::SkillFault, message));
+        match ended {
+            RunEnd::Finished(result) => Outcome::Success(result),
+            RunEnd::Failed(failure) => {
+                let known = FailureLabel::parse(&failure.label);
+                Outcome::Failure(Problem {
+                    label: FailureLabel::file(&failure.label),
+                    message: match known {
+                        Some(_) => failure.message,
+                        None => format!("{}: {}", failure.label, failure.message),
+                    },
+                    detail: failure.detail,
+                })
+            }
+            RunEnd::Trapped { message } => fault(format!("it trapped: {message}")),
+            RunEnd::OutOfBudget { what, .. } => fault(format!("it used up its budget: {what}")),
+            RunEnd::Cancelled { .. } => fault("the plugin host ended it".to_owned()),
+        }
+    }
+}

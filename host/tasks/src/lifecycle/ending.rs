@@ -1,0 +1,183 @@
+//! Asking the world, and the end of a task.
+
+use serde_json::Value;
+use sinew_units::Tick;
+
+use super::{Context, Phase, Problem, Role, Task};
+use crate::conditions::{Condition, WorldView};
+use crate::event::Happening;
+use crate::failure::FailureLabel;
+use crate::installed::{PluginRun, Plugins};
+use crate::task::{TaskEnd, TaskState};
+
+impl<R: PluginRun> Task<R> {
+    pub(super) fn judge<P: Plugins<Run = R>>(
+        &mut self,
+        context: &mut Context<'_, P>,
+        role: Role,
+        result: Value,
+        since: Tick,
+        told: bool,
+    ) -> (Phase<R>, bool) {
+        if let Some(cause) = self.cancel.take() {
+            return self.cancelled(context, &cause);
+        }
+        let name = self.plugin_of(&role).to_owned();
+        let snapshot = context.world.snapshot();
+        let is_newer = snapshot.image_tick > since.0 && !snapshot.is_stalled();
+        let conditions = context.plugins.conditions(&name);
+        let is_blind = !is_newer && conditions.iter().any(Condition::needs_images);
+        let verdict = {
+            let schema = context
+                .plugins
+                .manifest(&name)
+                .map_or(&Value::Null, |manifest| &manifest.params_schema);
+            let view = WorldView {
+                snapshot: &snapshot,
+                places: context.world.places(),
+                status: context.status,
+                named_poses: &context.config.named_poses,
+                leases: context.leases,
+                task: self.id,
+            };
+            conditions
+                .iter()
+                .filter(|condition| is_newer || !condition.needs_images())
+                .try_for_each(|condition| condition.judge(&self.params, schema, &view))
+        };
+        let problem = match verdict {
+            Ok(()) if !is_blind => {
+                self.release(context);
+                return match role {
+                    Role::Skill => self.succeeded(context, result),
+                    Role::Recovery { name } => self.recovered(context, &name, &result),
+                };
+            }
+            Ok(()) => {
+                let message = "no camera has shown the world since the run ended";
+                Problem::new(FailureLabel::SensorStall, message)
+            }
+            Err(reason) => {
+                let message = format!("{name} says yes, the world says: {reason}");
+                Problem::new(FailureLabel::FalseSuccess, message)
+            }
+        };
+        if context.now.since(since) <= context.config.judge_time {
+            if !told && is_newer {
+                let reason = problem.message;
+                self.say(context, Happening::Unmet { reason });
+            }
+            let phase = Phase::Judging {
+                role,
+                result,
+                since,
+                told: told || is_newer,
+            };
+            return (phase, false);
+        }
+        self.release(context);
+        match role {
+            Role::Skill => self.skill_failed(context, problem),
+            Role::Recovery { name } => self.recovery_failed(context, &name, problem),
+        }
+    }
+
+    fn succeeded<P: Plugins>(
+        &mut self,
+        context: &mut Context<'_, P>,
+        result: Value,
+    ) -> (Phase<R>, bool) {
+        self.judge_claim(context, true);
+        self.enter(
+            context,
+            TaskState::Succeeded,
+            "the skill has finished and its post-conditions hold",
+        );
+        self.finish(context, None, String::new(), result, false, None);
+        (Phase::Over, false)
+    }
+
+    pub(super) fn fail<P: Plugins>(
+        &mut self,
+        context: &mut Context<'_, P>,
+        problem: Problem,
+    ) -> (Phase<R>, bool) {
+        context.leases.release(self.id);
+        self.judge_claim(context, false);
+        let question = question(&self.skill, &problem, self.attempts);
+        // Where recoveries were not wanted, nobody asked for a person either.
+        let needs_person = problem.label.needs_person() || self.options.recovery;
+        let cause = format!("{}: {}", problem.label, problem.message);
+        self.enter(context, TaskState::Failed, &cause);
+        if needs_person {
+            let text = question.clone();
+            self.say(context, Happening::Question { text });
+        }
+        self.finish(
+            context,
+            Some(problem.label),
+            problem.message,
+            Value::Null,
+            needs_person,
+            Some(question),
+        );
+        (Phase::Over, false)
+    }
+
+    pub(super) fn cancelled<P: Plugins>(
+        &mut self,
+        context: &mut Context<'_, P>,
+        cause: &str,
+    ) -> (Phase<R>, bool) {
+        context.leases.release(self.id);
+        self.enter(context, TaskState::Cancelled, cause);
+        let label = Some(FailureLabel::OperatorAbort);
+        self.finish(context, label, cause.to_owned(), Value::Null, false, None);
+        (Phase::Over, false)
+    }
+
+    fn finish<P: Plugins>(
+        &mut self,
+        context: &Context<'_, P>,
+        label: Option<FailureLabel>,
+        message: String,
+        result: Value,
+        needs_person: bool,
+        question: Option<String>,
+    ) {
+        self.step_name.clear();
+        self.step_object = None;
+        self.end = Some(TaskEnd {
+            state: self.state,
+            label,
+            message,
+            result,
+            failures_met: self.failures_met.clone(),
+            recoveries_attempted: u64::from(self.attempts),
+            recoveries_succeeded: self.attempts_helped,
+            first_pass: self.state == TaskState::Succeeded && self.attempts == 0,
+            needs_person,
+            question,
+            started: self.started.unwrap_or(context.now),
+            ended: context.now,
+        });
+    }
+}
+
+/// What a person is asked, in plain words.
+fn question(skill: &str, problem: &Problem, attempts: u32) -> String {
+    let tried = match attempts {
+        0 => "No recovery was tried.".to_owned(),
+        1 => "One recovery was tried.".to_owned(),
+        n => format!("{n} recoveries were tried."),
+    };
+    let ask = if problem.label == FailureLabel::SafetyStop {
+        "Is the cell clear, and may the stop be reset?"
+    } else {
+        "Can you put it right by hand, or shall the task be given up?"
+    };
+    format!(
+        "{skill} could not go on ({}): {}. {tried} {ask}",
+        problem.label, problem.message
+    )
+}

@@ -1,0 +1,233 @@
+//! After a failure: choosing a recovery, and what follows from how it came out.
+
+use serde_json::Value;
+use sinew_plugin_host::{Kind, Proposal, RecoveryContext};
+
+use super::{Claim, Context, Phase, Problem, Role, Task, mix};
+use crate::event::Happening;
+use crate::failure::FailureLabel;
+use crate::installed::{PluginRun, Plugins};
+use crate::task::TaskState;
+
+impl<R: PluginRun> Task<R> {
+    pub(super) fn skill_failed<P: Plugins<Run = R>>(
+        &mut self,
+        context: &mut Context<'_, P>,
+        problem: Problem,
+    ) -> (Phase<R>, bool) {
+        self.say(
+            context,
+            Happening::Failure {
+                label: problem.label,
+                message: problem.message.clone(),
+                detail: problem.detail.clone(),
+            },
+        );
+        self.failures_met.push(problem.label);
+        self.judge_claim(context, false);
+        if problem.label.needs_person() || !self.options.recovery {
+            return self.fail(context, problem);
+        }
+        if self.time_is_over(context).is_some() {
+            return self.fail(context, problem);
+        }
+        let cause = format!("{}: {}", problem.label, problem.message);
+        self.enter(context, TaskState::Recovering, &cause);
+        self.problem = Some(problem);
+        self.choose(context)
+    }
+
+    /// Now it shows whether the last recovery has helped.
+    pub(super) fn judge_claim<P: Plugins>(
+        &mut self,
+        context: &mut Context<'_, P>,
+        has_succeeded: bool,
+    ) {
+        let Some(claim) = self.claim.take() else {
+            return;
+        };
+        let helped = has_succeeded || claim.checkpoint != self.checkpoint;
+        context.history.note(&claim.recovery, claim.label, helped);
+        self.attempts_helped += u64::from(helped);
+        if !helped {
+            self.count_failure(&claim.recovery, claim.label);
+        }
+        self.say(
+            context,
+            Happening::RecoveryJudged {
+                recovery: claim.recovery,
+                helped,
+            },
+        );
+    }
+
+    fn count_failure(&mut self, recovery: &str, label: FailureLabel) {
+        *self
+            .failures_of
+            .entry((recovery.to_owned(), label))
+            .or_default() += 1;
+    }
+
+    /// What recoveries are told, with the attempts before the one that it is about.
+    pub(super) fn recovery_context(&self, attempts: u32) -> RecoveryContext {
+        RecoveryContext {
+            skill: self.skill.clone(),
+            params: self.params.clone(),
+            attempts,
+        }
+    }
+
+    /// Asks the recoveries and takes the best.
+    fn choose<P: Plugins<Run = R>>(&mut self, context: &mut Context<'_, P>) -> (Phase<R>, bool) {
+        let Some(problem) = self.problem.clone() else {
+            let problem = Problem::new(FailureLabel::SkillFault, "no failure is known");
+            return self.fail(context, problem);
+        };
+        let budget = &context.config.budget;
+        if self.attempts >= budget.attempts || self.recovering_time >= budget.time {
+            return self.fail(context, problem);
+        }
+        let failure = problem.failure();
+        let asked = self.recovery_context(self.attempts);
+        let seed = mix(self.options.seed, self.runs + 1);
+        let mut proposals: Vec<(String, Proposal)> = Vec::new();
+        for name in handlers(context.plugins, problem.label) {
+            let failures = self.failures_of.get(&(name.clone(), problem.label));
+            if failures.is_some_and(|failures| *failures >= budget.failures_each) {
+                continue;
+            }
+            match context
+                .plugins
+                .assess(&name, &failure, &asked, seed, context.now)
+            {
+                Ok(Some(proposal)) => proposals.push((name, proposal)),
+                Ok(None) => {}
+                Err(ended) => {
+                    let how = format!("could not assess: {ended:?}");
+                    self.say(context, Happening::RunEnded { plugin: name, how });
+                }
+            }
+        }
+        let weighed = context.history.weigh(problem.label, proposals);
+        let best = weighed.first().cloned();
+        self.say(
+            context,
+            Happening::Assessed {
+                label: problem.label,
+                proposals: weighed,
+            },
+        );
+        let Some(best) = best else {
+            return self.fail(context, problem);
+        };
+        self.attempts += 1;
+        self.say(
+            context,
+            Happening::RecoveryChosen {
+                recovery: best.recovery.clone(),
+                plan: best.plan,
+                attempt: self.attempts,
+            },
+        );
+        let phase = Phase::Waiting {
+            next: Role::Recovery {
+                name: best.recovery,
+            },
+            since: context.now,
+        };
+        (phase, true)
+    }
+
+    pub(super) fn recovered<P: Plugins<Run = R>>(
+        &mut self,
+        context: &mut Context<'_, P>,
+        name: &str,
+        result: &Value,
+    ) -> (Phase<R>, bool) {
+        let text = |key: &str| result.get(key).and_then(Value::as_str).unwrap_or_default();
+        self.say(
+            context,
+            Happening::RecoveryEnded {
+                recovery: name.to_owned(),
+                put_right: true,
+                message: text("message").to_owned(),
+            },
+        );
+        if text("next") == "restart" {
+            self.checkpoint = None;
+        }
+        let label = match self.problem.take() {
+            Some(problem) => problem.label,
+            None => FailureLabel::SkillFault,
+        };
+        self.claim = Some(Claim {
+            recovery: name.to_owned(),
+            label,
+            checkpoint: self.checkpoint.clone(),
+        });
+        let phase = Phase::Waiting {
+            next: Role::Skill,
+            since: context.now,
+        };
+        (phase, true)
+    }
+
+    pub(super) fn recovery_failed<P: Plugins<Run = R>>(
+        &mut self,
+        context: &mut Context<'_, P>,
+        name: &str,
+        failed: Problem,
+    ) -> (Phase<R>, bool) {
+        self.say(
+            context,
+            Happening::RecoveryEnded {
+                recovery: name.to_owned(),
+                put_right: false,
+                message: format!("{}: {}", failed.label, failed.message),
+            },
+        );
+        if let Some(problem) = &self.problem {
+            let label = problem.label;
+            context.history.note(name, label, false);
+            self.count_failure(name, label);
+        }
+        if failed.label.needs_person() {
+            return self.fail(context, failed);
+        }
+        // What it found out may be another recovery's business: the dropped part is missing by now.
+        let is_news = self
+            .problem
+            .as_ref()
+            .is_none_or(|problem| problem.label != failed.label);
+        if is_news
+            && !failed.detail.is_null()
+            && !handlers(context.plugins, failed.label).is_empty()
+        {
+            self.failures_met.push(failed.label);
+            self.say(
+                context,
+                Happening::Failure {
+                    label: failed.label,
+                    message: failed.message.clone(),
+                    detail: failed.detail.clone(),
+                },
+            );
+            self.problem = Some(failed);
+        }
+        self.choose(context)
+    }
+}
+
+/// Recoveries whose manifest handles a label, in order of their names.
+fn handlers<P: Plugins>(plugins: &P, label: FailureLabel) -> Vec<String> {
+    plugins
+        .names(Kind::Recovery)
+        .into_iter()
+        .filter(|name| {
+            plugins
+                .manifest(name)
+                .is_some_and(|manifest| manifest.handles.iter().any(|l| l == label.code()))
+        })
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,333 @@
+//! The engine against fake plugins and a made-up world.
+
+mod recovering;
+mod running;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+
+use bytemuck::Zeroable;
+use serde_json::{Value, json};
+use sinew_messages::{LimitKind, LoopStatus, Pose, StopState};
+use sinew_plugin_host::{
+    Checkpoint, Failure, Kind, Lease, Manifest, Proposal, RecoveryContext, RunEnd, RunEvent,
+    StartError,
+};
+use sinew_units::{Tick, Ticks};
+use sinew_world::{ObjectTrack, Place, WorldSnapshot, WorldWriter, world};
+
+use crate::{
+    Condition, EngineConfig, FailureLabel, Happening, History, PluginRun, Plugins, RecoveryBudget,
+    SubmitError, SubmitOptions, TaskEnd, TaskEngine, TaskId, TaskState,
+};
+
+/// What one run does.
+#[derive(Clone)]
+struct Script {
+    ticks: u64,
+    end: RunEnd,
+    checkpoint: Option<u8>,
+    is_deaf: bool,
+}
+
+fn script(ticks: u64, end: RunEnd) -> Script {
+    Script {
+        ticks,
+        end,
+        checkpoint: None,
+        is_deaf: false,
+    }
+}
+
+fn done(ticks: u64) -> Script {
+    script(ticks, RunEnd::Finished(json!({ "placed": 1 })))
+}
+
+fn put_right(next: &str) -> Script {
+    let result = json!({ "message": "put right", "next": next });
+    script(50, RunEnd::Finished(result))
+}
+
+fn fails(label: &str) -> Script {
+    let failure = Failure {
+        label: label.to_owned(),
+        message: "so it went".to_owned(),
+        detail: json!({ "line": 2 }),
+    };
+    script(20, RunEnd::Failed(failure))
+}
+
+impl Script {
+    fn saving(mut self, progress: u8) -> Self {
+        self.checkpoint = Some(progress);
+        self
+    }
+
+    fn deaf(mut self) -> Self {
+        self.is_deaf = true;
+        self
+    }
+}
+
+struct FakeRun {
+    script: Script,
+    until: Option<Tick>,
+    checkpoint: Option<Checkpoint>,
+    is_cancelled: bool,
+    events: Vec<RunEvent>,
+}
+
+impl PluginRun for FakeRun {
+    fn poll(&mut self, now: Tick) -> Option<RunEnd> {
+        let until = *self.until.get_or_insert(now + Ticks(self.script.ticks));
+        if self.is_cancelled && !self.script.is_deaf {
+            return Some(RunEnd::Cancelled { killed: false });
+        }
+        if now < until {
+            return None;
+        }
+        if let Some(progress) = self.script.checkpoint.take() {
+            self.checkpoint = Some(Checkpoint {
+                schema: 1,
+                bytes: vec![progress],
+            });
+            self.events.push(RunEvent::SafePoint {
+                tick: now,
+                schema: 1,
+            });
+        }
+        Some(self.script.end.clone())
+    }
+
+    fn cancel(&mut self) {
+        self.is_cancelled = true;
+    }
+
+    fn kill(&mut self) -> RunEnd {
+        RunEnd::Cancelled { killed: true }
+    }
+
+    fn checkpoint(&self) -> Option<Checkpoint> {
+        self.checkpoint.clone()
+    }
+
+    fn take_events(&mut self) -> Vec<RunEvent> {
+        std::mem::take(&mut self.events)
+    }
+}
+
+#[derive(Default)]
+struct Fakes {
+    manifests: BTreeMap<String, (Manifest, Vec<Condition>)>,
+    proposals: BTreeMap<String, (u64, f64)>,
+    scripts: RefCell<BTreeMap<String, VecDeque<Script>>>,
+    /// What each run was started with.
+    starts: RefCell<Vec<(String, Option<u8>, u32)>>,
+}
+
+impl Fakes {
+    fn add(&mut self, name: &str, extra: Value, scripts: Vec<Script>) {
+        let mut manifest = json!({
+            "name": name, "version": "1.0.0", "kind": "skill", "wit": "0.1.0-dev", "summary": "s",
+            "params_schema": { "properties": { "class": { "x-sinew-class": true } } },
+            "result_schema": true, "checkpoints": [1],
+        });
+        let (Some(manifest_map), Value::Object(extra)) = (manifest.as_object_mut(), extra) else {
+            panic!("both are objects");
+        };
+        manifest_map.extend(extra);
+        let manifest =
+            Manifest::from_json(manifest.to_string().as_bytes()).expect("a sound manifest");
+        let conditions = Condition::parse_all(&manifest.post_conditions).expect("sound conditions");
+        self.manifests
+            .insert(name.to_owned(), (manifest, conditions));
+        self.scripts
+            .borrow_mut()
+            .insert(name.to_owned(), scripts.into());
+    }
+
+    fn recovery(&mut self, name: &str, handles: &[&str], offer: (u64, f64), scripts: Vec<Script>) {
+        self.add(
+            name,
+            json!({ "kind": "recovery", "handles": handles }),
+            scripts,
+        );
+        self.proposals.insert(name.to_owned(), offer);
+    }
+
+    fn next(&self, name: &str, resume: Option<Checkpoint>, attempts: u32) -> FakeRun {
+        let progress = resume.as_ref().map(|checkpoint| checkpoint.bytes[0]);
+        self.starts
+            .borrow_mut()
+            .push((name.to_owned(), progress, attempts));
+        let mut scripts = self.scripts.borrow_mut();
+        let script = scripts.get_mut(name).and_then(VecDeque::pop_front);
+        FakeRun {
+            script: script.unwrap_or_else(|| fails("jam")),
+            until: None,
+            checkpoint: resume,
+            is_cancelled: false,
+            events: vec![RunEvent::Step {
+                tick: Tick(0),
+                name: format!("work of {name}"),
+                object_id: None,
+            }],
+        }
+    }
+}
+
+impl Plugins for Fakes {
+    type Run = FakeRun;
+
+    fn names(&self, kind: Kind) -> Vec<&str> {
+        self.manifests
+            .iter()
+            .filter(|(_, (manifest, _))| manifest.kind == kind)
+            .map(|(name, _)| name.as_str())
+            .collect()
+    }
+
+    fn manifest(&self, name: &str) -> Option<&Manifest> {
+        self.manifests.get(name).map(|(manifest, _)| manifest)
+    }
+
+    fn conditions(&self, name: &str) -> &[Condition] {
+        self.manifests
+            .get(name)
+            .map_or(&[], |(_, conditions)| conditions)
+    }
+
+    fn check_params(&self, _skill: &str, params_json: &str) -> Result<Value, StartError> {
+        Ok(serde_json::from_str(params_json)?)
+    }
+
+    fn start_skill(
+        &self,
+        name: &str,
+        _params_json: &str,
+        resume: Option<Checkpoint>,
+        _lease: Lease,
+        _seed: u64,
+        _now: Tick,
+    ) -> Result<FakeRun, StartError> {
+        Ok(self.next(name, resume, 0))
+    }
+
+    fn assess(
+        &self,
+        name: &str,
+        failure: &Failure,
+        context: &RecoveryContext,
+        _seed: u64,
+        _now: Tick,
+    ) -> Result<Option<Proposal>, RunEnd> {
+        assert_eq!(failure.detail["line"], 2, "the detail reaches the recovery");
+        assert_eq!(context.skill, "t/skill");
+        Ok(self
+            .proposals
+            .get(name)
+            .map(|&(cost_ticks, success)| Proposal {
+                plan: "put it right".to_owned(),
+                cost_ticks,
+                success,
+            }))
+    }
+
+    fn start_recovery(
+        &self,
+        name: &str,
+        _failure: &Failure,
+        context: &RecoveryContext,
+        _lease: Lease,
+        _seed: u64,
+        _now: Tick,
+    ) -> Result<FakeRun, StartError> {
+        Ok(self.next(name, None, context.attempts))
+    }
+}
+
+struct Bench {
+    engine: TaskEngine<Fakes>,
+    writer: WorldWriter,
+    status: LoopStatus,
+    objects: Vec<ObjectTrack>,
+    sequence: u64,
+    is_blind: bool,
+}
+
+fn bench(fakes: Fakes) -> Bench {
+    let (writer, reader) = world(vec![Place {
+        name: "A1".to_owned(),
+        kind: "pocket".to_owned(),
+        pose: Pose::IDENTITY,
+        size_m: [0.08, 0.08, 0.1],
+    }]);
+    let config = EngineConfig {
+        classes: vec!["block".to_owned()],
+        ..EngineConfig::default()
+    };
+    Bench {
+        engine: TaskEngine::new(fakes, reader, config),
+        writer,
+        status: LoopStatus::zeroed(),
+        objects: Vec::new(),
+        sequence: 0,
+        is_blind: false,
+    }
+}
+
+impl Bench {
+    fn submit(&mut self, options: SubmitOptions) -> TaskId {
+        self.engine
+            .submit("t/skill", "{}", options)
+            .expect("a sound request")
+    }
+
+    fn run(&mut self, ticks: u64) {
+        for _ in 0..ticks {
+            self.status.tick += 1;
+            let now = self.status.tick;
+            if now.is_multiple_of(100) && !self.is_blind {
+                self.sequence += 1;
+                let mut snapshot = WorldSnapshot::empty();
+                snapshot.sequence = self.sequence;
+                snapshot.published_tick = now;
+                snapshot.image_tick = now - 20;
+                snapshot.objects.clone_from(&self.objects);
+                self.writer.publish(snapshot);
+            }
+            self.engine.step(Tick(now), &self.status);
+        }
+    }
+
+    fn finish(&mut self, task: TaskId) -> TaskEnd {
+        for _ in 0..1_000 {
+            self.run(200);
+            if let Some(end) = self.engine.end(task) {
+                return end.clone();
+            }
+        }
+        panic!("it never ends: {:?}", self.engine.status(task));
+    }
+
+    fn starts(&self) -> Vec<(String, Option<u8>, u32)> {
+        self.engine.plugins().starts.borrow().clone()
+    }
+
+    fn states(&mut self) -> Vec<TaskState> {
+        self.engine
+            .take_events()
+            .into_iter()
+            .filter_map(|event| match event.what {
+                Happening::State { to, .. } => Some(to),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+fn skill(scripts: Vec<Script>) -> Fakes {
+    let mut fakes = Fakes::default();
+    fakes.add("t/skill", json!({}), scripts);
+    fakes
+}
