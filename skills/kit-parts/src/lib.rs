@@ -8,7 +8,7 @@
 
 use kitting::{
     Fit, Line, Looks, Params, Trouble, clear_hand, look, pick_by_hand, pick_by_policy, rise,
-    set_down,
+    seen_after, set_down,
 };
 use sinew_sdk::Snapshot;
 use sinew_sdk::prelude::*;
@@ -209,7 +209,7 @@ impl Kit<'_> {
             .robot
             .motion
             .move_to(Goal::pose(above).speed(self.params.speed))?;
-        let closer = self.robot.world.wait_newer(arrived.tick)?;
+        let closer = seen_after(self.robot, arrived.tick)?;
         Ok(closer.object(part.id).cloned().unwrap_or(part))
     }
 

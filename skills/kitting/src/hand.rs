@@ -34,8 +34,9 @@ const TOUCH_FORCE: f64 = 6.0;
 const RELEASE_OPENING: f64 = 0.018;
 /// How high the hand goes straight up after letting go.
 const RETREAT: f64 = 0.06;
-/// Share of the speed for descents onto something.
-const GENTLE: f64 = 0.35;
+/// Share of the speed for the last bit of a descent onto something, and how long that bit is.
+const GENTLE: f64 = 0.15;
+const LAST_BIT: f64 = 0.035;
 /// Largest offset between tool and part that is believed: beyond it the estimate is wrong, not the grasp.
 const OFFSET_MAX: f64 = 0.012;
 /// Free distance that a part needs when it is put back into the bin.
@@ -171,6 +172,9 @@ pub fn pick_by_hand(
         .move_to(Goal::pose(down.above(HOVER)).speed(speed))?;
     robot
         .motion
+        .move_to(Goal::line(down.above(LAST_BIT)).speed(speed * 0.6))?;
+    robot
+        .motion
         .move_to(Goal::guarded(down, TOUCH_FORCE).speed(speed * GENTLE))?;
     robot.gripper.grasp(GRIP_FORCE)?;
     lift(robot, object, speed)
@@ -249,9 +253,8 @@ pub fn set_down(robot: &mut Robot, held: &Held, target: &Pose, speed: f64) -> Re
     let high = held.tool_over(target, CARRY_HEIGHT);
     carry(robot, held, Goal::pose(high).speed(speed))?;
     let low = held.tool_over(target, target.position.z + FLOOR_GAP);
-    // Down quickly to a hand's breadth, gently from there: the part may hang lower than expected.
-    let near = held.tool_over(target, target.position.z + FLOOR_GAP + 0.045);
-    carry(robot, held, Goal::line(near).speed(speed))?;
+    // Down quickly at first, gently from where the part may touch, if it hangs lower than expected.
+    carry(robot, held, Goal::line(low.above(LAST_BIT)).speed(speed))?;
     robot
         .motion
         .move_to(Goal::guarded(low, TOUCH_FORCE).speed(speed * GENTLE))?;

@@ -13,6 +13,6 @@ pub use geometry::{Fit, free_spot, grasp_yaw, symmetry};
 pub use hand::{
     CARRY_HEIGHT, Held, clear_hand, pick_by_hand, pick_by_policy, put_into_bin, rise, set_down,
 };
-pub use look::{Looks, look};
+pub use look::{Looks, look, seen_after};
 pub use order::{Line, Params};
 pub use trouble::Trouble;

@@ -4,6 +4,10 @@ use sinew_sdk::prelude::*;
 
 /// Ticks between standing still and the exposure that counts: the hand has settled.
 const SETTLE_TICKS: u64 = 40;
+/// Tries before a camera that shows nothing new is a failure, and the ticks between them: a few lost frames
+/// are no reason to give up.
+const STALL_TRIES: u32 = 10;
+const STALL_TICKS: u64 = 300;
 
 /// Named poses from which to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,5 +41,21 @@ pub fn look(robot: &mut Robot, from: Looks, speed: f64) -> Result<sinew_sdk::Sna
         .motion
         .move_to(Goal::named(from.name()).speed(speed))?
         .tick;
-    robot.world.wait_newer(arrived + SETTLE_TICKS)
+    seen_after(robot, arrived + SETTLE_TICKS)
+}
+
+/// A snapshot whose images were all taken after `tick`; cameras that stand still for a moment are waited for.
+///
+/// # Errors
+/// `sensor-stall` if they go on to.
+pub fn seen_after(robot: &mut Robot, tick: u64) -> Result<sinew_sdk::Snapshot, Error> {
+    for _ in 1..STALL_TRIES {
+        match robot.world.wait_newer(tick) {
+            Err(error) if error.label() == Some("sensor-stall") => {
+                robot.clock.sleep(STALL_TICKS)?;
+            }
+            answer => return answer,
+        }
+    }
+    robot.world.wait_newer(tick)
 }

@@ -5,7 +5,7 @@
 
 use kitting::{
     CARRY_HEIGHT, Fit, Held, Line, Looks, Params, Trouble, clear_hand, look, pick_by_hand,
-    put_into_bin, rise,
+    put_into_bin, rise, seen_after,
 };
 use sinew_sdk::Snapshot;
 use sinew_sdk::prelude::*;
@@ -139,7 +139,7 @@ fn find(
             0.0,
         );
         if let Ok(arrived) = robot.motion.move_to(Goal::pose(above).speed(params.speed)) {
-            let view = robot.world.wait_newer(arrived.tick)?;
+            let view = seen_after(robot, arrived.tick)?;
             if let Some(part) = lost_part(label, trouble, &params.order, &slots, &places, &view) {
                 return Ok(Some((part.clone(), view)));
             }
