@@ -125,15 +125,12 @@ pub fn pick_by_policy(
     robot.gripper.open()?;
     robot.motion.move_to(Goal::pose(above).speed(speed))?;
     let outcome = robot.policy.run(policy, object.id, POLICY_TICKS)?;
-    let label = match outcome.state {
-        PolicyState::Done => None,
-        PolicyState::Failed => Some("no-grasp"),
-        PolicyState::LowConfidence => Some("low-confidence"),
-        PolicyState::Timeout => Some("policy-stall"),
-        PolicyState::Stopped if robot.world.robot()?.stopped => Some("safety-stop"),
-        _ => Some("no-grasp"),
-    };
-    if let Some(label) = label {
+    if outcome.state != PolicyState::Done {
+        // A host that gives no label means that the part was not grasped.
+        let label = match outcome.label.as_str() {
+            "" => "no-grasp",
+            label => label,
+        };
         return Err(Failure::new(
             label,
             format!("policy `{policy}`: {}", outcome.message),

@@ -56,6 +56,10 @@ impl Recovery for Regrasp {
         };
         let speed = params.speed;
         clear_hand(robot, speed)?;
+        let bins: Vec<String> = (robot.world.places()?.into_iter())
+            .filter(|place| place.kind == "bin")
+            .map(|bin| bin.name)
+            .collect();
         let mut last = None;
         for attempt in 1..=TRIES {
             robot.events.step(&format!(
@@ -69,6 +73,12 @@ impl Recovery for Regrasp {
                 )
                 .with_detail(&trouble));
             };
+            if fell_back(&failure.label) && bins.contains(&part.place) {
+                return Ok(Recovered::resume(format!(
+                    "the {} fell back into the bin",
+                    trouble.line().name()
+                )));
+            }
             robot
                 .events
                 .step_on(&format!("take the {}", part.class), part.id);
@@ -86,9 +96,25 @@ impl Recovery for Regrasp {
                 }
             }
         }
+        // Where it lies it can't be taken; another of its kind may do.
+        let view = look(robot, Looks::Bin, speed)?;
+        let line = trouble.line();
+        if fell_back(&failure.label)
+            && (view.objects.iter()).any(|object| line.fits(object) && bins.contains(&object.place))
+        {
+            return Ok(Recovered::resume(format!(
+                "left it where it lies, another {} is in the bin",
+                line.name()
+            )));
+        }
         let last = last.unwrap_or_else(|| Failure::new("no-grasp", "no try was made"));
         Err(last.with_detail(&trouble))
     }
+}
+
+/// Labels after which a part in the bin needs nothing more: the skill grasps it as it would any other.
+fn fell_back(label: &str) -> bool {
+    matches!(label, "dropped" | "slip")
 }
 
 /// Labels that another try cannot change.
