@@ -1,0 +1,364 @@
+//! A skill that does wrong on demand: fixtures for the tests of the host.
+
+use std::hint::black_box;
+
+use sinew_sdk::prelude::*;
+
+/// What to do.
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "act", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Params {
+    /// Goes to a named pose.
+    Move {
+        /// Which.
+        pose: String,
+    },
+    /// Goes to a tool pose.
+    MoveTo {
+        /// Position, metres.
+        position: [f64; 3],
+    },
+    /// A goal with numbers that are not finite.
+    MoveNan,
+    /// Starts a motion, waits a while, and cancels it.
+    StartAndCancel {
+        /// Ticks in between.
+        ticks: u64,
+    },
+    /// Starts a motion and drops its handle.
+    StartAndDrop,
+    /// Waits for one of two motions.
+    WaitAny,
+    /// Holds as many handles as it can get.
+    HandleBomb,
+    /// Grips.
+    Grasp {
+        /// Newtons.
+        force: f64,
+    },
+    /// Runs a policy.
+    Policy {
+        /// Which.
+        name: String,
+    },
+    /// Looks at the newest snapshot, then waits for a newer one.
+    Look,
+    /// Calls `clock.now` often.
+    CallOften {
+        /// How often.
+        times: u64,
+    },
+    /// Sleeps.
+    Sleep {
+        /// Ticks.
+        ticks: u64,
+    },
+    /// Sleeps with the standard library.
+    SleepStd {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// What the standard library sees of the outside.
+    LookOutside,
+    /// Panics.
+    Panic,
+    /// Executes an illegal instruction.
+    Trap,
+    /// Calls itself until the stack ends.
+    Recurse,
+    /// Ends the process.
+    Exit,
+    /// Computes for ever.
+    Spin,
+    /// Copies memory for ever.
+    Copy,
+    /// Allocates for ever.
+    Allocate,
+    /// Hands the host a list of this size.
+    LongList {
+        /// Bytes.
+        bytes: usize,
+    },
+    /// Writes this many lines of log.
+    LogFlood {
+        /// How many.
+        lines: u64,
+    },
+    /// Emits this many events.
+    EventFlood {
+        /// How many.
+        events: u64,
+    },
+    /// Never gives up when it is cancelled.
+    IgnoreCancel,
+    /// Tidies up when it is cancelled.
+    TidyUp,
+    /// Stores a checkpoint and fails; resumes from it.
+    SafePoint,
+    /// Stores a checkpoint of a version that the manifest does not list.
+    ForeignSafePoint,
+    /// Remembers how often it has run.
+    Remember,
+    /// Fills its store.
+    FillMemory,
+    /// Reads a file that it may not read.
+    ReadFile,
+    /// Asks a person.
+    Ask,
+    /// Returns what its schema does not allow.
+    WrongResult,
+}
+
+/// What came of it.
+#[derive(Serialize, JsonSchema)]
+pub struct Outcome {
+    /// In words.
+    #[schemars(length(max = 200))]
+    said: String,
+    /// Ticks that it took.
+    ticks: u64,
+}
+
+/// Where it was.
+#[derive(Serialize, Deserialize)]
+struct Progress {
+    step: u32,
+}
+
+impl Checkpoint for Progress {
+    const SCHEMA: u32 = 3;
+}
+
+#[derive(Serialize, Deserialize)]
+struct Foreign;
+
+impl Checkpoint for Foreign {
+    const SCHEMA: u32 = 99;
+}
+
+#[skill]
+fn run(params: Params, resume: Option<Progress>, robot: &mut Robot) -> Result<Outcome, Failure> {
+    let start = robot.clock.now();
+    let said = act(params, resume, robot)?;
+    Ok(Outcome {
+        said,
+        ticks: robot.clock.now() - start,
+    })
+}
+
+fn act(params: Params, resume: Option<Progress>, robot: &mut Robot) -> Result<String, Failure> {
+    let side = Pose::down(0.4, 0.1, 0.3, 0.0);
+    Ok(match params {
+        Params::Move { pose } => {
+            let outcome = robot.motion.move_to(Goal::named(pose).speed(0.5))?;
+            format!("{:?} at {:.3}", outcome.end, outcome.tool.position.x)
+        }
+        Params::MoveTo {
+            position: [x, y, z],
+        } => {
+            let outcome = robot.motion.move_to(Goal::line(Pose::down(x, y, z, 0.0)))?;
+            format!("{:?}", outcome.end)
+        }
+        Params::MoveNan => {
+            let mut answers = Vec::new();
+            for goal in [
+                Goal::line(Pose::down(f64::NAN, 0.0, 0.3, 0.0)),
+                Goal::joints([f64::INFINITY; 7]),
+                Goal::joints([0.0; 6]),
+                Goal::named("home").speed(f64::NAN),
+                Goal::guarded(side, -1.0),
+                Goal::named("nowhere"),
+            ] {
+                answers.push(match robot.motion.start(goal) {
+                    Ok(_) => "accepted".to_owned(),
+                    Err(error) => error.to_string(),
+                });
+            }
+            robot.log.info(&answers.join("; "));
+            format!(
+                "{} accepted",
+                answers.iter().filter(|a| *a == "accepted").count()
+            )
+        }
+        Params::StartAndCancel { ticks } => {
+            let moving = robot.motion.start(side)?;
+            robot.clock.sleep(ticks)?;
+            let before = moving.ended();
+            moving.cancel()?;
+            format!("{before} {:?}", moving.wait()?.end)
+        }
+        Params::StartAndDrop => {
+            drop(robot.motion.start(side)?);
+            robot.clock.sleep(50)?;
+            "dropped".to_owned()
+        }
+        Params::WaitAny => {
+            let first = robot.motion.start(side)?;
+            let second = robot.motion.start(side.above(0.1))?;
+            let which = robot.motion.wait_any(&[&second, &first], 1)?;
+            let then = robot.motion.wait_any(&[&second], 10_000)?;
+            let never = robot.motion.wait_any(&[], 7)?;
+            format!("{which:?} {then:?} {never:?} {:?}", first.wait()?.end)
+        }
+        Params::HandleBomb => {
+            let mut held = Vec::new();
+            let error = loop {
+                match robot.motion.start(side) {
+                    Ok(moving) => held.push(moving),
+                    Err(error) => break error,
+                }
+            };
+            format!("{error}")
+        }
+        Params::Grasp { force } => {
+            let grip = robot.gripper.grasp(force)?;
+            format!("{:.3} {}", grip.width, grip.holding)
+        }
+        Params::Policy { name } => {
+            let available = robot.policy.available()?;
+            let outcome = robot.policy.run(&name, 7, 5_000)?;
+            format!("{available:?} {:?} {}", outcome.state, outcome.ticks)
+        }
+        Params::Look => {
+            let first = robot.world.snapshot()?;
+            let second = robot.world.wait_newer(first.tick)?;
+            let place = robot.world.place("A1")?;
+            let state = robot.world.robot()?;
+            format!(
+                "{} then {} objects, first in `{}`, {} is a {}, stopped {}",
+                first.objects.len(),
+                second.objects.len(),
+                second
+                    .objects
+                    .first()
+                    .map_or("", |object| object.place.as_str()),
+                place.name,
+                place.kind,
+                state.stopped
+            )
+        }
+        Params::CallOften { times } => {
+            for _ in 0..times {
+                black_box(robot.clock.now());
+            }
+            "called".to_owned()
+        }
+        Params::Sleep { ticks } => {
+            robot.clock.sleep(ticks)?;
+            "slept".to_owned()
+        }
+        Params::SleepStd { ms } => {
+            let before = std::time::Instant::now();
+            std::thread::sleep(std::time::Duration::from_millis(ms));
+            format!("{} ms", before.elapsed().as_millis())
+        }
+        Params::LookOutside => {
+            println!("standard output");
+            let mut line = String::new();
+            let read = std::io::stdin().read_line(&mut line).unwrap_or(0);
+            format!(
+                "{} variables, {} arguments, {read} bytes, file {}, socket {}",
+                std::env::vars().count(),
+                std::env::args().count(),
+                std::fs::read("/etc/passwd").is_ok(),
+                std::net::TcpStream::connect("127.0.0.1:80").is_ok()
+            )
+        }
+        Params::Panic => panic!("on purpose"),
+        Params::Trap => {
+            #[cfg(target_family = "wasm")]
+            core::arch::wasm32::unreachable();
+            #[cfg(not(target_family = "wasm"))]
+            std::process::abort()
+        }
+        Params::Recurse => format!("{}", recurse(0)),
+        Params::Exit => std::process::exit(3),
+        Params::Spin => {
+            let mut x = 0_u64;
+            loop {
+                x = black_box(x.wrapping_add(1));
+            }
+        }
+        Params::Copy => {
+            let mut all = vec![1_u8; 24 << 20];
+            let (a, b) = all.split_at_mut(12 << 20);
+            loop {
+                a.copy_from_slice(black_box(b));
+                black_box(&a);
+            }
+        }
+        Params::Allocate => {
+            let mut all: Vec<Vec<u8>> = Vec::new();
+            loop {
+                all.push(vec![1; 1 << 20]);
+                black_box(&all);
+            }
+        }
+        Params::LongList { bytes } => {
+            robot.memory.set("long", &vec![7; bytes])?;
+            "taken".to_owned()
+        }
+        Params::LogFlood { lines } => {
+            for line in 0..lines {
+                robot
+                    .log
+                    .info(&format!("line {line} of a flood of many lines"));
+            }
+            "logged".to_owned()
+        }
+        Params::EventFlood { events } => {
+            let mut refused = 0;
+            for event in 0..events {
+                refused += u64::from(robot.events.emit("flood", &event).is_err());
+            }
+            format!("{refused} refused")
+        }
+        Params::IgnoreCancel => loop {
+            let _ = robot.motion.move_to(side);
+            let _ = robot.clock.sleep(10);
+        },
+        Params::TidyUp => {
+            let ended = robot.motion.move_to(side);
+            let told = robot.lifecycle.cancelled();
+            let _ = robot.memory.set("tidy", b"yes");
+            robot.log.info(&format!("{ended:?} {told}"));
+            "tidied".to_owned()
+        }
+        Params::SafePoint => match resume {
+            Some(progress) => format!("resumed at {}", progress.step),
+            None => {
+                robot.lifecycle.safe_point(&Progress { step: 2 })?;
+                return Err(Failure::new("dropped", "on purpose").with_detail([1, 2]));
+            }
+        },
+        Params::ForeignSafePoint => {
+            robot.lifecycle.safe_point(&Foreign)?;
+            "stored".to_owned()
+        }
+        Params::Remember => {
+            let runs = robot.memory.get("runs")?.map_or(0, |bytes| bytes.len());
+            robot.memory.set("runs", &vec![0; runs + 1])?;
+            format!("{} runs, keys {:?}", runs + 1, robot.memory.keys()?)
+        }
+        Params::FillMemory => {
+            for key in 0..1_000_u32 {
+                robot.memory.set(&key.to_string(), &[0; 1_000])?;
+            }
+            "filled".to_owned()
+        }
+        Params::ReadFile => match robot.files.read("secrets", "../../etc/passwd") {
+            Ok(bytes) => format!("{} bytes", bytes.len()),
+            Err(error) => error.to_string(),
+        },
+        Params::Ask => format!("{:?}", robot.operator.ask("Go on?", &["yes", "no"], 100)?),
+        Params::WrongResult => "x".repeat(300),
+    })
+}
+
+fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 64]);
+    if depth == u64::MAX {
+        return frame[3];
+    }
+    recurse(depth + 1) + frame[(depth % 64) as usize]
+}
