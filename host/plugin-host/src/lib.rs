@@ -1,1 +1,44 @@
-//! The only user of wasmtime: grants, limits, instances; a module per capability.
+//! Runs skills and recoveries: WebAssembly components that see nothing but what the operator granted.
+//!
+//! This is the only crate that knows wasmtime. A plugin is one component with its [`Manifest`] in a custom
+//! section. [`PluginHost::load`] checks it (component, manifest, world, grants, imports) and compiles it; a
+//! [`Run`] is a fresh instance on a fiber. Guest code is ordinary sequential code: an import that has to wait
+//! suspends the fiber, and [`Run::poll`], called once a brain step, takes it up again when what it waits for
+//! has happened. There is no executor and no clock but the tick that `poll` is given.
+//!
+//! What decides anything counts ticks, calls, bytes or fuel. Epochs only guard the host's thread against
+//! instructions that burn time without fuel, and a run that one of them ended says so.
+//!
+//! The host's own clean-up never depends on the guest: however a run ends, its motion is braked to a hold, its
+//! policy run is cancelled and its handles go with its store.
+
+mod artifact;
+mod capabilities;
+mod desk;
+mod grants;
+mod guard;
+mod host;
+mod limits;
+mod link;
+mod manifest;
+mod ports;
+mod run;
+mod schema;
+mod state;
+mod wasi;
+mod wire;
+
+pub use artifact::MANIFEST_SECTION;
+pub use grants::{DirectoryGrant, Grant, Grants, GrantsError};
+pub use host::{HostError, LoadError, Plugin, PluginHost, StartError};
+pub use limits::Limits;
+pub use manifest::{Ask, CAPABILITIES, Kind, Manifest, ManifestError, RobotPart};
+pub use ports::{
+    GoalIds, HostPorts, OperatorPort, PolicyEnd, PolicyPort, PolicyRefusal, RobotPort,
+};
+pub use run::{
+    Checkpoint, Failure, Lease, Proposal, RecoveryContext, Run, RunEnd, RunEvent, Usage,
+};
+
+/// Version of the WIT package that this host serves.
+pub const WIT_VERSION: &str = "0.1.0-dev";

@@ -1,0 +1,33 @@
+//! `lifecycle`: checkpoints and cancellation.
+
+use crate::link::Interface;
+use crate::run::{Checkpoint, RunEvent};
+use crate::wire;
+use crate::wire::Error;
+
+pub(crate) fn link(lifecycle: &mut Interface<'_>) -> wasmtime::Result<()> {
+    lifecycle.ready("safe-point", |state, (checkpoint,): (wire::Checkpoint,)| {
+        let wire::Checkpoint { schema, bytes } = checkpoint;
+        if bytes.len() > state.limits.checkpoint_bytes {
+            return Err(Error::Limit(format!(
+                "a checkpoint of {} bytes, {} are allowed",
+                bytes.len(),
+                state.limits.checkpoint_bytes
+            )));
+        }
+        if !state.checkpoints.contains(&schema) {
+            return Err(Error::Other(format!(
+                "checkpoint version {schema} is not among `checkpoints` in the manifest"
+            )));
+        }
+        let mut shared = state.shared();
+        if shared.cancelled {
+            return Err(Error::Cancelled);
+        }
+        let tick = shared.now;
+        shared.events.push(RunEvent::SafePoint { tick, schema });
+        shared.checkpoint = Some(Checkpoint { schema, bytes });
+        Ok(())
+    })?;
+    lifecycle.plain("cancelled", |state, (): ()| (state.shared().cancelled,))
+}

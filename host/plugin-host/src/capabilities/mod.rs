@@ -1,0 +1,48 @@
+//! One module a capability: what a granted call does.
+
+mod clock;
+mod events;
+mod files;
+mod gripper;
+mod lifecycle;
+mod log;
+mod memory;
+mod motion;
+mod operator;
+mod policy;
+mod world;
+
+use wasmtime::component::Linker;
+
+use crate::WIT_VERSION;
+use crate::link::Interface;
+use crate::state::RunState;
+
+pub(crate) use log::line;
+
+/// Links every capability. Which of them a plugin may call is looked up at each call, and a plugin that was not
+/// granted what it needs does not get this far.
+pub(crate) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+    type Link = fn(&mut Interface<'_>) -> wasmtime::Result<()>;
+    let all: [(&'static str, Link); 11] = [
+        ("clock", clock::link),
+        ("events", events::link),
+        ("files", files::link),
+        ("gripper", gripper::link),
+        ("lifecycle", lifecycle::link),
+        ("log", log::link),
+        ("memory", memory::link),
+        ("motion", motion::link),
+        ("operator", operator::link),
+        ("policy", policy::link),
+        ("world", world::link),
+    ];
+    for (name, link) in all {
+        link(&mut Interface {
+            linker: linker.instance(&format!("sinew:plugin/{name}@{WIT_VERSION}"))?,
+            name,
+        })?;
+    }
+    linker.instance(&format!("sinew:plugin/types@{WIT_VERSION}"))?;
+    Ok(())
+}

@@ -1,0 +1,234 @@
+//! `motion`: goals for the arm. The guest says where; the loop and its safety gate decide how.
+
+use sinew_messages::{ArmGoal, ArmGoalKind, JOINTS, MotionState, Pose};
+use sinew_units::Ticks;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Resource, ResourceType};
+
+use crate::desk::{Ended, is_stopped};
+use crate::link::Interface;
+use crate::state::RunState;
+use crate::wire::{Error, Goal, MotionOutcome, Target};
+
+/// Motions that one call may wait for.
+const WAIT_ANY_MAX: usize = 32;
+
+/// What the guest's `motion` handle stands for.
+pub(crate) struct MotionHandle {
+    goal_id: u64,
+}
+
+pub(crate) fn link(motion: &mut Interface<'_>) -> wasmtime::Result<()> {
+    motion.linker.resource(
+        "motion",
+        ResourceType::host::<MotionHandle>(),
+        |mut store: StoreContextMut<'_, RunState>, handle| {
+            let state = store.data_mut();
+            let handle = state
+                .table
+                .delete(Resource::<MotionHandle>::new_own(handle))?;
+            let mut shared = state.shared();
+            let now = shared.now;
+            shared.desk.forget(now, handle.goal_id);
+            Ok(())
+        },
+    )?;
+    motion.ready("start", |state, (goal,): (Goal,)| {
+        let goal_id = start(state, goal)?;
+        state.table.push(MotionHandle { goal_id }).map_err(|_| {
+            let mut shared = state.shared();
+            let now = shared.now;
+            shared.desk.forget(now, goal_id);
+            Error::Limit(format!(
+                "more than {} handles alive; drop some",
+                state.limits.handles
+            ))
+        })
+    })?;
+    motion.waits("move-to", |state, (goal,): (Goal,)| {
+        Box::pin(async move {
+            let goal_id = start(state, goal)?;
+            let outcome = state
+                .until(|shared| shared.desk.ended(goal_id).map(outcome))
+                .await;
+            let mut shared = state.shared();
+            let now = shared.now;
+            shared.desk.forget(now, goal_id);
+            outcome
+        })
+    })?;
+    motion.waits(
+        "[method]motion.wait",
+        |state, (handle,): (Resource<MotionHandle>,)| {
+            Box::pin(async move {
+                let goal_id = goal_of(state, &handle)?;
+                let outcome = state
+                    .until(|shared| shared.desk.ended(goal_id).map(outcome))
+                    .await;
+                if matches!(outcome, Err(Error::Cancelled)) {
+                    let mut shared = state.shared();
+                    let now = shared.now;
+                    shared.desk.cancel(now, goal_id);
+                }
+                outcome
+            })
+        },
+    )?;
+    motion.ready(
+        "[method]motion.cancel",
+        |state, (handle,): (Resource<MotionHandle>,)| {
+            let goal_id = goal_of(state, &handle)?;
+            let mut shared = state.shared();
+            let now = shared.now;
+            shared.desk.cancel(now, goal_id);
+            Ok(())
+        },
+    )?;
+    motion.plain(
+        "[method]motion.ended",
+        |state, (handle,): (Resource<MotionHandle>,)| {
+            let ended = goal_of(state, &handle)
+                .is_ok_and(|goal_id| state.shared().desk.ended(goal_id).is_some());
+            (ended,)
+        },
+    )?;
+    motion.waits(
+        "wait-any",
+        |state, (handles, timeout): (Vec<Resource<MotionHandle>>, u64)| {
+            Box::pin(async move {
+                if handles.len() > WAIT_ANY_MAX {
+                    return Err(Error::Limit(format!("more than {WAIT_ANY_MAX} motions")));
+                }
+                let mut goals = Vec::with_capacity(handles.len());
+                for handle in &handles {
+                    goals.push(goal_of(state, handle)?);
+                }
+                let end = state.shared().now + Ticks(timeout);
+                state
+                    .until(|shared| {
+                        let first = goals
+                            .iter()
+                            .position(|goal| shared.desk.ended(*goal).is_some());
+                        match first {
+                            Some(index) => Some(Ok(u32::try_from(index).ok())),
+                            None => (shared.now >= end).then_some(Ok(None)),
+                        }
+                    })
+                    .await
+            })
+        },
+    )
+}
+
+fn goal_of(state: &RunState, handle: &Resource<MotionHandle>) -> Result<u64, Error> {
+    let handle = state.table.get(handle);
+    Ok(handle
+        .map_err(|_| Error::Other("no such motion".to_owned()))?
+        .goal_id)
+}
+
+/// Checks a goal and sends it.
+fn start(state: &mut RunState, goal: Goal) -> Result<u64, Error> {
+    for (what, factor) in [("speed", goal.speed), ("acceleration", goal.acceleration)] {
+        // Written so that NaN fails too.
+        if !(factor > 0.0 && factor <= 1.0) {
+            return Err(Error::Other(format!(
+                "the {what} {factor} is not in (0, 1]"
+            )));
+        }
+    }
+    let mut message = ArmGoal {
+        id: 0,
+        lease_end_tick: 0,
+        kind: ArmGoalKind::Joint as u32,
+        reserved: 0,
+        joints_rad: [0.0; JOINTS],
+        pose: Pose::IDENTITY,
+        speed_scale: goal.speed * state.grant.speed,
+        acceleration_scale: goal.acceleration * state.grant.acceleration,
+        contact_force_n: 0.0,
+    };
+    let checked = |pose: crate::wire::Pose| {
+        pose.checked().ok_or_else(|| {
+            Error::Other("the pose is not finite, or its quaternion has no unit length".to_owned())
+        })
+    };
+    match goal.target {
+        Target::Joints(joints) => {
+            let joints: [f64; JOINTS] = joints.try_into().map_err(|joints: Vec<f64>| {
+                Error::Other(format!(
+                    "{} joints given, the arm has {JOINTS}",
+                    joints.len()
+                ))
+            })?;
+            if !joints.iter().all(|joint| joint.is_finite()) {
+                return Err(Error::Other("a joint position is not finite".to_owned()));
+            }
+            message.joints_rad = joints;
+        }
+        Target::Pose(pose) => {
+            message.kind = ArmGoalKind::Pose as u32;
+            message.pose = checked(pose)?;
+        }
+        Target::Line(pose) => {
+            message.kind = ArmGoalKind::Line as u32;
+            message.pose = checked(pose)?;
+        }
+        Target::Guarded((pose, force)) => {
+            if !(force.is_finite() && force > 0.0) {
+                return Err(Error::Other(format!(
+                    "the contact force {force} is no positive force in newtons"
+                )));
+            }
+            message.kind = ArmGoalKind::Guarded as u32;
+            message.pose = checked(pose)?;
+            message.contact_force_n = force;
+        }
+        Target::Named(name) => {
+            let poses = &state.ports.robot.named_poses;
+            message.joints_rad = *poses.get(&name).ok_or_else(|| {
+                let names: Vec<_> = poses.keys().map(String::as_str).collect();
+                Error::Other(format!(
+                    "no pose is named `{name}`; there are {}",
+                    names.join(", ")
+                ))
+            })?;
+        }
+    }
+    let mut shared = state.shared();
+    if shared.cancelled {
+        return Err(Error::Cancelled);
+    }
+    let (now, status) = (shared.now, shared.status);
+    let Some(status) = status else {
+        return Err(Error::Unavailable(
+            "the control loop has not reported yet".to_owned(),
+        ));
+    };
+    if is_stopped(&status) {
+        return Err(Error::Unavailable(
+            "safety-stop: a stop is latched, a person must reset it".to_owned(),
+        ));
+    }
+    Ok(shared.desk.send(now, Some(&status), message))
+}
+
+fn outcome(ended: Ended) -> Result<MotionOutcome, Error> {
+    let state = match ended.state {
+        MotionState::Done => "done",
+        MotionState::Contact => "contact",
+        MotionState::Preempted => "preempted",
+        MotionState::Stopped => "stopped",
+        MotionState::Rejected => {
+            return Err(Error::Other(
+                "unreachable: no joint position reaches the target".to_owned(),
+            ));
+        }
+        MotionState::Held | MotionState::Idle | MotionState::Active => "held",
+    };
+    Ok(MotionOutcome {
+        state: state.to_owned(),
+        tool: (&ended.tool).into(),
+        tick: ended.tick,
+    })
+}

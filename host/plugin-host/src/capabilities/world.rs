@@ -1,0 +1,94 @@
+//! `world`: what is perceived, read-only.
+
+use sinew_world::{Place, WorldReader, WorldSnapshot};
+
+use crate::link::Interface;
+use crate::wire::{self, Error};
+
+pub(crate) fn link(world: &mut Interface<'_>) -> wasmtime::Result<()> {
+    world.ready("newest", |state, (): ()| {
+        let reader = &state.ports.world;
+        render(reader, &reader.snapshot())
+    })?;
+    world.waits("wait-newer", |state, (tick,): (u64,)| {
+        Box::pin(async move {
+            let reader = state.ports.world.clone();
+            state
+                .until(|_| {
+                    let snapshot = reader.snapshot();
+                    let newer = snapshot.sequence > 0 && snapshot.image_tick > tick;
+                    (newer || snapshot.is_stalled()).then(|| render(&reader, &snapshot))
+                })
+                .await
+        })
+    })?;
+    world.ready("places", |state, (): ()| {
+        let places = state.ports.world.places();
+        Ok(places
+            .iter()
+            .map(|place| wire::Place {
+                name: place.name.clone(),
+                kind: place.kind.clone(),
+                pose: (&place.pose).into(),
+                size: place.size_m.into(),
+            })
+            .collect::<Vec<_>>())
+    })?;
+    world.ready("robot", |state, (): ()| {
+        let shared = state.shared();
+        let Some(status) = &shared.status else {
+            return Err(Error::Unavailable(
+                "the control loop has not reported yet".to_owned(),
+            ));
+        };
+        Ok(wire::RobotState {
+            tick: status.tick,
+            tool: (&status.tool_pose).into(),
+            joints: status.frame.position_rad.to_vec(),
+            gripper_width: status.frame.gripper_width_m,
+            gripper_force: status.frame.gripper_force_n,
+            tool_force: status.frame.tool_force_n.into(),
+            stopped: crate::desk::is_stopped(status),
+        })
+    })
+}
+
+/// The snapshot for the guest, unless it is history.
+fn render(reader: &WorldReader, snapshot: &WorldSnapshot) -> Result<wire::Snapshot, Error> {
+    if snapshot.sequence == 0 {
+        return Err(Error::Unavailable(
+            "sensor-stall: no image has been seen yet".to_owned(),
+        ));
+    }
+    if let Some(camera) = snapshot.cameras.iter().find(|camera| camera.stalled) {
+        return Err(Error::Unavailable(format!(
+            "sensor-stall: camera `{}` shows nothing new since tick {}",
+            camera.name, camera.newest_tick
+        )));
+    }
+    let objects = snapshot.objects.iter().map(|object| wire::Object {
+        id: object.id,
+        class: object.class.to_string(),
+        color: object.color.to_string(),
+        pose: (&object.pose).into(),
+        size: object.size_m.into(),
+        confidence: object.confidence,
+        position_sigma: object.position_sigma_m,
+        last_seen: object.last_seen_tick,
+        place: place_of(reader.places(), object.pose.position_m),
+    });
+    Ok(wire::Snapshot {
+        tick: snapshot.image_tick,
+        objects: objects.collect(),
+    })
+}
+
+/// Name of the smallest place that holds the point: a pocket rather than the tray around it.
+fn place_of(places: &[Place], point_m: [f64; 3]) -> String {
+    let area = |place: &Place| place.size_m[0] * place.size_m[1];
+    places
+        .iter()
+        .filter(|place| place.contains(point_m))
+        .min_by(|a, b| area(a).total_cmp(&area(b)))
+        .map_or_else(String::new, |place| place.name.clone())
+}

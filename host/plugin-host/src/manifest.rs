@@ -1,0 +1,192 @@
+//! What a plugin says about itself: the JSON in its manifest section.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::WIT_VERSION;
+
+/// Every capability interface of the WIT package, by name.
+pub const CAPABILITIES: [&str; 11] = [
+    "clock",
+    "events",
+    "files",
+    "gripper",
+    "lifecycle",
+    "log",
+    "memory",
+    "motion",
+    "operator",
+    "policy",
+    "world",
+];
+
+/// The manifest, checked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// `publisher/name`.
+    pub name: String,
+    /// Version of the plugin.
+    pub version: String,
+    /// Skill or recovery.
+    pub kind: Kind,
+    /// Version of the WIT package that it was built against.
+    pub wit: String,
+    /// One line for people.
+    pub summary: String,
+    /// Interfaces that it imports, and why.
+    #[serde(default)]
+    pub imports: Vec<Ask>,
+    /// JSON Schema of the parameters of a skill.
+    pub params_schema: Value,
+    /// JSON Schema of the result of a skill.
+    pub result_schema: Value,
+    /// Checkpoint versions that it reads.
+    #[serde(default)]
+    pub checkpoints: Vec<u32>,
+    /// Robot parts that it needs; `None` means all of them.
+    #[serde(default)]
+    pub parts: Option<Vec<RobotPart>>,
+    /// Policies that it runs.
+    #[serde(default)]
+    pub policies: Vec<String>,
+    /// Failure labels that a recovery can help with.
+    #[serde(default)]
+    pub handles: Vec<String>,
+    /// What the world must look like after a success; judged by the task engine.
+    #[serde(default)]
+    pub post_conditions: Vec<Map<String, Value>>,
+}
+
+/// Kinds of plugin.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Does a task.
+    Skill,
+    /// Puts right what made a skill fail.
+    Recovery,
+}
+
+/// One interface that a plugin asks for.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    /// One of [`CAPABILITIES`].
+    pub interface: String,
+    /// What for, in the publisher's words.
+    pub why: String,
+    /// Without a grant it links all the same and answers `denied`.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// Parts of the robot that are held by one run at a time.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "kebab-case")]
+pub enum RobotPart {
+    /// The arm.
+    Arm,
+    /// The gripper.
+    Gripper,
+}
+
+/// What is wrong with a manifest.
+#[derive(Debug, Error)]
+pub enum ManifestError {
+    /// Not the JSON that a manifest is.
+    #[error("the manifest is not valid: {0}")]
+    Shape(#[from] serde_json::Error),
+    /// The name is no `publisher/name`.
+    #[error(
+        "the manifest's name `{0}` is not `publisher/name` in lower-case letters, digits and dashes"
+    )]
+    Name(String),
+    /// Built for another version of the WIT package.
+    #[error(
+        "the plugin was built against sinew:plugin@{0}, this host serves {WIT_VERSION}; rebuild it with the SDK of this host"
+    )]
+    Wit(String),
+    /// Asks for something that does not exist.
+    #[error("the manifest asks for an interface `{0}`; there are {list}", list = CAPABILITIES.join(", "))]
+    Interface(String),
+    /// A schema is no JSON Schema.
+    #[error("the manifest's {which} is no JSON Schema: {reason}")]
+    Schema {
+        /// `params_schema` or `result_schema`.
+        which: &'static str,
+        /// The validator's words.
+        reason: String,
+    },
+}
+
+impl Manifest {
+    /// Parses and checks.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let manifest: Self = serde_json::from_slice(bytes)?;
+        let word = |text: &str| {
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        match manifest.name.split_once('/') {
+            Some((publisher, name)) if word(publisher) && word(name) => {}
+            _ => return Err(ManifestError::Name(manifest.name)),
+        }
+        if manifest.wit != WIT_VERSION {
+            return Err(ManifestError::Wit(manifest.wit));
+        }
+        for ask in &manifest.imports {
+            if !CAPABILITIES.contains(&ask.interface.as_str()) {
+                return Err(ManifestError::Interface(ask.interface.clone()));
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// Whether a run of it needs the lease on `part`.
+    #[must_use]
+    pub fn needs(&self, part: RobotPart) -> bool {
+        self.parts
+            .as_ref()
+            .is_none_or(|parts| parts.contains(&part))
+    }
+
+    /// What it asks about an interface, if it does.
+    #[must_use]
+    pub fn ask(&self, interface: &str) -> Option<&Ask> {
+        self.imports.iter().find(|ask| ask.interface == interface)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(edit: &str, to: &str, expected: &str) {
+        let text = r#"{"name":"lab/pick","version":"1.0.0","kind":"skill","wit":"0.1.0-dev","summary":"s",
+            "imports":[{"interface":"motion","why":"w"}],"params_schema":true,"result_schema":true}"#;
+        let error = match Manifest::from_json(text.replace(edit, to).as_bytes()) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains(expected), "{to}: {error}");
+        assert_eq!(error.is_empty(), expected.is_empty(), "{to}: {error}");
+    }
+
+    #[test]
+    fn a_manifest_is_checked_field_by_field() {
+        check("", "", "");
+        check("lab/pick", "pick", "publisher/name");
+        check("lab/pick", "Lab/pick", "publisher/name");
+        check("0.1.0-dev", "0.9.0", "built against sinew:plugin@0.9.0");
+        check("\"motion\"", "\"lasers\"", "`lasers`; there are clock");
+        check("\"skill\"", "\"driver\"", "unknown variant `driver`");
+        check("\"summary\"", "\"sumary\"", "unknown field `sumary`");
+    }
+}

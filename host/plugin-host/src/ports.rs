@@ -1,0 +1,101 @@
+//! What the rest of the host lends to plugins. Each port says no by itself when its owner has nothing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use sinew_messages::{JointVector, Mailbox};
+use sinew_units::{Tick, Ticks};
+use sinew_world::WorldReader;
+
+/// Gives the next goal number. Shared by everyone who sends goals, so that they only grow.
+pub type GoalIds = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// Everything that capabilities act on.
+#[derive(Clone)]
+pub struct HostPorts {
+    /// What is perceived.
+    pub world: WorldReader,
+    /// Arm and gripper.
+    pub robot: RobotPort,
+    /// Learned policies.
+    pub policies: Arc<Mutex<dyn PolicyPort>>,
+    /// A person, if there is one to ask.
+    pub operator: Option<Arc<Mutex<dyn OperatorPort>>>,
+}
+
+/// How arm and gripper are reached, and what the cell's configuration says about them.
+#[derive(Clone)]
+pub struct RobotPort {
+    /// Goals go in, status comes out.
+    pub mailbox: Arc<Mailbox>,
+    /// Goal numbers.
+    pub goal_ids: GoalIds,
+    /// Poses by name, rad.
+    pub named_poses: Arc<BTreeMap<String, JointVector>>,
+    /// Distance between the pads when open, m.
+    pub gripper_open_m: f64,
+    /// Largest gripper force, N.
+    pub gripper_force_max_n: f64,
+    /// Speed of the width in plugins' gripper moves, m/s.
+    pub gripper_speed_m_s: f64,
+}
+
+/// Runs policies closed-loop; one run at a time.
+pub trait PolicyPort: Send {
+    /// Names that can be run now.
+    fn available(&self) -> Vec<String>;
+
+    /// Starts a run on a tracked object and returns its number.
+    ///
+    /// # Errors
+    /// Why it can't be started.
+    fn start(
+        &mut self,
+        policy: &str,
+        object_id: u64,
+        now: Tick,
+        timeout: Ticks,
+    ) -> Result<u64, PolicyRefusal>;
+
+    /// How the run ended, once it has.
+    fn outcome(&mut self, run: u64) -> Option<PolicyEnd>;
+
+    /// Ends the run; the robot brakes to a hold. Unknown and ended runs are ignored.
+    fn cancel(&mut self, run: u64, now: Tick);
+}
+
+/// Why a policy run did not start.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PolicyRefusal {
+    /// Wrong request: no such policy, no such object.
+    Wrong(String),
+    /// Not now: busy, not loaded, robot stopped.
+    NotNow(String),
+}
+
+/// How a policy run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyEnd {
+    /// `done`, `failed`, `low-confidence`, `timeout`, `stopped`.
+    pub state: String,
+    /// Failure label; empty when done.
+    pub label: String,
+    /// Lowest confidence, 0 to 1.
+    pub confidence: f64,
+    /// Ticks that it took.
+    pub ticks: u64,
+    /// What the end condition saw.
+    pub message: String,
+}
+
+/// Asks a person.
+pub trait OperatorPort: Send {
+    /// Puts a question; returns its number.
+    fn ask(&mut self, plugin: &str, question: &str, options: &[String]) -> u64;
+
+    /// The chosen option, once there is one.
+    fn answer(&mut self, question: u64) -> Option<u32>;
+
+    /// Takes the question back.
+    fn withdraw(&mut self, question: u64);
+}

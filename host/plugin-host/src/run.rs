@@ -1,0 +1,530 @@
+//! One run of a plugin: a fresh instance on a fiber, polled once a brain step.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use serde_json::Value;
+use sinew_units::Tick;
+use wasmtime::component::ComponentExportIndex;
+use wasmtime::{Store, Trap, UpdateDeadline};
+
+use crate::host::Plugin;
+use crate::limits::{FUEL_YIELD, Limits};
+use crate::ports::HostPorts;
+use crate::state::{BUDGET_OF_STEP, RunState, Shared, lock};
+use crate::wire;
+
+/// Longest text that is kept of a trap, bytes.
+const TRAP_TEXT_MAX: usize = 4 << 10;
+
+/// Robot parts that the owner of the run holds for it. The owner sees to it that a part has one holder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lease {
+    /// The arm.
+    pub arm: bool,
+    /// The gripper.
+    pub gripper: bool,
+}
+
+impl Lease {
+    /// Arm and gripper.
+    pub const ALL: Self = Self {
+        arm: true,
+        gripper: true,
+    };
+}
+
+/// Where a run can be taken up again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Version of the shape of `bytes`.
+    pub schema: u32,
+    /// The plugin's own.
+    pub bytes: Vec<u8>,
+}
+
+/// How a run failed, in the plugin's words. The label is not checked here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// A failure label, if the plugin keeps to the taxonomy.
+    pub label: String,
+    /// For people.
+    pub message: String,
+    /// For recoveries; null if the plugin gave no JSON.
+    pub detail: Value,
+}
+
+/// What a recovery is told about the failed task.
+#[derive(Clone, Debug)]
+pub struct RecoveryContext {
+    /// `publisher/name` of the skill that failed.
+    pub skill: String,
+    /// Its parameters.
+    pub params: Value,
+    /// Attempts already made for this task.
+    pub attempts: u32,
+}
+
+/// What a recovery would do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proposal {
+    /// In words.
+    pub plan: String,
+    /// Expected ticks.
+    pub cost_ticks: u64,
+    /// Its own estimate of success, brought into 0 to 1.
+    pub success: f64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunEnd {
+    /// It returned a result. A recovery's is `{"message": …, "next": "resume" | "restart"}`.
+    Finished(Value),
+    /// It returned a failure, or a result that misses its schema.
+    Failed(Failure),
+    /// It trapped: panic, out-of-bounds, stack overflow, exit. The instance is gone.
+    Trapped {
+        /// The guest's last words and the WebAssembly backtrace.
+        message: String,
+    },
+    /// It used up a budget. The instance is gone.
+    OutOfBudget {
+        /// Which.
+        what: String,
+        /// The guard of the host's thread ended it, so the same run may end elsewhere next time.
+        nondeterministic: bool,
+    },
+    /// It was cancelled.
+    Cancelled {
+        /// It did not come back within its grace.
+        killed: bool,
+    },
+}
+
+/// What a run says while it goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunEvent {
+    /// A step begins.
+    Step {
+        /// When.
+        tick: Tick,
+        /// What.
+        name: String,
+        /// About which tracked object.
+        object_id: Option<u64>,
+    },
+    /// A named event.
+    Emitted {
+        /// When.
+        tick: Tick,
+        /// What.
+        name: String,
+        /// The plugin's own.
+        payload: Value,
+    },
+    /// Text for developers.
+    Log {
+        /// When.
+        tick: Tick,
+        /// `debug`, `info`, `warn` or `error`.
+        level: &'static str,
+        /// The text.
+        message: String,
+    },
+    /// A checkpoint was stored.
+    SafePoint {
+        /// When.
+        tick: Tick,
+        /// Its version.
+        schema: u32,
+    },
+    /// A call was refused for want of a grant or a lease.
+    Denied {
+        /// When.
+        tick: Tick,
+        /// What was refused, and what would allow it.
+        text: String,
+    },
+}
+
+/// What a run has used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Host calls.
+    pub calls: u64,
+    /// Fuel, booked at each host call.
+    pub fuel: u64,
+    /// Refused calls.
+    pub denials: u64,
+    /// Log lines over the limit.
+    pub log_dropped: u64,
+    /// Events over the limit.
+    pub events_dropped: u64,
+    /// Largest linear memory, bytes.
+    pub memory_peak_bytes: u64,
+}
+
+/// What the guest is asked to do.
+pub(crate) enum Entry {
+    Skill {
+        params: String,
+        resume: Option<Checkpoint>,
+    },
+    Recover {
+        failure: wire::Failure,
+        context: wire::Context,
+    },
+    Assess {
+        failure: wire::Failure,
+        context: wire::Context,
+    },
+}
+
+/// What the guest gave back.
+pub(crate) enum Answer {
+    End(RunEnd),
+    Proposal(Option<Proposal>),
+}
+
+/// A guest at work, to be polled.
+pub(crate) type Work = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// One run of a plugin. Dropping it kills it.
+pub struct Run {
+    plugin: Arc<Plugin>,
+    work: Option<Work>,
+    shared: Arc<Mutex<Shared>>,
+    ports: HostPorts,
+    limits: Arc<Limits>,
+    started: Tick,
+    cancelled: Option<Tick>,
+}
+
+impl Run {
+    pub(crate) fn new(
+        plugin: Arc<Plugin>,
+        work: Work,
+        shared: Arc<Mutex<Shared>>,
+        ports: HostPorts,
+        limits: Arc<Limits>,
+        started: Tick,
+    ) -> Self {
+        Self {
+            plugin,
+            work: Some(work),
+            shared,
+            ports,
+            limits,
+            started,
+            cancelled: None,
+        }
+    }
+
+    /// The plugin that runs.
+    #[must_use]
+    pub fn plugin(&self) -> &Arc<Plugin> {
+        &self.plugin
+    }
+
+    /// Lets the guest go on up to its next wait, or up to this step's budget. `Some` once, at the end; from then
+    /// on nothing happens any more.
+    pub fn poll(&mut self, now: Tick) -> Option<RunEnd> {
+        match self.step(now)? {
+            Answer::End(end) => Some(end),
+            // Only an `assess` gives one, and its host does not hand out the run.
+            Answer::Proposal(_) => None,
+        }
+    }
+
+    pub(crate) fn step(&mut self, now: Tick) -> Option<Answer> {
+        self.work.as_ref()?;
+        self.begin(now);
+        if let Some(since) = self.cancelled
+            && now.since(since).0 > self.limits.grace_ticks
+        {
+            return Some(self.end(Answer::End(RunEnd::Cancelled { killed: true })));
+        }
+        if now.since(self.started).0 > self.limits.run_ticks {
+            let what = format!("run length: {} ticks", self.limits.run_ticks);
+            return Some(self.end(Answer::End(RunEnd::OutOfBudget {
+                what,
+                nondeterministic: false,
+            })));
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        let slices = (self.limits.fuel_per_step / FUEL_YIELD).max(1);
+        for _ in 0..slices {
+            lock(&self.shared).suspended = false;
+            let work = self.work.as_mut()?;
+            match work.as_mut().poll(&mut context) {
+                Poll::Ready(answer) => {
+                    let answer = match answer {
+                        Answer::End(_) if self.cancelled.is_some() => {
+                            Answer::End(RunEnd::Cancelled { killed: false })
+                        }
+                        answer => answer,
+                    };
+                    return Some(self.end(answer));
+                }
+                Poll::Pending if lock(&self.shared).suspended => return None,
+                // Only a slice of fuel was used up.
+                Poll::Pending => {}
+            }
+        }
+        None
+    }
+
+    /// Asks the run to end: what it waits for is cancelled, its motion brakes, and after the grace it is killed.
+    pub fn cancel(&mut self) {
+        if self.cancelled.is_some() || self.work.is_none() {
+            return;
+        }
+        let mut shared = lock(&self.shared);
+        let now = shared.now;
+        self.cancelled = Some(now);
+        shared.cancelled = true;
+        shared.desk.close(now);
+    }
+
+    /// Ends the run now. Guest destructors do not run; motion brakes, handles and leases are released.
+    pub fn kill(&mut self) -> RunEnd {
+        let end = RunEnd::Cancelled { killed: true };
+        self.end(Answer::End(end.clone()));
+        end
+    }
+
+    /// True once it has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.work.is_none()
+    }
+
+    /// The checkpoint that the run was taken up from counts until it stores a newer one.
+    pub(crate) fn keep_checkpoint(&self, resume: Option<Checkpoint>) {
+        lock(&self.shared).checkpoint = resume;
+    }
+
+    /// The last checkpoint.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        lock(&self.shared).checkpoint.clone()
+    }
+
+    /// What it has said since the last call, oldest first.
+    pub fn take_events(&mut self) -> Vec<RunEvent> {
+        std::mem::take(&mut lock(&self.shared).events)
+    }
+
+    /// What it has used so far.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        lock(&self.shared).usage
+    }
+
+    fn begin(&mut self, now: Tick) {
+        let mut shared = lock(&self.shared);
+        shared.now = now;
+        shared.calls_in_step = 0;
+        shared.fuel_in_step = 0;
+        shared.step_began = Instant::now();
+        if let Some(status) = self.ports.robot.mailbox.status.latest() {
+            shared.status = Some(status);
+            shared.desk.step(now, &status);
+        }
+    }
+
+    /// Everything that the run still holds of the host goes back. Does not depend on the guest.
+    fn end(&mut self, answer: Answer) -> Answer {
+        self.work = None;
+        let mut shared = lock(&self.shared);
+        let now = shared.now;
+        shared.desk.close(now);
+        if let Some(policy) = shared.policy_run.take() {
+            lock(&self.ports.policies).cancel(policy, now);
+        }
+        if let (Some(question), Some(operator)) = (shared.question.take(), &self.ports.operator) {
+            lock(operator).withdraw(question);
+        }
+        answer
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if self.work.is_some() {
+            self.kill();
+        }
+    }
+}
+
+/// Instantiates the plugin in a store of its own and calls its entry point.
+pub(crate) async fn work(plugin: Arc<Plugin>, state: RunState, entry: Entry) -> Answer {
+    let limits = Arc::clone(&state.limits);
+    let shared = Arc::clone(&state.shared);
+    let mut store = Store::new(&plugin.engine, state);
+    store.limiter(|state| &mut state.space);
+    store.set_hostcall_fuel(limits.call_bytes);
+    store.set_max_component_handles(limits.handles);
+    store.set_epoch_deadline(1);
+    let guarded = Arc::clone(&shared);
+    let wall_ms = limits.step_wall_ms;
+    store.epoch_deadline_callback(move |_| {
+        let spent = lock(&guarded).step_began.elapsed();
+        Ok(if spent.as_millis() > u128::from(wall_ms) {
+            UpdateDeadline::Interrupt
+        } else {
+            UpdateDeadline::Continue(1)
+        })
+    });
+    let outcome = enter(&plugin, &mut store, limits.fuel_between_calls, entry).await;
+    if let Ok(left) = store.get_fuel() {
+        store.data_mut().charge(left);
+    }
+    lock(&shared).usage.memory_peak_bytes = store.data().space.peak_bytes as u64;
+    match outcome {
+        Ok(answer) => answer,
+        Err(error) => Answer::End(verdict(&error, store.data())),
+    }
+}
+
+async fn enter(
+    plugin: &Plugin,
+    store: &mut Store<RunState>,
+    fuel: u64,
+    entry: Entry,
+) -> wasmtime::Result<Answer> {
+    store.data_mut().fuel_given = fuel;
+    store.set_fuel(fuel)?;
+    store.fuel_async_yield_interval(Some(FUEL_YIELD))?;
+    let instance = plugin.instance.instantiate_async(&mut *store).await?;
+    let index: &ComponentExportIndex = match &entry {
+        Entry::Assess { .. } => plugin.assess.as_ref().unwrap_or(&plugin.entry),
+        _ => &plugin.entry,
+    };
+    match entry {
+        Entry::Skill { params, resume } => {
+            let run = instance.get_typed_func::<
+                (String, Option<wire::Checkpoint>),
+                (Result<String, wire::Failure>,),
+            >(&mut *store, index)?;
+            let resume =
+                resume.map(|Checkpoint { schema, bytes }| wire::Checkpoint { schema, bytes });
+            let (result,) = run.call_async(&mut *store, (params, resume)).await?;
+            Ok(Answer::End(match result {
+                Ok(json) => plugin.checked_result(&json),
+                Err(failure) => RunEnd::Failed(failure.into()),
+            }))
+        }
+        Entry::Recover { failure, context } => {
+            let recover = instance.get_typed_func::<
+                (wire::Failure, wire::Context),
+                (Result<wire::RecoveryOutcome, wire::Failure>,),
+            >(&mut *store, index)?;
+            let (result,) = recover.call_async(&mut *store, (failure, context)).await?;
+            Ok(Answer::End(match result {
+                Ok(outcome) => RunEnd::Finished(serde_json::json!({
+                    "message": outcome.message,
+                    "next": outcome.next,
+                })),
+                Err(failure) => RunEnd::Failed(failure.into()),
+            }))
+        }
+        Entry::Assess { failure, context } => {
+            let assess = instance
+                .get_typed_func::<(wire::Failure, wire::Context), (Option<wire::Proposal>,)>(
+                    &mut *store,
+                    index,
+                )?;
+            let (proposal,) = assess.call_async(&mut *store, (failure, context)).await?;
+            Ok(Answer::Proposal(proposal.map(|proposal| Proposal {
+                plan: proposal.plan,
+                cost_ticks: proposal.cost_ticks,
+                // A NaN estimate is no estimate.
+                success: if proposal.success.is_nan() {
+                    0.0
+                } else {
+                    proposal.success.clamp(0.0, 1.0)
+                },
+            })))
+        }
+    }
+}
+
+/// What an error that ended the guest means.
+fn verdict(error: &wasmtime::Error, state: &RunState) -> RunEnd {
+    let budget = |what: String, nondeterministic| RunEnd::OutOfBudget {
+        what,
+        nondeterministic,
+    };
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => {
+            return budget(
+                format!(
+                    "computing: {} units of fuel without a host call",
+                    state.limits.fuel_between_calls
+                ),
+                false,
+            );
+        }
+        Some(Trap::Interrupt) => {
+            return budget(
+                format!("host thread: {} ms in one step", state.limits.step_wall_ms),
+                true,
+            );
+        }
+        _ => {}
+    }
+    if error.root_cause().to_string() == BUDGET_OF_STEP {
+        return budget(BUDGET_OF_STEP.to_owned(), false);
+    }
+    if let Some(refused) = &state.space.refused {
+        return budget(format!("memory: {refused}"), false);
+    }
+    let words = state.wasi.last_words();
+    let mut message = format!("{error:#}");
+    if !words.is_empty() {
+        message = format!("{words}\n{message}");
+    }
+    if message.len() > TRAP_TEXT_MAX {
+        let end = (0..=TRAP_TEXT_MAX)
+            .rev()
+            .find(|index| message.is_char_boundary(*index))
+            .unwrap_or(0);
+        message.truncate(end);
+    }
+    RunEnd::Trapped { message }
+}
+
+impl From<wire::Failure> for Failure {
+    fn from(failure: wire::Failure) -> Self {
+        Self {
+            label: failure.label,
+            message: failure.message,
+            detail: serde_json::from_str(&failure.detail).unwrap_or(Value::Null),
+        }
+    }
+}
+
+impl From<&Failure> for wire::Failure {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            label: failure.label.clone(),
+            message: failure.message.clone(),
+            detail: failure.detail.to_string(),
+        }
+    }
+}
+
+impl From<&RecoveryContext> for wire::Context {
+    fn from(context: &RecoveryContext) -> Self {
+        Self {
+            skill: context.skill.clone(),
+            params: context.params.to_string(),
+            attempts: context.attempts,
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! What one instance carries: its store's data, and the part of it that the run's owner sees between polls.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Instant;
+
+use sinew_messages::LoopStatus;
+use sinew_units::Tick;
+use wasmtime::ResourceLimiter;
+use wasmtime::component::ResourceTable;
+
+use crate::desk::Desk;
+use crate::grants::Grant;
+use crate::limits::Limits;
+use crate::ports::HostPorts;
+use crate::run::{Checkpoint, Lease, RunEvent, Usage};
+use crate::wasi::Inert;
+use crate::wire::Error;
+
+/// Key-value stores of all plugins, by name.
+pub(crate) type Memories = Arc<Mutex<BTreeMap<String, BTreeMap<String, Vec<u8>>>>>;
+
+/// A mutex that a panicking neighbour can't take away: everything behind it stays consistent call by call.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the guest's calls and the run's owner both touch.
+pub(crate) struct Shared {
+    pub(crate) now: Tick,
+    pub(crate) status: Option<LoopStatus>,
+    pub(crate) cancelled: bool,
+    /// Set when a call waits for a later step; clear when the fiber merely used up a slice of fuel.
+    pub(crate) suspended: bool,
+    pub(crate) calls_in_step: u32,
+    pub(crate) fuel_in_step: u64,
+    pub(crate) step_began: Instant,
+    pub(crate) desk: Desk,
+    pub(crate) policy_run: Option<u64>,
+    pub(crate) question: Option<u64>,
+    pub(crate) checkpoint: Option<Checkpoint>,
+    pub(crate) events: Vec<RunEvent>,
+    pub(crate) usage: Usage,
+    pub(crate) event_rate: Rate,
+    pub(crate) log_rate: Rate,
+}
+
+/// Something counted per second of ticks.
+#[derive(Default)]
+pub(crate) struct Rate {
+    second: u64,
+    used: usize,
+}
+
+impl Rate {
+    /// Takes `amount` out of this second's budget, if it is there.
+    pub(crate) fn take(&mut self, now: Tick, amount: usize, budget: usize) -> bool {
+        let second = now.0 / sinew_units::TICK_HZ;
+        if second != self.second {
+            *self = Self { second, used: 0 };
+        }
+        let fits = self.used.saturating_add(amount) <= budget;
+        if fits {
+            self.used += amount;
+        }
+        fits
+    }
+}
+
+/// What the entry point may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Anything that was granted.
+    Act,
+    /// Nothing moves and nothing waits.
+    Assess,
+}
+
+/// Data of one store.
+pub(crate) struct RunState {
+    pub(crate) shared: Arc<Mutex<Shared>>,
+    pub(crate) plugin: Arc<str>,
+    pub(crate) grant: Grant,
+    pub(crate) checkpoints: Vec<u32>,
+    pub(crate) ports: HostPorts,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) lease: Lease,
+    pub(crate) mode: Mode,
+    pub(crate) table: ResourceTable,
+    pub(crate) memories: Memories,
+    pub(crate) space: Space,
+    pub(crate) wasi: Inert,
+    pub(crate) fuel_given: u64,
+}
+
+impl RunState {
+    /// The part that the run's owner sees too.
+    pub(crate) fn shared(&self) -> MutexGuard<'_, Shared> {
+        lock(&self.shared)
+    }
+
+    /// Books the fuel burnt since the last call.
+    pub(crate) fn charge(&mut self, fuel_left: u64) {
+        let burnt = self.fuel_given.saturating_sub(fuel_left);
+        self.fuel_given = fuel_left;
+        let mut shared = self.shared();
+        shared.fuel_in_step = shared.fuel_in_step.saturating_add(burnt);
+        shared.usage.fuel = shared.usage.fuel.saturating_add(burnt);
+    }
+
+    /// Whether this call of `interface` may go on.
+    pub(crate) fn permit(&mut self, interface: &'static str) -> Result<(), Error> {
+        let refusal = if !self.grant.interfaces.contains(interface) {
+            Some(format!(
+                "`{}` has no grant for `{interface}`; the operator can add it to `interfaces` in the grants file",
+                self.plugin
+            ))
+        } else if !matches!(interface, "motion" | "gripper" | "policy") {
+            None
+        } else if self.mode == Mode::Assess {
+            Some("`assess` may not move anything".to_owned())
+        } else if !self.lease.arm && interface != "gripper" {
+            Some(
+                "this run holds no lease on the arm: list it under `parts` in the manifest"
+                    .to_owned(),
+            )
+        } else if !self.lease.gripper && interface != "motion" {
+            Some(
+                "this run holds no lease on the gripper: list it under `parts` in the manifest"
+                    .to_owned(),
+            )
+        } else {
+            None
+        };
+        match refusal {
+            None => Ok(()),
+            Some(text) => {
+                self.deny(&text);
+                Err(Error::Denied(text))
+            }
+        }
+    }
+
+    /// Records a refusal.
+    pub(crate) fn deny(&self, text: &str) {
+        let mut shared = self.shared();
+        shared.usage.denials += 1;
+        let now = shared.now;
+        if shared
+            .event_rate
+            .take(now, 1, self.limits.events_per_second as usize)
+        {
+            shared.events.push(RunEvent::Denied {
+                tick: now,
+                text: text.to_owned(),
+            });
+        }
+    }
+
+    /// Waits until `check` has an answer, looking once a step. A cancelled run does not wait.
+    pub(crate) async fn until<T>(
+        &mut self,
+        mut check: impl FnMut(&mut Shared) -> Option<Result<T, Error>> + Send,
+    ) -> Result<T, Error> {
+        std::future::poll_fn(|_| {
+            let mut shared = lock(&self.shared);
+            if shared.cancelled {
+                return Poll::Ready(Err(Error::Cancelled));
+            }
+            if let Some(answer) = check(&mut shared) {
+                return Poll::Ready(answer);
+            }
+            if self.mode == Mode::Assess {
+                return Poll::Ready(Err(Error::Denied("`assess` may not wait".to_owned())));
+            }
+            shared.suspended = true;
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Waits for the next step if this one's budget is used up.
+    pub(crate) async fn pace(&mut self) -> wasmtime::Result<()> {
+        let mut first = true;
+        std::future::poll_fn(|_| {
+            let mut shared = lock(&self.shared);
+            let over = shared.calls_in_step >= self.limits.calls_per_step
+                || shared.fuel_in_step >= self.limits.fuel_per_step;
+            if !over {
+                shared.calls_in_step += 1;
+                return Poll::Ready(Ok(()));
+            }
+            if self.mode == Mode::Assess || !first {
+                return Poll::Ready(Err(wasmtime::Error::msg(BUDGET_OF_STEP)));
+            }
+            first = false;
+            shared.suspended = true;
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// Error text of a guest that used up a step's budget where it may not go on in the next one.
+pub(crate) const BUDGET_OF_STEP: &str = "used up the host calls or the fuel of one step";
+
+/// Memory and tables of one store.
+pub(crate) struct Space {
+    memory_bytes: usize,
+    table_elements: usize,
+    instances: usize,
+    pub(crate) peak_bytes: usize,
+    /// What was asked for and refused.
+    pub(crate) refused: Option<String>,
+}
+
+impl Space {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            memory_bytes: limits.memory_bytes,
+            table_elements: limits.table_elements,
+            instances: limits.instances,
+            peak_bytes: 0,
+            refused: None,
+        }
+    }
+}
+
+impl ResourceLimiter for Space {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let fits = desired <= self.memory_bytes;
+        if fits {
+            self.peak_bytes = self.peak_bytes.max(desired);
+        } else {
+            self.refused = Some(format!(
+                "{desired} bytes of memory, {} are allowed",
+                self.memory_bytes
+            ));
+        }
+        Ok(fits)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let fits = desired <= self.table_elements;
+        if !fits {
+            self.refused = Some(format!(
+                "a table of {desired} elements, {} are allowed",
+                self.table_elements
+            ));
+        }
+        Ok(fits)
+    }
+
+    fn instances(&self) -> usize {
+        self.instances
+    }
+
+    fn tables(&self) -> usize {
+        self.instances
+    }
+
+    fn memories(&self) -> usize {
+        self.instances
+    }
+}

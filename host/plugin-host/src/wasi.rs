@@ -1,0 +1,414 @@
+//! WASI 0.2, linked but inert.
+//!
+//! An ordinary `std` guest imports a dozen WASI interfaces just because it formats or panics. They need no grant
+//! because nothing of the outside is behind them: the environment is empty, standard input is closed, standard
+//! output goes to the log, random numbers come from the run's seed, clocks and sleep are ticks. Every other
+//! function, whatever 0.2 version a guest asks for, answers by the shape of its result: one that can say no says
+//! no, one that lists things lists nothing.
+
+use sinew_units::{TICK_NS, Tick, Ticks};
+use wasmtime::component::types::{ComponentItem, Type};
+use wasmtime::component::{
+    Component, ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceAny,
+    ResourceType, Val,
+};
+use wasmtime::{Engine, StoreContextMut};
+
+use crate::capabilities::line;
+use crate::state::RunState;
+
+/// Bytes that a stream takes at once.
+const WRITE_MAX: u64 = 4 << 10;
+/// Random bytes that one call gives.
+const RANDOM_MAX: u64 = 64 << 10;
+/// Text of standard error that is kept to explain a trap, bytes.
+const TAIL_MAX: usize = 2 << 10;
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// State of the inert WASI of one run.
+pub(crate) struct Inert {
+    random: u64,
+    pending: [Vec<u8>; 2],
+    tail: String,
+}
+
+impl Inert {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            random: seed,
+            pending: [Vec::new(), Vec::new()],
+            tail: String::new(),
+        }
+    }
+
+    /// The last that the guest wrote to standard error: a panic's message.
+    pub(crate) fn last_words(&self) -> String {
+        let mut words = self.tail.clone();
+        words.push_str(&String::from_utf8_lossy(&self.pending[1]));
+        words.trim().to_owned()
+    }
+
+    /// SplitMix64.
+    fn next(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
+
+/// `output-stream`; the handle's number says which of the two it is.
+struct Output;
+struct Input;
+struct IoError;
+struct Nothing;
+struct Pollable {
+    ready_at: Tick,
+}
+
+const STDOUT: u32 = 0;
+const STDERR: u32 = 1;
+
+#[derive(ComponentType, Lift, Lower)]
+#[component(variant)]
+enum StreamError {
+    #[component(name = "last-operation-failed")]
+    LastOperationFailed(Resource<IoError>),
+    #[component(name = "closed")]
+    Closed,
+}
+
+#[derive(ComponentType, Lift, Lower)]
+#[component(record)]
+struct Datetime {
+    seconds: u64,
+    nanoseconds: u32,
+}
+
+/// Links what of WASI the component imports; gives the names.
+pub(crate) fn link(
+    linker: &mut Linker<RunState>,
+    engine: &Engine,
+    component: &Component,
+) -> wasmtime::Result<Vec<String>> {
+    let mut linked = Vec::new();
+    let mut resources: Vec<ResourceType> = Vec::new();
+    for (name, import) in component.component_type().imports(engine) {
+        let Some((interface, _)) = name
+            .strip_prefix("wasi:")
+            .and_then(|rest| rest.split_once("@0.2."))
+        else {
+            continue;
+        };
+        let ComponentItem::ComponentInstance(instance) = import.ty else {
+            continue;
+        };
+        linked.push(name.to_owned());
+        let mut into = linker.instance(name)?;
+        for (item, export) in instance.exports(engine) {
+            match export.ty {
+                // A `use` of another interface's resource shows up again here, as the same type.
+                ComponentItem::Resource(ty) if !resources.contains(&ty) => {
+                    resources.push(ty);
+                    define_resource(&mut into, item)?;
+                }
+                ComponentItem::ComponentFunc(_) => {
+                    if !define_known(&mut into, interface, item)? {
+                        into.func_new_async(item, |mut store, ty, params, results| {
+                            Box::new(async move {
+                                for (result, ty) in results.iter_mut().zip(ty.results()) {
+                                    *result = nothing_of(&ty, &mut store)?;
+                                }
+                                let mut handles = Vec::new();
+                                params
+                                    .iter()
+                                    .for_each(|param| find_handles(param, &mut handles));
+                                for handle in handles {
+                                    handle.resource_drop_async(&mut store).await?;
+                                }
+                                Ok(())
+                            })
+                        })?;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(linked)
+}
+
+fn define_resource(into: &mut LinkerInstance<'_, RunState>, name: &str) -> wasmtime::Result<()> {
+    match name {
+        "output-stream" => into.resource(name, ResourceType::host::<Output>(), |_, _| Ok(())),
+        "input-stream" => into.resource(name, ResourceType::host::<Input>(), |_, _| Ok(())),
+        "error" => into.resource(name, ResourceType::host::<IoError>(), |_, _| Ok(())),
+        "pollable" => into.resource(
+            name,
+            ResourceType::host::<Pollable>(),
+            |mut store: StoreContextMut<'_, RunState>, handle| {
+                let table = &mut store.data_mut().table;
+                table.delete(Resource::<Pollable>::new_own(handle))?;
+                Ok(())
+            },
+        ),
+        _ => into.resource(name, ResourceType::host::<Nothing>(), |_, _| Ok(())),
+    }
+}
+
+/// The functions with something behind them.
+fn define_known(
+    into: &mut LinkerInstance<'_, RunState>,
+    interface: &str,
+    name: &str,
+) -> wasmtime::Result<bool> {
+    match (interface, name) {
+        ("cli/exit", "exit") => into.func_wrap(name, |_, (_,): (Result<(), ()>,)| exited())?,
+        ("cli/exit", "exit-with-code") => into.func_wrap(name, |_, (_,): (u8,)| exited())?,
+        ("cli/stdin", "get-stdin") => {
+            into.func_wrap(name, |_, (): ()| Ok((Resource::<Input>::new_own(0),)))?;
+        }
+        ("cli/stdout", "get-stdout") => {
+            into.func_wrap(name, |_, (): ()| Ok((Resource::<Output>::new_own(STDOUT),)))?;
+        }
+        ("cli/stderr", "get-stderr") => {
+            into.func_wrap(name, |_, (): ()| Ok((Resource::<Output>::new_own(STDERR),)))?;
+        }
+        ("io/streams", "[method]output-stream.check-write") => {
+            into.func_wrap(name, |_, (_,): (Resource<Output>,)| {
+                Ok((Ok::<_, StreamError>(WRITE_MAX),))
+            })?;
+        }
+        (
+            "io/streams",
+            "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush",
+        ) => into.func_wrap(
+            name,
+            |mut store, (to, bytes): (Resource<Output>, Vec<u8>)| {
+                write(store.data_mut(), to.rep(), &bytes);
+                Ok((Ok::<(), StreamError>(()),))
+            },
+        )?,
+        ("io/streams", "[method]output-stream.flush" | "[method]output-stream.blocking-flush") => {
+            into.func_wrap(name, |_, (_,): (Resource<Output>,)| {
+                Ok((Ok::<(), StreamError>(()),))
+            })?
+        }
+        ("io/streams", "[method]output-stream.subscribe") => {
+            into.func_wrap(name, |mut store, (_,): (Resource<Output>,)| {
+                pollable(store.data_mut(), Tick(0))
+            })?;
+        }
+        ("io/streams", "[method]input-stream.subscribe") => {
+            into.func_wrap(name, |mut store, (_,): (Resource<Input>,)| {
+                pollable(store.data_mut(), Tick(0))
+            })?;
+        }
+        ("io/poll", "[method]pollable.ready") => {
+            into.func_wrap(name, |mut store, (one,): (Resource<Pollable>,)| {
+                let state = store.data_mut();
+                Ok((state.table.get(&one)?.ready_at <= state.shared().now,))
+            })?;
+        }
+        ("io/poll", "[method]pollable.block") => {
+            into.func_wrap_async(name, |mut store: StoreContextMut<'_, RunState>, (one,)| {
+                Box::new(async move {
+                    poll(store.data_mut(), &[one]).await?;
+                    Ok(())
+                })
+            })?;
+        }
+        ("io/poll", "poll") => {
+            into.func_wrap_async(
+                name,
+                |mut store: StoreContextMut<'_, RunState>, (all,): (Vec<Resource<Pollable>>,)| {
+                    Box::new(async move { Ok((poll(store.data_mut(), &all).await?,)) })
+                },
+            )?;
+        }
+        ("clocks/monotonic-clock", "now") => {
+            into.func_wrap(name, |store: StoreContextMut<'_, RunState>, (): ()| {
+                Ok((store.data().shared().now.as_ns(),))
+            })?;
+        }
+        ("clocks/monotonic-clock", "resolution") => {
+            into.func_wrap(name, |_, (): ()| Ok((TICK_NS,)))?;
+        }
+        ("clocks/monotonic-clock", "subscribe-instant") => {
+            into.func_wrap(name, |mut store, (ns,): (u64,)| {
+                pollable(store.data_mut(), Tick(ns.div_ceil(TICK_NS)))
+            })?;
+        }
+        ("clocks/monotonic-clock", "subscribe-duration") => {
+            into.func_wrap(name, |mut store, (ns,): (u64,)| {
+                let state: &mut RunState = store.data_mut();
+                let now = state.shared().now;
+                pollable(state, now + Ticks(ns.div_ceil(TICK_NS)))
+            })?;
+        }
+        ("clocks/wall-clock", "now") => {
+            into.func_wrap(name, |store: StoreContextMut<'_, RunState>, (): ()| {
+                Ok((datetime(store.data().shared().now.as_ns()),))
+            })?;
+        }
+        ("clocks/wall-clock", "resolution") => {
+            into.func_wrap(name, |_, (): ()| Ok((datetime(TICK_NS),)))?;
+        }
+        ("random/random" | "random/insecure", "get-random-bytes" | "get-insecure-random-bytes") => {
+            into.func_wrap(name, |mut store, (count,): (u64,)| {
+                let state: &mut RunState = store.data_mut();
+                let bytes = (0..count.min(RANDOM_MAX).div_ceil(8))
+                    .flat_map(|_| state.wasi.next().to_le_bytes())
+                    .take(count.min(RANDOM_MAX) as usize);
+                Ok((bytes.collect::<Vec<u8>>(),))
+            })?
+        }
+        ("random/random" | "random/insecure", "get-random-u64" | "get-insecure-random-u64") => {
+            into.func_wrap(name, |mut store: StoreContextMut<'_, RunState>, (): ()| {
+                Ok((store.data_mut().wasi.next(),))
+            })?;
+        }
+        ("random/insecure-seed", "insecure-seed") => {
+            into.func_wrap(name, |mut store: StoreContextMut<'_, RunState>, (): ()| {
+                let wasi = &mut store.data_mut().wasi;
+                Ok(((wasi.next(), wasi.next()),))
+            })?;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// The answer of a function with nothing behind it.
+fn nothing_of(ty: &Type, store: &mut StoreContextMut<'_, RunState>) -> wasmtime::Result<Val> {
+    Ok(match ty {
+        Type::Bool => Val::Bool(false),
+        Type::U8 => Val::U8(0),
+        Type::U16 => Val::U16(0),
+        Type::U32 => Val::U32(0),
+        Type::U64 => Val::U64(0),
+        Type::S64 => Val::S64(0),
+        Type::String => Val::String(String::new()),
+        Type::List(_) => Val::List(Vec::new()),
+        Type::Option(_) => Val::Option(None),
+        Type::Tuple(tuple) => Val::Tuple(
+            tuple
+                .types()
+                .map(|ty| nothing_of(&ty, store))
+                .collect::<wasmtime::Result<_>>()?,
+        ),
+        Type::Record(record) => Val::Record(
+            record
+                .fields()
+                .map(|field| Ok((field.name.to_owned(), nothing_of(&field.ty, store)?)))
+                .collect::<wasmtime::Result<_>>()?,
+        ),
+        Type::Result(result) => Val::Result(Err(match result.err() {
+            None => None,
+            Some(Type::Enum(codes)) => {
+                let names: Vec<&str> = codes.names().collect();
+                let refusal = ["access", "access-denied", "not-supported", "unsupported"]
+                    .into_iter()
+                    .find(|code| names.contains(code))
+                    .or(names.first().copied());
+                refusal.map(|code| Box::new(Val::Enum(code.to_owned())))
+            }
+            Some(Type::Variant(cases)) => cases
+                .cases()
+                .find(|case| case.ty.is_none())
+                .map(|case| Box::new(Val::Variant(case.name.to_owned(), None))),
+            Some(other) => Some(Box::new(nothing_of(&other, store)?)),
+        })),
+        Type::Own(_) => {
+            Val::Resource(Resource::<Nothing>::new_own(0).try_into_resource_any(&mut *store)?)
+        }
+        _ => {
+            return Err(wasmtime::Error::msg(
+                "called a WASI function that this host does not offer",
+            ));
+        }
+    })
+}
+
+/// What was lent to a call has to be given back before it ends.
+fn find_handles(value: &Val, handles: &mut Vec<ResourceAny>) {
+    match value {
+        Val::Resource(handle) => handles.push(*handle),
+        Val::List(values) | Val::Tuple(values) => {
+            values.iter().for_each(|value| find_handles(value, handles));
+        }
+        Val::Record(fields) => {
+            fields
+                .iter()
+                .for_each(|(_, value)| find_handles(value, handles));
+        }
+        Val::Option(Some(value)) | Val::Variant(_, Some(value)) => find_handles(value, handles),
+        _ => {}
+    }
+}
+
+fn exited() -> wasmtime::Result<()> {
+    Err(wasmtime::Error::msg(
+        "the guest called exit; a plugin ends by returning",
+    ))
+}
+
+fn datetime(ns: u64) -> Datetime {
+    Datetime {
+        seconds: ns / NS_PER_S,
+        // Smaller than a second's worth of nanoseconds.
+        nanoseconds: (ns % NS_PER_S) as u32,
+    }
+}
+
+fn pollable(state: &mut RunState, ready_at: Tick) -> wasmtime::Result<(Resource<Pollable>,)> {
+    Ok((state.table.push(Pollable { ready_at })?,))
+}
+
+async fn poll(state: &mut RunState, all: &[Resource<Pollable>]) -> wasmtime::Result<Vec<u32>> {
+    let mut moments = Vec::with_capacity(all.len());
+    for one in all {
+        moments.push(state.table.get(one)?.ready_at);
+    }
+    if moments.is_empty() {
+        return Err(wasmtime::Error::msg("polled an empty list"));
+    }
+    let ready = state
+        .until(|shared| {
+            let ready: Vec<u32> = (0..)
+                .zip(&moments)
+                .filter(|(_, moment)| **moment <= shared.now)
+                .map(|(index, _)| index)
+                .collect();
+            (!ready.is_empty()).then_some(Ok(ready))
+        })
+        .await;
+    // WASI has no word for a cancelled sleep: it is over, and the next call of a capability says why.
+    Ok(ready.unwrap_or_else(|_| vec![0]))
+}
+
+/// Cuts what is written into lines for the log.
+fn write(state: &mut RunState, stream: u32, bytes: &[u8]) {
+    let index = usize::from(stream == STDERR);
+    for &byte in bytes {
+        let pending = &mut state.wasi.pending[index];
+        if byte != b'\n' {
+            pending.push(byte);
+            if pending.len() < TAIL_MAX {
+                continue;
+            }
+        }
+        let text = String::from_utf8_lossy(pending).into_owned();
+        pending.clear();
+        if index == 1 {
+            let tail = &mut state.wasi.tail;
+            if tail.len() + text.len() > TAIL_MAX {
+                tail.clear();
+            }
+            tail.push_str(&text);
+            tail.push('\n');
+        }
+        line(state, if index == 1 { "error" } else { "info" }, text);
+    }
+}

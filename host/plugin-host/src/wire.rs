@@ -1,0 +1,213 @@
+//! The records of the WIT package as Rust types. The names and the order of fields and cases are the WIT's; the
+//! linker checks them against every component that is loaded.
+
+use sinew_messages as messages;
+use wasmtime::component::{ComponentType, Lift, Lower};
+
+#[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Vec3 {
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+    pub(crate) z: f64,
+}
+
+#[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Quaternion {
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+    pub(crate) z: f64,
+    pub(crate) w: f64,
+}
+
+#[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Pose {
+    pub(crate) position: Vec3,
+    pub(crate) orientation: Quaternion,
+}
+
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(variant)]
+pub(crate) enum Error {
+    #[component(name = "denied")]
+    Denied(String),
+    #[component(name = "cancelled")]
+    Cancelled,
+    #[component(name = "limit")]
+    Limit(String),
+    #[component(name = "unavailable")]
+    Unavailable(String),
+    #[component(name = "other")]
+    Other(String),
+}
+
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Failure {
+    pub(crate) label: String,
+    pub(crate) message: String,
+    pub(crate) detail: String,
+}
+
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Checkpoint {
+    pub(crate) schema: u32,
+    pub(crate) bytes: Vec<u8>,
+}
+
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Object {
+    pub(crate) id: u64,
+    pub(crate) class: String,
+    pub(crate) color: String,
+    pub(crate) pose: Pose,
+    pub(crate) size: Vec3,
+    pub(crate) confidence: f64,
+    #[component(name = "position-sigma")]
+    pub(crate) position_sigma: f64,
+    #[component(name = "last-seen")]
+    pub(crate) last_seen: u64,
+    pub(crate) place: String,
+}
+
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) pose: Pose,
+    pub(crate) size: Vec3,
+}
+
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct RobotState {
+    pub(crate) tick: u64,
+    pub(crate) tool: Pose,
+    pub(crate) joints: Vec<f64>,
+    #[component(name = "gripper-width")]
+    pub(crate) gripper_width: f64,
+    #[component(name = "gripper-force")]
+    pub(crate) gripper_force: f64,
+    #[component(name = "tool-force")]
+    pub(crate) tool_force: Vec3,
+    pub(crate) stopped: bool,
+}
+
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Snapshot {
+    pub(crate) tick: u64,
+    pub(crate) objects: Vec<Object>,
+}
+
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(variant)]
+pub(crate) enum Target {
+    #[component(name = "joints")]
+    Joints(Vec<f64>),
+    #[component(name = "pose")]
+    Pose(Pose),
+    #[component(name = "line")]
+    Line(Pose),
+    #[component(name = "guarded")]
+    Guarded((Pose, f64)),
+    #[component(name = "named")]
+    Named(String),
+}
+
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Goal {
+    pub(crate) target: Target,
+    pub(crate) speed: f64,
+    pub(crate) acceleration: f64,
+}
+
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct MotionOutcome {
+    pub(crate) state: String,
+    pub(crate) tool: Pose,
+    pub(crate) tick: u64,
+}
+
+#[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct GripperOutcome {
+    pub(crate) width: f64,
+    pub(crate) force: f64,
+    pub(crate) holding: bool,
+}
+
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct PolicyOutcome {
+    pub(crate) state: String,
+    pub(crate) label: String,
+    pub(crate) confidence: f64,
+    pub(crate) ticks: u64,
+    pub(crate) message: String,
+}
+
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Context {
+    pub(crate) skill: String,
+    pub(crate) params: String,
+    pub(crate) attempts: u32,
+}
+
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Proposal {
+    pub(crate) plan: String,
+    #[component(name = "cost-ticks")]
+    pub(crate) cost_ticks: u64,
+    pub(crate) success: f64,
+}
+
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct RecoveryOutcome {
+    pub(crate) message: String,
+    pub(crate) next: String,
+}
+
+impl From<[f64; 3]> for Vec3 {
+    fn from([x, y, z]: [f64; 3]) -> Self {
+        Self { x, y, z }
+    }
+}
+
+impl From<&messages::Pose> for Pose {
+    fn from(pose: &messages::Pose) -> Self {
+        let [x, y, z, w] = pose.orientation_xyzw;
+        Self {
+            position: pose.position_m.into(),
+            orientation: Quaternion { x, y, z, w },
+        }
+    }
+}
+
+impl Pose {
+    /// The message, with the quaternion brought to unit length; `None` if it is no pose.
+    pub(crate) fn checked(self) -> Option<messages::Pose> {
+        let Quaternion { x, y, z, w } = self.orientation;
+        let pose = messages::Pose {
+            position_m: [self.position.x, self.position.y, self.position.z],
+            orientation_xyzw: [x, y, z, w],
+        };
+        pose.is_valid().then(|| {
+            let norm = (x * x + y * y + z * z + w * w).sqrt();
+            messages::Pose {
+                orientation_xyzw: pose.orientation_xyzw.map(|c| c / norm),
+                ..pose
+            }
+        })
+    }
+}

@@ -1,0 +1,203 @@
+//! Plugins that do wrong: the host stays up, the robot ends in a hold, the run says what happened.
+
+use sinew_messages::ArmGoalKind;
+use sinew_plugin_host::{Lease, Limits, RunEnd, RunEvent};
+
+use crate::rig::{GRANTS, Rig, host};
+
+/// Runs it, checks how it ended, and that the host goes on as if nothing had been.
+fn check(params: &str, expected: impl Fn(&RunEnd) -> bool) {
+    let mut rig = Rig::new();
+    let end = rig.act(params);
+    assert!(expected(&end), "{params}: {end:?}");
+    assert_eq!(rig.said(r#"{"act":"sleep","ticks":3}"#), "slept");
+}
+
+fn trapped<'a>(words: &'a [&'a str]) -> impl Fn(&RunEnd) -> bool + 'a {
+    move |end| match end {
+        RunEnd::Trapped { message } => words.iter().all(|word| message.contains(word)),
+        _ => false,
+    }
+}
+
+fn out_of(budget: &str) -> impl Fn(&RunEnd) -> bool + '_ {
+    move |end| match end {
+        RunEnd::OutOfBudget {
+            what,
+            nondeterministic,
+        } => what.contains(budget) && !nondeterministic,
+        _ => false,
+    }
+}
+
+#[test]
+fn a_trap_ends_the_run_and_says_where() {
+    check(
+        r#"{"act":"panic"}"#,
+        trapped(&["on purpose", "lib.rs", "wasm backtrace"]),
+    );
+    check(r#"{"act":"trap"}"#, trapped(&["unreachable", "misbehave"]));
+    check(r#"{"act":"exit"}"#, trapped(&["called exit"]));
+    check(r#"{"act":"recurse"}"#, trapped(&[]));
+}
+
+#[test]
+fn an_endless_loop_ends_at_the_same_tick_every_time() {
+    let run = || {
+        let mut rig = Rig::new();
+        let mut run = rig.start(r#"{"act":"spin"}"#);
+        let end = rig.finish(&mut run, 1_000);
+        assert!(out_of("computing")(&end), "{end:?}");
+        rig.now()
+    };
+    let ended = run();
+    // It is spread over many steps, so that the brain goes on meanwhile.
+    assert!(ended.0 > 10, "{ended}");
+    assert_eq!(ended, run());
+}
+
+#[test]
+fn a_loop_that_burns_time_without_fuel_meets_the_guard() {
+    let limits = Limits {
+        step_wall_ms: 300,
+        fuel_per_step: u64::MAX / 2,
+        ..Limits::default()
+    };
+    let host = host(limits, GRANTS);
+    let plugin = host
+        .load(sinew_skill_artifacts::MISBEHAVE, "misbehave.wasm")
+        .unwrap();
+    let mut rig = Rig::around(&host);
+    let mut run = rig
+        .host
+        .start_skill(&plugin, r#"{"act":"copy"}"#, None, Lease::ALL, 1, rig.now())
+        .unwrap();
+    let end = rig.finish(&mut run, 10);
+    assert!(
+        matches!(
+            &end,
+            RunEnd::OutOfBudget {
+                nondeterministic: true,
+                ..
+            }
+        ),
+        "{end:?}"
+    );
+}
+
+#[test]
+fn memory_handles_and_long_lists_are_limited() {
+    check(r#"{"act":"allocate"}"#, out_of("memory"));
+    check(r#"{"act":"long-list","bytes":4000000}"#, trapped(&[]));
+    let said = Rig::new().said(r#"{"act":"handle-bomb"}"#);
+    assert!(said.contains("more than 256 handles"), "{said}");
+}
+
+#[test]
+fn floods_are_cut_off_and_calls_are_paced() {
+    let mut rig = Rig::new();
+    let mut run = rig.start(r#"{"act":"log-flood","lines":5000}"#);
+    let end = rig.finish(&mut run, 100);
+    assert!(matches!(end, RunEnd::Finished(_)), "{end:?}");
+    assert!(rig.log().len() < 500, "{}", rig.log().len());
+    assert_eq!(run.usage().log_dropped, 5_000 - rig.log().len() as u64);
+    let said = rig.said(r#"{"act":"event-flood","events":900}"#);
+    assert_eq!(said, "800 refused");
+
+    let before = rig.now().0;
+    assert_eq!(rig.said(r#"{"act":"call-often","times":10000}"#), "called");
+    assert_eq!(rig.now().0, before + 10);
+}
+
+#[test]
+fn numbers_that_are_not_finite_never_reach_the_robot() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.said(r#"{"act":"move-nan"}"#), "0 accepted");
+    assert!(rig.robot.arm_goals.is_empty());
+    let answers = rig.log().join("\n");
+    for reason in [
+        "not finite",
+        "6 joints given",
+        "NaN is not in",
+        "no positive force",
+        "there are home, look-bin",
+    ] {
+        assert!(answers.contains(reason), "{reason}: {answers}");
+    }
+}
+
+#[test]
+fn a_cancelled_run_may_tidy_up_and_the_motion_brakes_at_once() {
+    let mut rig = Rig::new();
+    let mut run = rig.start(r#"{"act":"tidy-up"}"#);
+    for _ in 0..5 {
+        assert_eq!(run.poll(rig.now()), None);
+        rig.tick();
+    }
+    run.cancel();
+    rig.tick();
+    assert_eq!(rig.robot.arm_goals.last(), Some(&ArmGoalKind::Hold));
+    assert_eq!(
+        rig.finish(&mut run, 10),
+        RunEnd::Cancelled { killed: false }
+    );
+    assert_eq!(rig.log(), ["Err(Cancelled) true"]);
+}
+
+#[test]
+fn a_run_that_ignores_its_cancellation_is_killed_after_its_grace() {
+    let mut rig = Rig::new();
+    let mut run = rig.start(r#"{"act":"ignore-cancel"}"#);
+    for _ in 0..5 {
+        assert_eq!(run.poll(rig.now()), None);
+        rig.tick();
+    }
+    let asked = rig.now().0;
+    run.cancel();
+    assert_eq!(
+        rig.finish(&mut run, 10_000),
+        RunEnd::Cancelled { killed: true }
+    );
+    assert!(rig.now().0 - asked <= Limits::default().grace_ticks + 2);
+    assert!(run.has_ended());
+    rig.tick();
+    assert_eq!(rig.robot.arm_goals.last(), Some(&ArmGoalKind::Hold));
+}
+
+#[test]
+fn a_run_has_a_longest_length() {
+    let limits = Limits {
+        run_ticks: 500,
+        ..Limits::default()
+    };
+    let host = host(limits, GRANTS);
+    let plugin = host
+        .load(sinew_skill_artifacts::MISBEHAVE, "misbehave.wasm")
+        .unwrap();
+    let mut rig = Rig::around(&host);
+    let mut run = rig
+        .host
+        .start_skill(
+            &plugin,
+            r#"{"act":"sleep","ticks":9999999}"#,
+            None,
+            Lease::ALL,
+            1,
+            rig.now(),
+        )
+        .unwrap();
+    let end = rig.finish(&mut run, 1_000);
+    assert!(out_of("run length: 500 ticks")(&end), "{end:?}");
+}
+
+#[test]
+fn a_refused_call_is_an_event() {
+    let mut rig = Rig::new();
+    rig.said(r#"{"act":"read-file"}"#);
+    let denied: Vec<_> = rig
+        .events
+        .iter()
+        .filter(|event| matches!(event, RunEvent::Denied { .. }))
+        .collect();
+    assert_eq!(denied.len(), 1, "{denied:?}");
+}

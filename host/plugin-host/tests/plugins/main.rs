@@ -1,0 +1,8 @@
+//! Plugins of `tests/guests` in the host, against a loop that answers the mailbox and a policy that does nothing.
+#![allow(clippy::unwrap_used)]
+
+mod capabilities;
+mod hostile;
+mod loading;
+mod recoveries;
+mod rig;
