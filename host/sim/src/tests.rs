@@ -1,5 +1,6 @@
 //! The cell as a whole: determinism, grasps by friction, drives.
 
+mod conformance;
 mod drives;
 mod grasp;
 mod hand;

@@ -1,4 +1,4 @@
-//! The robot as one multibody: seven revolute joints, the hand, two coupled fingers.
+//! The robot as one multibody: seven revolute joints, the hand as part of the last link, two coupled fingers.
 //!
 //! The drives are force-based motors with real torque limits and velocity feed-forward. Links don't feel
 //! gravity: this stands for the drives' own gravity compensation, so measured efforts are without it.
@@ -58,7 +58,8 @@ impl Measured {
 pub(super) struct Arm {
     base: rp::RigidBodyHandle,
     links: [rp::RigidBodyHandle; JOINTS],
-    hand: rp::RigidBodyHandle,
+    /// The hand in the last link's frame.
+    hand: rp::Pose,
     fingers: [rp::RigidBodyHandle; 2],
     joints: [rp::MultibodyJointHandle; JOINTS],
     /// Colliders of the two pads.
@@ -96,22 +97,22 @@ impl Arm {
         let forward = robot.chain().forward(home_rad);
         let to_z = rp::Rotation::from_rotation_arc(rp::Vector::X, rp::Vector::Z);
         let base = world.insert_body(rp::RigidBodyBuilder::fixed());
-        let dynamic = |mass: &sinew_description::LinkMass| {
-            rp::RigidBodyBuilder::dynamic()
-                .gravity_scale(0.0)
-                .can_sleep(false)
-                .additional_mass_properties(rp::MassProperties::new(
-                    convert::vector(mass.com_m),
-                    mass.mass_kg as f32,
-                    convert::vector(mass.inertia_kg_m2),
-                ))
-        };
+        let hand = convert::pose(&robot.hand.origin);
         let mut parent = base;
         let mut links = [base; JOINTS];
         let mut joints = [rp::MultibodyJointHandle::invalid(); JOINTS];
         for (i, description) in robot.joints.iter().enumerate() {
-            let body = world
-                .insert_body(dynamic(&description.link).pose(convert::pose(&forward.links[i])));
+            let mut mass = mass_of(&description.link);
+            if i + 1 == JOINTS {
+                mass += mass_of(&robot.hand.mass).transform_by(&hand);
+            }
+            let body = world.insert_body(
+                rp::RigidBodyBuilder::dynamic()
+                    .gravity_scale(0.0)
+                    .can_sleep(false)
+                    .additional_mass_properties(mass)
+                    .pose(convert::pose(&forward.links[i])),
+            );
             let origin = convert::pose(&description.origin);
             let drive = &description.drive;
             let joint = rp::GenericJointBuilder::new(rp::JointAxesMask::LOCKED_REVOLUTE_AXES)
@@ -142,13 +143,7 @@ impl Arm {
             links[i] = body;
             parent = body;
         }
-        let hand = world.insert_body(dynamic(&robot.hand.mass).pose(convert::pose(&forward.hand)));
-        let fixed = rp::GenericJointBuilder::new(rp::JointAxesMask::LOCKED_FIXED_AXES)
-            .local_frame1(convert::pose(&robot.hand.origin))
-            .contacts_enabled(false)
-            .build();
-        insert(world, parent, hand, fixed);
-        let fingers = Self::insert_fingers(world, robot, hand, &forward.hand);
+        let fingers = Self::insert_fingers(world, robot, parent, &forward.hand);
         let mut arm = Self {
             base,
             links,
@@ -178,12 +173,13 @@ impl Arm {
     fn insert_fingers(
         world: &mut rp::PhysicsWorld,
         robot: &RobotDescription,
-        hand: rp::RigidBodyHandle,
+        last_link: rp::RigidBodyHandle,
         hand_frame: &nalgebra::Isometry3<f64>,
     ) -> [rp::RigidBodyHandle; 2] {
         let gripper = &robot.gripper;
         let half_range = [gripper.width_min_m / 2.0, gripper.width_max_m / 2.0];
-        let mut fingers = [hand; 2];
+        let mut fingers = [last_link; 2];
+        let hand = convert::pose(&robot.hand.origin);
         for (finger, side) in [1.0, -1.0].into_iter().enumerate() {
             let frame =
                 hand_frame * nalgebra::Isometry3::translation(0.0, side * half_range[1], 0.0);
@@ -205,7 +201,7 @@ impl Arm {
             let axis = rp::Vector::new(0.0, side as f32, 0.0);
             let turn = rp::Rotation::from_rotation_arc(rp::Vector::X, axis);
             let joint = rp::GenericJointBuilder::new(rp::JointAxesMask::LOCKED_PRISMATIC_AXES)
-                .local_frame1(rp::Pose::from_rotation(turn))
+                .local_frame1(hand * rp::Pose::from_rotation(turn))
                 .local_frame2(rp::Pose::from_rotation(turn))
                 .limits(rp::JointAxis::LinX, half_range.map(|w| w as f32))
                 .motor_model(rp::JointAxis::LinX, rp::MotorModel::ForceBased)
@@ -219,7 +215,7 @@ impl Arm {
                 .motor_max_force(rp::JointAxis::LinX, gripper.force_max_n as f32)
                 .contacts_enabled(false)
                 .build();
-            insert(world, hand, body, joint);
+            insert(world, last_link, body, joint);
             fingers[finger] = body;
         }
         fingers
@@ -235,15 +231,15 @@ impl Arm {
             let Some(shape) = super::collider(&piece.solid.shape) else {
                 continue;
             };
+            let (body, local) = self.place(piece.frame);
             let is_pad = piece.solid.name.starts_with("pad-");
             let friction = if is_pad { pad_friction } else { body_friction };
             let builder = shape
-                .position(convert::pose(&piece.local))
+                .position(local * convert::pose(&piece.local))
                 .density(0.0)
                 .friction(friction as f32)
                 .friction_combine_rule(rp::CoefficientCombineRule::Average)
                 .collision_groups(groups::robot());
-            let body = self.body(piece.frame);
             let handle = world
                 .colliders
                 .insert_with_parent(builder, body, &mut world.bodies);
@@ -305,13 +301,13 @@ impl Arm {
         multibody.update_rigid_bodies(&mut world.bodies, true);
     }
 
-    /// The body of a frame of the robot.
-    pub(super) fn body(&self, frame: RobotFrame) -> rp::RigidBodyHandle {
+    /// The body that a frame of the robot moves with, and the frame in that body.
+    pub(super) fn place(&self, frame: RobotFrame) -> (rp::RigidBodyHandle, rp::Pose) {
         match frame {
-            RobotFrame::Link(0) => self.base,
-            RobotFrame::Link(link) => self.links[(link - 1).min(JOINTS - 1)],
-            RobotFrame::Hand => self.hand,
-            RobotFrame::Finger(finger) => self.fingers[finger.min(1)],
+            RobotFrame::Link(0) => (self.base, rp::Pose::IDENTITY),
+            RobotFrame::Link(link) => (self.links[(link - 1).min(JOINTS - 1)], rp::Pose::IDENTITY),
+            RobotFrame::Hand => (self.links[JOINTS - 1], self.hand),
+            RobotFrame::Finger(finger) => (self.fingers[finger.min(1)], rp::Pose::IDENTITY),
         }
     }
 
@@ -347,7 +343,7 @@ impl Arm {
         let Some((multibody, _)) = world.multibody_joints.get_mut(self.joints[0]) else {
             return;
         };
-        // Base, seven links, hand, two fingers, in the order of insertion.
+        // Base, seven links, two fingers, in the order of insertion.
         for (i, (position, velocity)) in self.target.iter().enumerate() {
             if let Some(link) = multibody.link_mut(i + 1) {
                 let motor = &mut link.joint.data.motors[ANG_X];
@@ -360,7 +356,7 @@ impl Arm {
             .unwrap_or(f64::INFINITY)
             .min(self.grip.force_n);
         for finger in 0..2 {
-            if let Some(link) = multibody.link_mut(JOINTS + 2 + finger) {
+            if let Some(link) = multibody.link_mut(JOINTS + 1 + finger) {
                 let motor = &mut link.joint.data.motors[LIN_X];
                 motor.target_pos = (self.grip.width_m / 2.0) as f32;
                 motor.target_vel = (self.grip.rate_m_s / 2.0) as f32;
@@ -398,13 +394,21 @@ impl Arm {
         }
         let half = |finger: usize| {
             multibody
-                .link(JOINTS + 2 + finger)
+                .link(JOINTS + 1 + finger)
                 .map_or(f64::NAN, |link| f64::from(link.joint.coords()[LIN_X]))
         };
         measured.width_m = half(0) + half(1);
         measured.width_rate_m_s = f64::from(velocity[JOINTS]) + f64::from(velocity[JOINTS + 1]);
         measured
     }
+}
+
+fn mass_of(link: &sinew_description::LinkMass) -> rp::MassProperties {
+    rp::MassProperties::new(
+        convert::vector(link.com_m),
+        link.mass_kg as f32,
+        convert::vector(link.inertia_kg_m2),
+    )
 }
 
 /// Inserts a multibody joint. A refusal would mean a loop in the tree that this module builds, which it

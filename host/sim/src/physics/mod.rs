@@ -111,7 +111,7 @@ fn empty_world() -> rp::PhysicsWorld {
     world.gravity = rp::Vector::new(0.0, 0.0, -9.81);
     let parameters = &mut world.integration_parameters;
     parameters.dt = sinew_units::TICK_S as f32;
-    parameters.num_solver_iterations = 4;
+    parameters.num_solver_iterations = 2;
     parameters.num_internal_pgs_iterations = 1;
     parameters.num_internal_stabilization_iterations = 1;
     parameters.contact_softness = rp::SpringCoefficients::new(CONTACT_HZ, CONTACT_DAMPING_RATIO);
@@ -159,10 +159,8 @@ impl Physics {
             (contact.pad_friction, contact.fixture_friction),
         );
         for piece in solids::robot_solids(robot) {
-            follows.push(Follows::Body(
-                arm.body(piece.frame),
-                convert::pose(&piece.local),
-            ));
+            let (body, frame) = arm.place(piece.frame);
+            follows.push(Follows::Body(body, frame * convert::pose(&piece.local)));
             solids.push(piece.solid);
         }
         let mut loose = Vec::new();
@@ -286,10 +284,14 @@ impl Physics {
             .map_or(rp::Pose::IDENTITY, |body| *body.position())
     }
 
+    fn frame(&self, frame: solids::RobotFrame) -> nalgebra::Isometry3<f64> {
+        let (body, local) = self.arm.place(frame);
+        convert::isometry(&(self.body_pose(body) * local))
+    }
+
     /// The tool frame.
     pub(crate) fn tool(&self) -> nalgebra::Isometry3<f64> {
-        convert::isometry(&self.body_pose(self.arm.body(solids::RobotFrame::Hand)))
-            * self.tool_in_hand
+        self.frame(solids::RobotFrame::Hand) * self.tool_in_hand
     }
 
     /// What there is to see now.
@@ -304,15 +306,13 @@ impl Physics {
                 }
             })
             .collect();
-        let flange = self
-            .arm
-            .body(solids::RobotFrame::Link(sinew_messages::JOINTS));
+        let flange = self.frame(solids::RobotFrame::Link(sinew_messages::JOINTS));
         SceneState {
             model: Arc::clone(&self.model),
             tick,
             poses,
             tool_pose: isometry_to_pose(&self.tool()),
-            flange_pose: isometry_to_pose(&convert::isometry(&self.body_pose(flange))),
+            flange_pose: isometry_to_pose(&flange),
         }
     }
 
