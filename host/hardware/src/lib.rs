@@ -3,6 +3,7 @@
 //! A driver cannot be handed anything but a [`SafeCommand`], and only the safety gate makes those.
 
 pub mod conformance;
+pub mod plant;
 
 use sinew_messages::{JointVector, SensorFrame, StopCategory};
 use sinew_safety::SafeCommand;
