@@ -1,1 +1,295 @@
-//! Integration tests over the virtual-time host, and tests of the house itself.
+//! Harness of the integration tests: a whole host in virtual time, with every seam that a test needs.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+use sinew_runtime::hardware::{Camera, Exposure, RgbdFrame};
+use sinew_runtime::host::{Host, HostOptions, Speed, Surroundings};
+use sinew_runtime::kit::{Kit, PluginFile};
+use sinew_runtime::sim::{Cell, Grade, OrderLine, Profile};
+use sinew_runtime::tasks::{Happening, SubmitOptions, TaskEnd, TaskEvent, TaskId};
+use sinew_runtime::units::Ticks;
+use sinew_runtime::{Choice, Sources};
+
+/// Every built-in plugin, and the guest that misbehaves.
+#[must_use]
+pub fn plugins() -> Vec<PluginFile> {
+    let guests = sinew_skill_artifacts::TEST_GUESTS.iter();
+    sinew_skill_artifacts::SKILLS
+        .iter()
+        .chain(guests.filter(|(name, _)| name.contains("misbehave")))
+        .map(|(name, bytes)| PluginFile {
+            origin: (*name).to_owned(),
+            bytes: bytes.to_vec(),
+        })
+        .collect()
+}
+
+/// The kit that most tests share: compiling plugins and models takes longer than running them.
+pub fn kit() -> &'static Kit {
+    static KIT: OnceLock<Kit> = OnceLock::new();
+    KIT.get_or_init(|| {
+        let sources = Sources {
+            default_grants: sinew_skill_artifacts::GRANTS.into(),
+            grants: Some(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/grants.toml")).into()),
+            backend: Choice::Embedded,
+            ..Sources::default()
+        };
+        Kit::load(&sources, &plugins()).expect("what is built in can be loaded")
+    })
+}
+
+/// A cell with a host around it that was reset and is ready for tasks.
+pub struct Rig {
+    /// The simulated cell.
+    pub cell: Cell,
+    /// The host.
+    pub host: Host,
+    /// What the cycle asks for.
+    pub order: Vec<OrderLine>,
+    /// Everything that the task engine said.
+    pub events: Vec<TaskEvent>,
+    _folder: tempfile::TempDir,
+}
+
+impl Rig {
+    /// Cycle `cycle` of seed `seed`.
+    #[must_use]
+    pub fn new(seed: u64, cycle: u64, profile: &Profile) -> Self {
+        Self::with_cameras(seed, cycle, profile, |_, camera| camera)
+    }
+
+    /// The same, with each camera replaced by what `wrap` makes of it.
+    #[must_use]
+    pub fn with_cameras(
+        seed: u64,
+        cycle: u64,
+        profile: &Profile,
+        mut wrap: impl FnMut(usize, Box<dyn Camera>) -> Box<dyn Camera>,
+    ) -> Self {
+        let mut rig = Self::stopped(seed, cycle, profile, &mut wrap);
+        rig.host.reset("test").expect("a healthy robot is reset");
+        rig
+    }
+
+    /// A host that has booted and was not reset.
+    #[must_use]
+    pub fn stopped(
+        seed: u64,
+        cycle: u64,
+        profile: &Profile,
+        wrap: &mut dyn FnMut(usize, Box<dyn Camera>) -> Box<dyn Camera>,
+    ) -> Self {
+        let kit = kit();
+        let cell = Cell::new(&kit.config().robot, &kit.config().cell);
+        let scene = cell.reset(seed, cycle, profile);
+        let mut around = Surroundings::of(&cell);
+        around.cameras = around
+            .cameras
+            .into_iter()
+            .enumerate()
+            .map(|(index, camera)| wrap(index, camera))
+            .collect();
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let options = HostOptions {
+            speed: Speed::Max,
+            incidents: folder.path().to_owned(),
+        };
+        let host = Host::new(kit, around, &options).expect("the kit makes a host");
+        Self {
+            cell,
+            host,
+            order: scene.order,
+            events: Vec::new(),
+            _folder: folder,
+        }
+    }
+
+    /// Submits a task with recovery.
+    pub fn submit(&mut self, skill: &str, params: &Value) -> TaskId {
+        self.submit_with(skill, params, true)
+    }
+
+    /// Submits a task.
+    pub fn submit_with(&mut self, skill: &str, params: &Value, recovery: bool) -> TaskId {
+        let options = SubmitOptions {
+            recovery,
+            time_limit: Some(Ticks::from_ms(240_000)),
+            seed: 1,
+        };
+        self.host
+            .tasks()
+            .submit(skill, &params.to_string(), options)
+            .expect("the parameters fit the skill")
+    }
+
+    /// Steps until the task has ended, and a moment longer.
+    pub fn finish(&mut self, task: TaskId) -> TaskEnd {
+        for _ in 0..300_000 {
+            self.host.step();
+            self.events.extend(self.host.take_events());
+            if let Some(end) = self.host.tasks().end(task).cloned() {
+                self.run_for(300);
+                return end;
+            }
+        }
+        panic!(
+            "the task did not end; its last events: {:#?}",
+            self.last_events(10)
+        );
+    }
+
+    /// Runs a task from start to end.
+    pub fn run(&mut self, skill: &str, params: &Value) -> TaskEnd {
+        let task = self.submit(skill, params);
+        self.finish(task)
+    }
+
+    /// Steps for this many ticks.
+    pub fn run_for(&mut self, ticks: u64) {
+        self.host.run_for(Ticks(ticks));
+        self.events.extend(self.host.take_events());
+    }
+
+    /// Steps until the task engine says something that fits.
+    pub fn run_until(&mut self, fits: impl Fn(&Happening) -> bool) {
+        for _ in 0..300_000 {
+            self.host.step();
+            let new = self.host.take_events();
+            let found = new.iter().any(|event| fits(&event.what));
+            self.events.extend(new);
+            if found {
+                return;
+            }
+        }
+        panic!(
+            "it never happened; last events: {:#?}",
+            self.last_events(10)
+        );
+    }
+
+    /// The scorer's grade of these lines.
+    #[must_use]
+    pub fn grade(&self, order: &[OrderLine]) -> Grade {
+        self.cell.grade(order)
+    }
+
+    /// True if the engine said something that fits.
+    #[must_use]
+    pub fn said(&self, fits: impl Fn(&Happening) -> bool) -> bool {
+        self.events.iter().any(|event| fits(&event.what))
+    }
+
+    fn last_events(&self, count: usize) -> Vec<String> {
+        let from = self.events.len().saturating_sub(count);
+        self.events[from..]
+            .iter()
+            .map(|event| {
+                format!(
+                    "{} {}: {}",
+                    event.tick,
+                    event.what.name(),
+                    event.what.message()
+                )
+            })
+            .collect()
+    }
+}
+
+/// Parameters of `kit-parts` for these lines.
+#[must_use]
+pub fn kit_parts(order: &[OrderLine]) -> Value {
+    let lines: Vec<Value> = order
+        .iter()
+        .map(|line| json!({"class": line.class, "color": line.color, "slot": line.slot}))
+        .collect();
+    json!({ "order": lines })
+}
+
+/// A camera whose images are empty: black, and no depth.
+pub struct Blank(pub Box<dyn Camera>);
+
+struct BlankExposure(Box<dyn Exposure>);
+
+impl Camera for Blank {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn newest(&mut self, after: u64) -> Option<Box<dyn Exposure>> {
+        let exposure = self.0.newest(after)?;
+        Some(Box::new(BlankExposure(exposure)))
+    }
+}
+
+impl Exposure for BlankExposure {
+    fn camera(&self) -> &str {
+        self.0.camera()
+    }
+
+    fn tick(&self) -> u64 {
+        self.0.tick()
+    }
+
+    fn sequence(&self) -> u64 {
+        self.0.sequence()
+    }
+
+    fn develop(self: Box<Self>) -> RgbdFrame {
+        let mut frame = self.0.develop();
+        // Sensor noise stays: it is no stalled camera, it just sees nothing.
+        for (pixel, value) in frame.rgb.iter_mut().enumerate() {
+            *value = (pixel % 3) as u8;
+        }
+        frame.depth_m.fill(0.0);
+        frame
+    }
+}
+
+/// A camera that shows the images of another one, with its own rhythm.
+pub struct Swapped {
+    /// Whose exposures set the rhythm.
+    pub own: Box<dyn Camera>,
+    /// Whose pictures are shown. It belongs to a cell that stands still.
+    pub other: Box<dyn Camera>,
+}
+
+struct SwappedExposure {
+    own: Box<dyn Exposure>,
+    shown: RgbdFrame,
+}
+
+impl Camera for Swapped {
+    fn name(&self) -> &str {
+        self.own.name()
+    }
+
+    fn newest(&mut self, after: u64) -> Option<Box<dyn Exposure>> {
+        let own = self.own.newest(after)?;
+        let shown = self.other.newest(0)?.develop();
+        Some(Box::new(SwappedExposure { own, shown }))
+    }
+}
+
+impl Exposure for SwappedExposure {
+    fn camera(&self) -> &str {
+        self.own.camera()
+    }
+
+    fn tick(&self) -> u64 {
+        self.own.tick()
+    }
+
+    fn sequence(&self) -> u64 {
+        self.own.sequence()
+    }
+
+    fn develop(self: Box<Self>) -> RgbdFrame {
+        RgbdFrame {
+            tick: self.own.tick(),
+            sequence: self.own.sequence(),
+            ..self.shown
+        }
+    }
+}

@@ -1,3 +1,7 @@
 //! The one integration binary: tests of the house itself, and of the whole host in virtual time.
 
+mod cameras;
 mod dependency_direction;
+mod guests;
+mod kitting;
+mod stops;

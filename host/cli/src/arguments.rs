@@ -1,0 +1,351 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// `sinew` and its commands.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sinew",
+    version,
+    about = "A robot host: perception, learned policies, sandboxed skills, and one safety gate in front of the motors.",
+    long_about = "A robot host: perception, learned policies, sandboxed skills, and one safety gate in front of the motors.\n\n\
+        Without a command it runs the kitting job on the simulated cell, in virtual time.\n\n\
+        Sinew is not a certified safety function and claims no PL or SIL: a certified emergency stop and drive \
+        limits must exist on their own.",
+    after_help = "Examples:\n  \
+        sinew                                   ten cycles of the kitting job, and a report\n  \
+        sinew run --profile calm --cycles 3     three undisturbed cycles\n  \
+        sinew doctor                            what this machine has, and what to do about it\n\n\
+        Exit codes: 0 goal reached, 1 not reached, 2 wrong usage or input, 3 host not reached, 4 refused.",
+    args_conflicts_with_subcommands = true
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) run: RunArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a skill on the simulated cell (what `sinew` alone does).
+    #[command(after_help = "Examples:\n  \
+        sinew run --seed 7 --cycles 20 --profile mild\n  \
+        sinew run --no-recovery --json report.json\n  \
+        sinew run --skill sinew/go-home --cycles 1\n  \
+        sinew run --cycles 1 --params '{\"order\":[{\"class\":\"block\",\"slot\":\"A1\"}]}'\n  \
+        sinew run --robot-config my-arm.toml --safety-config my-cell.toml --speed real")]
+    Run(RunArguments),
+    /// What this machine has, and what to do about each.
+    #[command(after_help = "Examples:\n  sinew doctor\n  sinew doctor --json")]
+    Doctor(DoctorArguments),
+    /// Fetch what is not part of the binary.
+    #[command(after_help = "Example:\n  sinew setup onnxruntime")]
+    Setup {
+        #[command(subcommand)]
+        what: SetupCommand,
+    },
+    /// The detector against the cell.
+    Perception {
+        #[command(subcommand)]
+        what: PerceptionCommand,
+    },
+    /// Learned policies against the cell.
+    Policy {
+        #[command(subcommand)]
+        what: PolicyCommand,
+    },
+    /// Demonstrations to train policies and the detector from.
+    Demos {
+        #[command(subcommand)]
+        what: DemosCommand,
+    },
+    /// Print a completion script for a shell.
+    #[command(
+        after_help = "Example:\n  sinew completions bash > ~/.local/share/bash-completion/completions/sinew"
+    )]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How fast the clock runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum SpeedArgument {
+    /// Lock step, as fast as the machine allows.
+    Max,
+    /// The real clock.
+    Real,
+    /// Lock step, held back to this multiple of real time.
+    Factor(f64),
+}
+
+fn parse_speed(text: &str) -> Result<SpeedArgument, String> {
+    match text {
+        "max" => Ok(SpeedArgument::Max),
+        "real" => Ok(SpeedArgument::Real),
+        _ => text
+            .strip_suffix('x')
+            .unwrap_or(text)
+            .parse::<f64>()
+            .ok()
+            .filter(|factor| (0.01..=1_000.0).contains(factor))
+            .map(SpeedArgument::Factor)
+            .ok_or_else(|| "expected `max`, `real`, or a factor such as `2` or `0.5x`".to_owned()),
+    }
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|rate| (0.0..=1.0).contains(rate))
+        .ok_or_else(|| "expected a share between 0 and 1, such as 0.9".to_owned())
+}
+
+/// Which inference backend to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InferenceArgument {
+    /// ONNX Runtime where it is found, the embedded backend otherwise.
+    #[default]
+    Auto,
+    /// ONNX Runtime, or fail.
+    Onnxruntime,
+    /// The backend that is part of the binary.
+    Embedded,
+}
+
+/// Where a report goes as JSON.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct JsonArgument {
+    /// Report as JSON to FILE, or to standard output (and nothing else there) without a FILE or with `-`.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Files that replace built-in configuration.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ConfigArguments {
+    /// Robot description (TOML) instead of the built-in arm.
+    #[arg(long, value_name = "FILE", help_heading = "Configuration")]
+    pub(crate) robot_config: Option<PathBuf>,
+    /// Safety limits (TOML) instead of the built-in ones.
+    #[arg(long, value_name = "FILE", help_heading = "Configuration")]
+    pub(crate) safety_config: Option<PathBuf>,
+    /// Grants (TOML) instead of the built-in ones: who may touch what.
+    #[arg(long, value_name = "FILE", help_heading = "Configuration")]
+    pub(crate) grants: Option<PathBuf>,
+    /// Host settings (TOML) instead of the built-in ones: rates, latencies, budgets.
+    #[arg(long, value_name = "FILE", help_heading = "Configuration")]
+    pub(crate) host_config: Option<PathBuf>,
+    /// Folder with models (`detector/`, `grasp/`) instead of the built-in ones.
+    #[arg(long, value_name = "DIR", help_heading = "Configuration")]
+    pub(crate) models: Option<PathBuf>,
+    /// Inference backend.
+    #[arg(long, value_enum, default_value_t = InferenceArgument::Auto, help_heading = "Configuration")]
+    pub(crate) inference: InferenceArgument,
+}
+
+/// `sinew run`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArguments {
+    /// Seed: with the number of a cycle it draws scene, order and faults.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Cycles to run.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) cycles: u64,
+    /// Number of the first cycle.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) first_cycle: u64,
+    /// Fault profile: `calm` or `mild`.
+    #[arg(long, default_value = "mild")]
+    pub(crate) profile: String,
+    /// Share of cycles that must succeed.
+    #[arg(long, value_name = "RATE", default_value = "0.9", value_parser = parse_rate)]
+    pub(crate) goal: f64,
+    /// Don't ask recovery plugins for help.
+    #[arg(long)]
+    pub(crate) no_recovery: bool,
+    /// `max`, `real`, or a multiple of real time.
+    #[arg(long, value_name = "SPEED", default_value = "max", value_parser = parse_speed)]
+    pub(crate) speed: SpeedArgument,
+    /// Skill to run.
+    #[arg(long, value_name = "NAME", default_value = "sinew/kit-parts")]
+    pub(crate) skill: String,
+    /// Component file (.wasm) to load beside the built-in plugins; may be given more than once.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plugin: Vec<PathBuf>,
+    /// Parameters of the skill as JSON, or `@FILE`. Without it, each cycle's order is drawn by the cell.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) params: Option<String>,
+    /// Folder for incidents and pictures.
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) json: JsonArgument,
+    #[command(flatten)]
+    pub(crate) config: ConfigArguments,
+}
+
+/// `sinew doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    #[command(flatten)]
+    pub(crate) json: JsonArgument,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SetupCommand {
+    /// The ONNX Runtime library: the PyPI wheel through pip, checked by sha256.
+    #[command(after_help = "Example:\n  sinew setup onnxruntime && sinew doctor")]
+    Onnxruntime,
+}
+
+/// An inclusive range of seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seeds {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+}
+
+fn parse_seeds(text: &str) -> Result<Seeds, String> {
+    let wrong = || "expected `A..B` (both included) or a single seed".to_owned();
+    let (first, last) = match text.split_once("..") {
+        Some((first, last)) => (first, last.trim_start_matches('=')),
+        None => (text, text),
+    };
+    let first = first.trim().parse().map_err(|_| wrong())?;
+    let last = last.trim().parse().map_err(|_| wrong())?;
+    if first > last {
+        return Err(format!(
+            "{first}..{last} is empty: the first seed comes first"
+        ));
+    }
+    Ok(Seeds { first, last })
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PerceptionCommand {
+    /// Position, orientation and class errors against the simulator's labels.
+    #[command(after_help = "Example:\n  sinew perception eval --seeds 9000..9049")]
+    Eval {
+        /// Scenes to look at, one a seed.
+        #[arg(long, value_parser = parse_seeds, default_value = "9000..9049")]
+        seeds: Seeds,
+        #[command(flatten)]
+        json: JsonArgument,
+        #[command(flatten)]
+        config: ConfigArguments,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Closed-loop success over scenes that training never saw.
+    #[command(after_help = "Example:\n  sinew policy eval grasp --seeds 9000..9049")]
+    Eval {
+        /// Name of the policy.
+        name: String,
+        /// Scenes to try it in, one a seed.
+        #[arg(long, value_parser = parse_seeds, default_value = "9000..9099")]
+        seeds: Seeds,
+        /// Make it hard, so that some runs fail: judges the confidence signal.
+        #[arg(long)]
+        hard: bool,
+        #[command(flatten)]
+        jobs: JobsArgument,
+        #[command(flatten)]
+        json: JsonArgument,
+        #[command(flatten)]
+        config: ConfigArguments,
+    },
+}
+
+/// Threads.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct JobsArgument {
+    /// Threads; one a core by default. The result doesn't depend on it.
+    #[arg(long)]
+    pub(crate) jobs: Option<usize>,
+}
+
+impl JobsArgument {
+    /// At least one.
+    pub(crate) fn count(self) -> usize {
+        self.jobs
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+            .max(1)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DemosCommand {
+    /// Write demonstrations of a policy's task, or labelled images for the detector.
+    #[command(
+        after_help = "Example:\n  sinew demos generate --policy grasp --seeds 1..300 --out demos.bin"
+    )]
+    Generate {
+        /// What to demonstrate: `grasp`, or `detector` for labelled images.
+        #[arg(long, default_value = "grasp")]
+        policy: String,
+        /// One scene a seed.
+        #[arg(long, value_parser = parse_seeds, default_value = "1..300")]
+        seeds: Seeds,
+        /// Where to write them.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Folder of a policy that acts, while the expert only says what it would have done.
+        #[arg(long, value_name = "DIR")]
+        learner: Option<PathBuf>,
+        #[command(flatten)]
+        jobs: JobsArgument,
+        #[command(flatten)]
+        json: JsonArgument,
+        #[command(flatten)]
+        config: ConfigArguments,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_is_what_no_command_means() {
+        let bare = Cli::try_parse_from(["sinew", "--seed", "7"]).expect("options alone will do");
+        assert!(bare.command.is_none());
+        assert_eq!(bare.run.seed, 7);
+        let named = Cli::try_parse_from(["sinew", "run", "--cycles", "3", "--json"]).expect("fine");
+        let Some(Command::Run(run)) = named.command else {
+            panic!("run was asked for");
+        };
+        assert_eq!((run.cycles, run.goal), (3, 0.9));
+        assert_eq!(run.json.json.as_deref(), Some(std::path::Path::new("-")));
+    }
+
+    #[test]
+    fn speeds_and_seeds() {
+        let check = |text, expected| assert_eq!(parse_speed(text).ok(), expected, "{text}");
+        check("max", Some(SpeedArgument::Max));
+        check("real", Some(SpeedArgument::Real));
+        check("0.5x", Some(SpeedArgument::Factor(0.5)));
+        check("4", Some(SpeedArgument::Factor(4.0)));
+        for wrong in ["", "x", "-1", "0", "NaN", "inf", "fast"] {
+            check(wrong, None);
+        }
+        assert_eq!(parse_seeds("3..9"), Ok(Seeds { first: 3, last: 9 }));
+        assert_eq!(parse_seeds("3..=9"), Ok(Seeds { first: 3, last: 9 }));
+        assert_eq!(parse_seeds("5"), Ok(Seeds { first: 5, last: 5 }));
+        assert!(parse_seeds("9..3").is_err());
+        assert!(parse_seeds("a..b").is_err());
+    }
+}

@@ -1,0 +1,212 @@
+//! What each command does. `Ok(true)` if the goal was reached.
+
+use std::sync::Mutex;
+
+use clap::CommandFactory as _;
+use serde_json::json;
+use sinew_runtime::grasp::{DemoOptions, EvalOptions, EvalReport, PosesFrom};
+use sinew_runtime::units::Ticks;
+use sinew_runtime::{InputError, doctor, perception_eval, policy_lab};
+
+use crate::arguments::{
+    Cli, Command, ConfigArguments, DemosCommand, JobsArgument, JsonArgument, PerceptionCommand,
+    PolicyCommand, Seeds, SetupCommand,
+};
+use crate::output::{self, Progress};
+use crate::run::{self, sources};
+
+/// Carries out a command.
+pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
+    match command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Doctor(arguments) => {
+            let diagnosis = doctor::examine();
+            output::result(&arguments.json, &diagnosis, &diagnosis.to_text())?;
+            Ok(diagnosis.is_healthy())
+        }
+        Command::Setup {
+            what: SetupCommand::Onnxruntime,
+        } => {
+            let mut progress = Progress::new();
+            let library = sinew_runtime::setup_onnxruntime(&mut |line| progress.line(line))?;
+            output::text(&library.display().to_string())?;
+            Ok(true)
+        }
+        Command::Perception {
+            what:
+                PerceptionCommand::Eval {
+                    seeds,
+                    json,
+                    config,
+                },
+        } => perception(seeds, &json, &config),
+        Command::Policy {
+            what:
+                PolicyCommand::Eval {
+                    name,
+                    seeds,
+                    hard,
+                    jobs,
+                    json,
+                    config,
+                },
+        } => policy(&name, seeds, hard, jobs, &json, &config),
+        Command::Demos {
+            what:
+                DemosCommand::Generate {
+                    policy,
+                    seeds,
+                    out,
+                    learner,
+                    jobs,
+                    json,
+                    config,
+                },
+        } => match policy.as_str() {
+            "grasp" => {
+                let options = DemoOptions {
+                    seeds: seeds.first..=seeds.last,
+                    out,
+                    learner,
+                    jobs: jobs.count(),
+                };
+                demonstrations(&options, &json, &config)
+            }
+            "detector" => images(seeds, &out, &json, &config),
+            other => Err(InputError(format!(
+                "there is nothing to demonstrate for `{other}`; there are: grasp, detector"
+            ))
+            .into()),
+        },
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "sinew", &mut script);
+            output::text(String::from_utf8_lossy(&script).trim_end())?;
+            Ok(true)
+        }
+    }
+}
+
+fn perception(seeds: Seeds, json: &JsonArgument, config: &ConfigArguments) -> anyhow::Result<bool> {
+    let mut progress = Progress::new();
+    let figures = perception_eval::evaluate(
+        &sources(config),
+        seeds.first,
+        seeds.last,
+        &mut |done, of| progress.now(&format!("scene {} of {of}", done + 1)),
+    )?;
+    drop(progress);
+    output::result(json, &figures, &figures.to_text())?;
+    Ok(figures.goal_reached)
+}
+
+fn policy(
+    name: &str,
+    seeds: Seeds,
+    hard: bool,
+    jobs: JobsArgument,
+    json: &JsonArgument,
+    config: &ConfigArguments,
+) -> anyhow::Result<bool> {
+    let sources = sources(config);
+    let options = EvalOptions {
+        seeds: seeds.first..=seeds.last,
+        poses: if hard {
+            PosesFrom::HardNoise
+        } else {
+            PosesFrom::Noise
+        },
+        jobs: jobs.count(),
+        latency: Ticks::from_ms(sources.load()?.settings.policy.latency_ms),
+    };
+    let report = counted("episode", seeds, |progress| {
+        policy_lab::evaluate(&sources, name, &options, progress)
+    })?;
+    output::result(json, &report, &policy_text(&report))?;
+    Ok(policy_lab::is_good(&report))
+}
+
+fn policy_text(report: &EvalReport) -> String {
+    let by_class: Vec<String> = report
+        .by_class
+        .iter()
+        .map(|(class, [episodes, succeeded])| format!("{class} {succeeded} of {episodes}"))
+        .collect();
+    let ends: Vec<String> = report
+        .ends
+        .iter()
+        .map(|(end, count)| format!("{end} {count}"))
+        .collect();
+    format!(
+        "{} on {}: {} of {} episodes succeeded ({:.1} %): {}\n  \
+         ends        {}; said done and was not: {}\n  \
+         length      p50 {:.2} s, p90 {:.2} s\n  \
+         confidence  AUROC between good and failed runs {}",
+        report.policy,
+        report.inference_backend,
+        report.succeeded,
+        report.episodes,
+        100.0 * report.success_rate,
+        by_class.join(", "),
+        ends.join(", "),
+        report.false_done,
+        report.run_s.p50,
+        report.run_s.p90,
+        report
+            .confidence_auroc
+            .map_or("unknown: all runs ended alike".to_owned(), |area| format!(
+                "{area:.3}"
+            )),
+    )
+}
+
+fn demonstrations(
+    options: &DemoOptions,
+    json: &JsonArgument,
+    config: &ConfigArguments,
+) -> anyhow::Result<bool> {
+    let seeds = Seeds {
+        first: *options.seeds.start(),
+        last: *options.seeds.end(),
+    };
+    let report = counted("episode", seeds, |progress| {
+        policy_lab::demonstrate(&sources(config), options, progress)
+    })?;
+    let text = format!(
+        "{} of {} demonstrations succeeded; {} samples in {}",
+        report.succeeded,
+        report.episodes,
+        report.samples,
+        report.out.display()
+    );
+    output::result(json, &report, &text)?;
+    Ok(true)
+}
+
+fn images(
+    seeds: Seeds,
+    out: &std::path::Path,
+    json: &JsonArgument,
+    config: &ConfigArguments,
+) -> anyhow::Result<bool> {
+    let scenes = seeds.last - seeds.first + 1;
+    policy_lab::photograph(&sources(config), out, seeds.first, scenes)?;
+    let text = format!("{scenes} scenes in {}", out.display());
+    output::result(json, &json!({"scenes": scenes, "out": out}), &text)?;
+    Ok(true)
+}
+
+/// Runs `work` with a line that says how many of its seeds are done.
+fn counted<T>(
+    what: &str,
+    seeds: Seeds,
+    work: impl FnOnce(&(dyn Fn(usize) + Sync)) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let of = seeds.last - seeds.first + 1;
+    let progress = Mutex::new(Progress::new());
+    work(&|done| {
+        if let Ok(mut progress) = progress.lock() {
+            progress.now(&format!("{what} {done} of {of}"));
+        }
+    })
+}

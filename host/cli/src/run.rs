@@ -1,0 +1,155 @@
+//! `sinew run`: a job on the simulated cell, watched and reported.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use sinew_runtime::host::Speed;
+use sinew_runtime::job::{self, JobOptions};
+use sinew_runtime::kit::PluginFile;
+use sinew_runtime::watch::Progress as JobProgress;
+use sinew_runtime::{Choice, InputError, Sources};
+
+use crate::arguments::{ConfigArguments, InferenceArgument, RunArguments, SpeedArgument};
+use crate::output::{self, Progress};
+
+/// Runs the job.
+pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<bool> {
+    let options = JobOptions {
+        seed: arguments.seed,
+        first_cycle: arguments.first_cycle,
+        cycles: arguments.cycles,
+        profile: arguments.profile.clone(),
+        goal: arguments.goal,
+        recovery: !arguments.no_recovery,
+        speed: match arguments.speed {
+            SpeedArgument::Max => Speed::Max,
+            SpeedArgument::Real => Speed::Real,
+            SpeedArgument::Factor(factor) => Speed::Factor(factor),
+        },
+        skill: arguments.skill.clone(),
+        params: arguments.params.as_deref().map(parameters).transpose()?,
+        plugins: plugins(&arguments.plugin)?,
+        out: arguments.out.clone(),
+        sources: sources(&arguments.config),
+    };
+    let mut screen = Screen::new();
+    let report = job::run(&options, &mut |progress| screen.show(progress))?;
+    drop(screen);
+    output::result(&arguments.json, &report, &job::report_text(&report))?;
+    Ok(report.goal_reached)
+}
+
+/// Where configuration and models come from.
+pub(crate) fn sources(arguments: &ConfigArguments) -> Sources {
+    Sources {
+        robot: arguments.robot_config.clone(),
+        safety: arguments.safety_config.clone(),
+        default_grants: sinew_skill_artifacts::GRANTS.to_owned(),
+        grants: arguments.grants.clone(),
+        host: arguments.host_config.clone(),
+        models: arguments.models.clone(),
+        backend: match arguments.inference {
+            InferenceArgument::Auto => Choice::Auto,
+            InferenceArgument::Onnxruntime => Choice::OnnxRuntime(None),
+            InferenceArgument::Embedded => Choice::Embedded,
+        },
+    }
+}
+
+/// The plugins that are part of the binary, then those named on the command line.
+fn plugins(files: &[std::path::PathBuf]) -> anyhow::Result<Vec<PluginFile>> {
+    let mut all: Vec<PluginFile> = sinew_skill_artifacts::SKILLS
+        .iter()
+        .map(|(name, bytes)| PluginFile {
+            origin: format!("built-in {name}"),
+            bytes: bytes.to_vec(),
+        })
+        .collect();
+    for file in files {
+        let bytes = std::fs::read(file)
+            .map_err(|error| InputError(format!("--plugin {}: {error}", file.display())))?;
+        all.push(PluginFile {
+            origin: file.display().to_string(),
+            bytes,
+        });
+    }
+    Ok(all)
+}
+
+/// `--params`: JSON, or `@FILE`.
+fn parameters(text: &str) -> anyhow::Result<serde_json::Value> {
+    let (origin, json) = match text.strip_prefix('@') {
+        Some(file) => (
+            file,
+            std::fs::read_to_string(Path::new(file))
+                .map_err(|error| InputError(format!("--params {file}: {error}")))?,
+        ),
+        None => ("--params", text.to_owned()),
+    };
+    serde_json::from_str(&json)
+        .map_err(|error| InputError(format!("{origin} is not JSON: {error}")))
+        .context("parameters")
+}
+
+/// What a person sees while the job runs.
+struct Screen(Progress);
+
+impl Screen {
+    fn new() -> Self {
+        Self(Progress::new())
+    }
+
+    fn show(&mut self, progress: &JobProgress<'_>) {
+        match progress {
+            JobProgress::Started { lines } => {
+                for line in *lines {
+                    self.0.line(line);
+                }
+            }
+            JobProgress::CycleStarted {
+                number,
+                of,
+                cycle,
+                order,
+            } => self
+                .0
+                .heading(&format!("cycle {number}/{of} (#{cycle}): {order}")),
+            JobProgress::Now(now) => self.0.now(&format!(
+                "  {:6.1} s  {:4.2} m/s  stops {}  recoveries {}  {:4.1}x  {}",
+                now.sim_seconds,
+                now.tool_speed_m_s,
+                now.stops,
+                now.recoveries,
+                now.realtime_factor,
+                now.step
+            )),
+            JobProgress::Event {
+                sim_seconds,
+                message,
+            } => self.0.line(&format!("  {sim_seconds:6.1} s  {message}")),
+            JobProgress::CycleEnded { report } => self.0.line(&format!(
+                "  {}: {} of {} parts in {:.1} s{}{}",
+                if report.succeeded {
+                    "succeeded"
+                } else {
+                    "FAILED"
+                },
+                report.parts_placed,
+                report.parts_ordered,
+                report.duration_s,
+                match report.recoveries.attempted {
+                    0 => String::new(),
+                    attempted => format!(
+                        ", recoveries {} of {attempted}",
+                        report.recoveries.succeeded
+                    ),
+                },
+                match (&report.failure, report.succeeded) {
+                    (Some(label), _) => format!(", {label}"),
+                    (None, false) => ", false success".to_owned(),
+                    (None, true) => String::new(),
+                }
+            )),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Jobs: cycles of a skill on the simulated cell, each on a host of its own, graded by the simulator's scorer.
+
+mod cycle;
+mod text;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use serde_json::Value;
+use sinew_recorder::IncidentWriter;
+use sinew_recorder::report::{RunHeader, RunReport, VerdictReport};
+use sinew_sim::Cell;
+
+use crate::fingerprint::Fingerprint;
+use crate::host::Speed;
+use crate::kit::{Kit, PluginFile};
+use crate::picture::write_png;
+use crate::sources::Sources;
+use crate::trouble::input;
+use crate::watch::{Progress, Watcher};
+
+pub use text::report_text;
+
+/// The skill whose orders the cell draws.
+pub const KIT_PARTS: &str = "sinew/kit-parts";
+/// Size of the picture, pixels.
+const PICTURE: (u32, u32) = (960, 640);
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct JobOptions {
+    /// Seed of scenes, faults and plugins.
+    pub seed: u64,
+    /// Number of the first cycle.
+    pub first_cycle: u64,
+    /// Cycles.
+    pub cycles: u64,
+    /// Fault profile.
+    pub profile: String,
+    /// Share of cycles that must succeed.
+    pub goal: f64,
+    /// Recoveries may help.
+    pub recovery: bool,
+    /// The clock.
+    pub speed: Speed,
+    /// Skill.
+    pub skill: String,
+    /// Its parameters; for [`KIT_PARTS`] drawn by the cell for each cycle if `None`, else `{}`.
+    pub params: Option<Value>,
+    /// Plugins to load.
+    pub plugins: Vec<PluginFile>,
+    /// Folder for incidents and pictures.
+    pub out: PathBuf,
+    /// Configuration and models.
+    pub sources: Sources,
+}
+
+/// Runs a job and reports.
+///
+/// # Errors
+/// [`InputError`](crate::InputError) and [`Refused`](crate::Refused) before anything moves; anything else if
+/// the machine fails on the way (no room for the files, …). Failed cycles are results, not errors.
+pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport> {
+    let started = Instant::now();
+    let kit = Kit::load(&options.sources, &options.plugins)?;
+    let profile = kit
+        .config
+        .profiles
+        .get(&options.profile)
+        .map_err(|error| input(error.to_string()))?
+        .clone();
+    std::fs::create_dir_all(&options.out)
+        .map_err(|error| input(format!("--out {}: {error}", options.out.display())))?;
+    let cell = Cell::new(&kit.config.robot, &kit.config.cell);
+    let mut header = header(&kit, options);
+    watch(&Progress::Started {
+        lines: &text::greeting(&kit, &header),
+    });
+
+    let mut incidents = IncidentWriter::default();
+    let mut cycles = Vec::new();
+    let mut fingerprint = Fingerprint::default();
+    for number in 0..options.cycles {
+        let mut cycle = cycle::Cycle {
+            kit: &kit,
+            cell: &cell,
+            profile: &profile,
+            options,
+            number: number + 1,
+            cycle: options.first_cycle.saturating_add(number),
+            incidents: &mut incidents,
+        };
+        let outcome = cycle.run(watch)?;
+        fingerprint.word(outcome.fingerprint);
+        header.sim_seconds += outcome.sim_seconds;
+        add(&mut header.verdicts, &outcome.verdicts);
+        for (stage, seconds) in outcome.stages {
+            *header
+                .wall_seconds_by_stage
+                .entry(stage.to_owned())
+                .or_default() += seconds;
+        }
+        watch(&Progress::CycleEnded {
+            report: &outcome.report,
+        });
+        cycles.push(outcome.report);
+    }
+    header.recorder_errors = incidents
+        .finish()
+        .into_iter()
+        .filter_map(|written| written.err().map(|error| error.to_string()))
+        .collect();
+    let picture = options.out.join("cell.png");
+    let (width, height) = PICTURE;
+    write_png(&picture, width, height, &cell.picture(width, height))
+        .context("the picture of the cell")?;
+    header.picture = Some(picture.display().to_string());
+    header.state_hash = fingerprint.to_string();
+    header.wall_seconds = started.elapsed().as_secs_f64();
+    let accounted: f64 = header.wall_seconds_by_stage.values().sum();
+    let other = (header.wall_seconds - accounted).max(0.0);
+    header.wall_seconds_by_stage.insert("other".into(), other);
+    Ok(RunReport::new(header, cycles))
+}
+
+fn header(kit: &Kit, options: &JobOptions) -> RunHeader {
+    RunHeader {
+        seed: options.seed,
+        profile: options.profile.clone(),
+        skill: options.skill.clone(),
+        recovery: options.recovery,
+        goal_success_rate: options.goal,
+        inference_backend: format!("{} {}", kit.backend.name(), kit.backend.version()),
+        perception_rate_hz: kit.config.settings.perception.rate_hz,
+        safety_hash: format!("{:016x}", kit.config.safety.hash()),
+        versions: kit.versions.clone(),
+        ..RunHeader::default()
+    }
+}
+
+fn add(sum: &mut VerdictReport, more: &VerdictReport) {
+    sum.passed_ticks += more.passed_ticks;
+    sum.limited_ticks += more.limited_ticks;
+    sum.stop_ticks += more.stop_ticks;
+    for (limit, ticks) in &more.by_limit {
+        *sum.by_limit.entry(limit.clone()).or_default() += ticks;
+    }
+}
+
+/// Seconds by stage of the wall time.
+type Stages = BTreeMap<&'static str, f64>;

@@ -1,0 +1,145 @@
+//! A job's report as a person reads it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use sinew_recorder::report::{RunHeader, RunReport};
+
+use crate::kit::Kit;
+
+/// What is said before the first cycle.
+pub(super) fn greeting(kit: &Kit, header: &RunHeader) -> Vec<String> {
+    vec![
+        format!(
+            "{} on {}, profile {}, seed {}, recovery {}",
+            header.skill,
+            kit.config.robot.name,
+            header.profile,
+            header.seed,
+            if header.recovery { "on" } else { "off" }
+        ),
+        format!(
+            "inference: {}; images at {} Hz; safety configuration {}",
+            header.inference_backend, header.perception_rate_hz, header.safety_hash
+        ),
+    ]
+}
+
+/// The report in words.
+#[must_use]
+pub fn report_text(report: &RunReport) -> String {
+    let mut out = String::new();
+    // Writing to a String can't fail.
+    let _ = write(report, &mut out);
+    out
+}
+
+fn write(report: &RunReport, out: &mut String) -> std::fmt::Result {
+    let header = &report.header;
+    writeln!(
+        out,
+        "{}: {} of {} cycles succeeded, goal {:.0} %: {}",
+        header.skill,
+        report.succeeded,
+        report.cycles,
+        100.0 * header.goal_success_rate,
+        if report.goal_reached {
+            "reached"
+        } else {
+            "NOT reached"
+        }
+    )?;
+    let [low, high] = report.success_wilson95;
+    writeln!(
+        out,
+        "  success       {:.1} % (95 % interval {:.1} to {:.1} %), first pass {}, false successes {}",
+        100.0 * report.success_rate,
+        100.0 * low,
+        100.0 * high,
+        report.first_pass,
+        report.false_successes
+    )?;
+    let seconds =
+        |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1} s"));
+    writeln!(
+        out,
+        "  cycle time    p50 {}, p90 {}, p99 {} (simulated)",
+        seconds(report.cycle_time_s.p50),
+        seconds(report.cycle_time_s.p90),
+        seconds(report.cycle_time_s.p99)
+    )?;
+    writeln!(
+        out,
+        "  recoveries    {} of {} helped{}",
+        report.recoveries.succeeded,
+        report.recoveries.attempted,
+        listed("; failures met: ", &report.failures_met)
+    )?;
+    if !report.failures.is_empty() {
+        writeln!(out, "  failed        {}", listed("", &report.failures))?;
+    }
+    let verdicts = &header.verdicts;
+    writeln!(
+        out,
+        "  safety        {} stops, {} interventions; {} ticks passed, {} limited, {} under a stop{}; configuration {}",
+        report.safety_stops,
+        report.interventions,
+        verdicts.passed_ticks,
+        verdicts.limited_ticks,
+        verdicts.stop_ticks,
+        listed(": ", &verdicts.by_limit),
+        header.safety_hash
+    )?;
+    writeln!(
+        out,
+        "  time          {:.1} s simulated in {:.1} s: {:.1}x real time; {} at {} images a second and camera",
+        header.sim_seconds,
+        header.wall_seconds,
+        report.realtime_factor,
+        header.inference_backend,
+        header.perception_rate_hz
+    )?;
+    let mut stages: Vec<(&String, &f64)> = header.wall_seconds_by_stage.iter().collect();
+    stages.sort_by(|a, b| b.1.total_cmp(a.1));
+    let stages: Vec<String> = stages
+        .iter()
+        .map(|(stage, seconds)| format!("{stage} {seconds:.1} s"))
+        .collect();
+    writeln!(out, "  of which      {}", stages.join(", "))?;
+    for cycle in report.cycle_list.iter().filter(|cycle| !cycle.succeeded) {
+        writeln!(
+            out,
+            "  cycle {:<7} {} of {} parts; {}: {}",
+            cycle.cycle,
+            cycle.parts_placed,
+            cycle.parts_ordered,
+            cycle.failure.as_deref().unwrap_or("false-success"),
+            cycle.message.as_deref().unwrap_or("the scorer disagrees")
+        )?;
+    }
+    for incident in &report.incidents {
+        writeln!(out, "  incident      {incident}")?;
+    }
+    for error in &header.recorder_errors {
+        writeln!(out, "  lost evidence {error}")?;
+    }
+    if let Some(picture) = &header.picture {
+        writeln!(out, "  picture       {picture}")?;
+    }
+    writeln!(out, "  state hash    {}", header.state_hash)?;
+    write!(
+        out,
+        "Sinew is not a certified safety function and claims no PL or SIL."
+    )
+}
+
+fn listed(before: &str, counts: &BTreeMap<String, u64>) -> String {
+    if counts.is_empty() {
+        return String::new();
+    }
+    let items: Vec<String> = counts
+        .iter()
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    format!("{before}{}", items.join(", "))
+}

@@ -1,0 +1,169 @@
+//! What every host of a job shares: configuration, models, plugins. Loaded and checked once, before anything
+//! moves.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use anyhow::Context as _;
+use sinew_inference::{Backend, choose};
+use sinew_messages::{JointVector, Mailbox};
+use sinew_perception::Detector;
+use sinew_plugin_host::{
+    HostPorts, Limits, LoadError, PluginHost, PolicyEnd, PolicyPort, PolicyRefusal, RobotPort,
+};
+use sinew_policy::PolicyStore;
+use sinew_sim::FixedPlace;
+use sinew_tasks::{InstallError, Installed};
+use sinew_units::{Tick, Ticks};
+use sinew_world::Place;
+
+use crate::assets;
+use crate::sources::{Config, Sources};
+use crate::trouble::{input, refused};
+
+/// A plugin's bytes and where they came from.
+#[derive(Clone, Debug)]
+pub struct PluginFile {
+    /// File name, or what else a person would look for.
+    pub origin: String,
+    /// The component.
+    pub bytes: Vec<u8>,
+}
+
+/// Configuration, models and plugins, ready for any number of hosts.
+pub struct Kit {
+    pub(crate) config: Config,
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) detector: Detector,
+    pub(crate) policies: PolicyStore,
+    pub(crate) plugins: Installed,
+    /// Versions and digests of everything that decides anything.
+    pub(crate) versions: BTreeMap<String, String>,
+}
+
+impl Kit {
+    /// Reads configuration and models, compiles plugins.
+    ///
+    /// # Errors
+    /// [`InputError`](crate::InputError) for whatever can't be used, [`Refused`](crate::Refused) for a plugin
+    /// that asks for more than it was granted.
+    pub fn load(sources: &Sources, plugins: &[PluginFile]) -> anyhow::Result<Self> {
+        let config = sources.load()?;
+        let selection = choose(&sources.backend).map_err(|error| input(error.to_string()))?;
+        let backend = selection.backend;
+        let (detector, digest) = assets::detector(sources.models.as_deref(), &*backend)?;
+        let policies = assets::policies(sources.models.as_deref())?;
+        let (installed, mut versions) = install(&config, plugins)?;
+        versions.insert("sinew".into(), env!("CARGO_PKG_VERSION").into());
+        versions.insert("detector".into(), digest);
+        for policy in policies.iter() {
+            let manifest = policy.manifest();
+            let name = format!("policy {}", manifest.name);
+            versions.insert(name, manifest.model.sha256.clone());
+        }
+        Ok(Self {
+            config,
+            backend,
+            detector,
+            policies,
+            plugins: installed,
+            versions,
+        })
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+fn install(
+    config: &Config,
+    plugins: &[PluginFile],
+) -> anyhow::Result<(Installed, BTreeMap<String, String>)> {
+    let host = PluginHost::new(Limits::default(), config.grants.clone(), idle_ports(config))
+        .context("starting the plugin host")?;
+    let mut installed = Installed::new(host);
+    let mut versions = BTreeMap::new();
+    for plugin in plugins {
+        let name =
+            installed
+                .install(&plugin.bytes, &plugin.origin)
+                .map_err(|error| match &error {
+                    InstallError::Load(LoadError::NotGranted { .. }) => refused(error.to_string()),
+                    _ => input(error.to_string()),
+                })?;
+        let digest = sinew_inference::sha256_hex(&plugin.bytes);
+        versions.insert(name, digest);
+    }
+    Ok((installed, versions))
+}
+
+/// Ports that lead nowhere: for loading, when there is no robot yet.
+fn idle_ports(config: &Config) -> HostPorts {
+    let (_, world) = sinew_world::world(Vec::new());
+    HostPorts {
+        world,
+        robot: robot_port(config, &Arc::default(), Arc::new(|| 0)),
+        policies: Arc::new(Mutex::new(NoPolicies)),
+        operator: None,
+    }
+}
+
+/// How plugins reach the robot.
+pub(crate) fn robot_port(
+    config: &Config,
+    mailbox: &Arc<Mailbox>,
+    goal_ids: sinew_plugin_host::GoalIds,
+) -> RobotPort {
+    let gripper = &config.robot.gripper;
+    RobotPort {
+        mailbox: Arc::clone(mailbox),
+        goal_ids,
+        named_poses: Arc::new(named_poses(config)),
+        gripper_open_m: gripper.width_max_m,
+        gripper_force_max_n: gripper.force_max_n,
+        gripper_speed_m_s: gripper.speed_max_m_s,
+    }
+}
+
+pub(crate) fn named_poses(config: &Config) -> BTreeMap<String, JointVector> {
+    config
+        .robot
+        .poses
+        .iter()
+        .map(|pose| (pose.name.clone(), pose.joints_rad))
+        .collect()
+}
+
+/// The cell's fixed places, as the world knows them.
+pub(crate) fn place(place: FixedPlace) -> Place {
+    Place {
+        name: place.name,
+        kind: place.kind.to_owned(),
+        pose: place.pose,
+        size_m: place.size_m,
+    }
+}
+
+/// No policy is loaded yet.
+struct NoPolicies;
+
+impl PolicyPort for NoPolicies {
+    fn available(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn start(&mut self, policy: &str, _: u64, _: Tick, _: Ticks) -> Result<u64, PolicyRefusal> {
+        Err(PolicyRefusal::NotNow(format!(
+            "policy `{policy}` is not loaded"
+        )))
+    }
+
+    fn outcome(&mut self, _: u64) -> Option<PolicyEnd> {
+        None
+    }
+
+    fn cancel(&mut self, _: u64, _: Tick) {}
+}

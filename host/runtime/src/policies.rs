@@ -1,0 +1,66 @@
+//! Lends the policy runner to plugins.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sinew_messages::LoopStatus;
+use sinew_plugin_host::{PolicyEnd, PolicyPort, PolicyRefusal};
+use sinew_policy::{PolicyRunner, RunId, StartError};
+use sinew_units::{Tick, Ticks};
+
+/// The one runner of a host, shared between the brain's step and the plugins that ask for runs. Both are
+/// on the brain's thread, so its lock is never waited for.
+pub(crate) struct Policies {
+    runner: PolicyRunner,
+    names: Vec<String>,
+}
+
+impl Policies {
+    pub(crate) fn new(runner: PolicyRunner, names: Vec<String>) -> Self {
+        Self { runner, names }
+    }
+
+    pub(crate) fn step(&mut self, now: Tick, status: &LoopStatus) {
+        self.runner.step(now, status);
+    }
+}
+
+impl PolicyPort for Policies {
+    fn available(&self) -> Vec<String> {
+        self.names.clone()
+    }
+
+    fn start(
+        &mut self,
+        policy: &str,
+        object_id: u64,
+        now: Tick,
+        timeout: Ticks,
+    ) -> Result<u64, PolicyRefusal> {
+        match self.runner.start(policy, object_id, now, timeout) {
+            Ok(RunId(run)) => Ok(run),
+            Err(error @ StartError::Busy { .. }) => Err(PolicyRefusal::NotNow(error.to_string())),
+            Err(error) => Err(PolicyRefusal::Wrong(error.to_string())),
+        }
+    }
+
+    fn outcome(&mut self, run: u64) -> Option<PolicyEnd> {
+        let outcome = self.runner.outcome(RunId(run))?;
+        Some(PolicyEnd {
+            state: outcome.end.name().to_owned(),
+            label: outcome.label.to_owned(),
+            confidence: outcome.confidence,
+            ticks: outcome.ticks.0,
+            message: outcome.message,
+        })
+    }
+
+    fn cancel(&mut self, run: u64, now: Tick) {
+        self.runner.cancel(RunId(run), now);
+    }
+}
+
+/// Locks what only one thread uses. A panic of another holder can't have left it half changed in a way
+/// that matters: the host ends with it.
+pub(crate) fn lock<T: ?Sized>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,125 @@
+//! Where configuration comes from, and all of it read and checked before anything is started.
+
+use std::path::{Path, PathBuf};
+
+use sinew_control::{MotionConfig, MotionLimits};
+use sinew_description::{RobotDescription, SafetyFile};
+use sinew_inference::Choice;
+use sinew_plugin_host::Grants;
+use sinew_safety::SafetyLimits;
+use sinew_sim::{CellConfig, Profiles};
+
+use crate::settings::Settings;
+use crate::trouble::input;
+
+/// Share of the gate's tool speed that motions use, so that the gate has nothing to limit.
+const TOOL_SPEED_SHARE: f64 = 0.9;
+
+/// Files that replace what is built in.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Robot description.
+    pub robot: Option<PathBuf>,
+    /// Safety limits.
+    pub safety: Option<PathBuf>,
+    /// Grants that come with the plugins, as TOML.
+    pub default_grants: String,
+    /// Grants of the operator, added to the ones that come with the plugins.
+    pub grants: Option<PathBuf>,
+    /// Host settings.
+    pub host: Option<PathBuf>,
+    /// Folder with models.
+    pub models: Option<PathBuf>,
+    /// Inference backend.
+    pub backend: Choice,
+}
+
+/// Everything that configures a host on the simulated cell. Checked.
+#[derive(Clone)]
+pub struct Config {
+    /// The robot.
+    pub robot: RobotDescription,
+    /// Its safety limits.
+    pub safety: SafetyLimits,
+    /// What motions may use of the robot: below what the gate lets through.
+    pub motion: MotionLimits,
+    /// The cell.
+    pub cell: CellConfig,
+    /// Fault profiles.
+    pub profiles: Profiles,
+    /// Who may touch what.
+    pub grants: Grants,
+    /// Rates, latencies, budgets.
+    pub settings: Settings,
+}
+
+impl Sources {
+    /// Reads and checks everything but the models.
+    ///
+    /// # Errors
+    /// [`InputError`](crate::InputError) that names file, line or key, and what would be right.
+    pub fn load(&self) -> anyhow::Result<Config> {
+        let robot = match &self.robot {
+            None => RobotDescription::builtin(),
+            Some(path) => RobotDescription::from_toml_str(&read(path)?, &origin(path))
+                .map_err(|error| input(error.to_string()))?,
+        };
+        let safety = match &self.safety {
+            None => SafetyFile::builtin(),
+            Some(path) => SafetyFile::from_toml_str(&read(path)?, &origin(path))
+                .map_err(|error| input(error.to_string()))?,
+        };
+        let safety = safety
+            .limits(&robot)
+            .map_err(|error| input(error.to_string()))?;
+        let mut grants = Grants::from_toml_str(&self.default_grants, "the plugins' own grants")
+            .map_err(|error| input(error.to_string()))?;
+        if let Some(path) = &self.grants {
+            let added = Grants::from_toml_str(&read(path)?, &origin(path))
+                .map_err(|error| input(error.to_string()))?;
+            grants = grants.overridden_by(added);
+        }
+        let settings = match &self.host {
+            None => Settings::builtin(),
+            Some(path) => Settings::from_toml_str(&read(path)?, &origin(path))?,
+        };
+        let motion = motion_limits(&robot, &safety)?;
+        Ok(Config {
+            robot,
+            safety,
+            motion,
+            cell: CellConfig::builtin(),
+            profiles: Profiles::builtin(),
+            grants,
+            settings,
+        })
+    }
+}
+
+fn motion_limits(robot: &RobotDescription, safety: &SafetyLimits) -> anyhow::Result<MotionLimits> {
+    let joints = &robot.joints;
+    let gripper = &robot.gripper;
+    let mut motion = MotionConfig::table_top(
+        core::array::from_fn(|i| joints[i].velocity_max_rad_s),
+        core::array::from_fn(|i| joints[i].acceleration_max_rad_s2),
+        core::array::from_fn(|i| joints[i].jerk_max_rad_s3),
+        gripper.width_min_m..=gripper.width_max_m,
+        gripper.speed_max_m_s,
+        gripper.force_max_n,
+    );
+    let gate_speed_m_s = safety.config().tool_speed_max_m_s;
+    motion.tool_linear.velocity = motion
+        .tool_linear
+        .velocity
+        .min(TOOL_SPEED_SHARE * gate_speed_m_s);
+    MotionLimits::new(motion).map_err(|error| input(error.to_string()))
+}
+
+/// The text of an input file.
+pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).map_err(|error| input(format!("{}: {error}", path.display())))
+}
+
+fn origin(path: &Path) -> String {
+    path.display().to_string()
+}
