@@ -88,7 +88,9 @@ fn build() -> Result<(), String> {
         .run("the tool that prints their manifests")?;
 
     let built = target.join(TARGET).join("release");
-    let pack = target.join("debug").join("pack");
+    let pack = target
+        .join("debug")
+        .join(format!("pack{}", env::consts::EXE_SUFFIX));
     let mut sources = BTreeSet::from([
         here.join("build.rs"),
         skills.join("Cargo.toml"),

@@ -2,7 +2,7 @@
 
 use wasmparser::{Encoding, Parser, Payload};
 
-use crate::host::LoadError;
+use crate::errors::LoadError;
 
 /// Name of the custom section that holds the manifest's JSON.
 pub const MANIFEST_SECTION: &str = "sinew:manifest";

@@ -5,24 +5,22 @@ use std::time::Instant;
 
 use serde_json::Value;
 use sinew_units::Tick;
-use thiserror::Error;
-use wasmtime::component::{
-    Component, ComponentExportIndex, InstancePre, Linker, ResourceTable, types::ComponentItem,
-};
+use wasmtime::component::{Component, Linker, ResourceTable, types::ComponentItem};
 use wasmtime::{Config, Engine};
 
 use crate::WIT_VERSION;
 use crate::artifact::manifest_section;
 use crate::capabilities;
 use crate::desk::Desk;
+use crate::errors::{HostError, LoadError, StartError};
 use crate::grants::{Grant, Grants};
 use crate::guard;
 use crate::limits::{FIBER_STACK, Limits, WASM_STACK};
 use crate::manifest::{CAPABILITIES, Kind, Manifest, ManifestError, RobotPart};
+use crate::outcome::{Checkpoint, Failure, Lease, Proposal, RecoveryContext, RunEnd, Usage};
+use crate::plugin::{Plugin, exports};
 use crate::ports::HostPorts;
-use crate::run::{
-    Answer, Checkpoint, Entry, Failure, Lease, Proposal, RecoveryContext, Run, RunEnd, Usage, work,
-};
+use crate::run::{Answer, Entry, Run, work};
 use crate::schema::Schema;
 use crate::state::{Memories, Mode, Rate, RunState, Shared, Space};
 use crate::wasi::{self, Inert};
@@ -35,234 +33,6 @@ pub struct PluginHost {
     grants: Grants,
     ports: HostPorts,
     memories: Memories,
-}
-
-/// A plugin that was checked and compiled, ready to run any number of times.
-pub struct Plugin {
-    manifest: Manifest,
-    grant: Grant,
-    wasi: Vec<String>,
-    params: Schema,
-    result: Schema,
-    pub(crate) engine: Engine,
-    pub(crate) instance: InstancePre<RunState>,
-    pub(crate) entry: ComponentExportIndex,
-    pub(crate) assess: Option<ComponentExportIndex>,
-}
-
-/// The host itself could not be set up.
-#[derive(Debug, Error)]
-pub enum HostError {
-    /// The engine does not take its configuration on this machine.
-    #[error("the WebAssembly engine could not be set up: {0}")]
-    Engine(String),
-    /// No thread for the guard.
-    #[error("the guard thread of the WebAssembly engine could not be started: {0}")]
-    Guard(#[from] std::io::Error),
-}
-
-/// Why a plugin was not loaded. `origin` is the file, as it was given.
-#[derive(Debug, Error)]
-pub enum LoadError {
-    /// More bytes than allowed.
-    #[error("{origin} has {size} bytes, {limit} are allowed")]
-    TooLarge {
-        /// The file.
-        origin: String,
-        /// Its size.
-        size: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// Something else than a component.
-    #[error("{origin} is no WebAssembly component: {reason}")]
-    NotAComponent {
-        /// The file.
-        origin: String,
-        /// What it is instead.
-        reason: String,
-    },
-    /// None or several manifests.
-    #[error(
-        "{origin} has {count} sections `sinew:manifest`, a plugin has one; pack it with the SDK's tool"
-    )]
-    ManifestSections {
-        /// The file.
-        origin: String,
-        /// How many were found.
-        count: usize,
-    },
-    /// The manifest is wrong.
-    #[error("{origin}: {source}")]
-    Manifest {
-        /// The file.
-        origin: String,
-        /// What is wrong.
-        source: ManifestError,
-    },
-    /// The component does not export what its kind has to.
-    #[error(
-        "{origin}: `{name}` says that it is a {kind}, but does not export `{export}`; build it for the world `{kind}` of sinew:plugin@{WIT_VERSION}"
-    )]
-    World {
-        /// The file.
-        origin: String,
-        /// The plugin.
-        name: String,
-        /// `skill` or `recovery`.
-        kind: &'static str,
-        /// The export that is missing.
-        export: String,
-    },
-    /// It imports something that does not exist here, or in another shape.
-    #[error("{origin}: `{name}` can't be linked: {reason}")]
-    Import {
-        /// The file.
-        origin: String,
-        /// The plugin.
-        name: String,
-        /// Which import, and why.
-        reason: String,
-    },
-    /// It imports an interface that its manifest does not ask for.
-    #[error(
-        "{origin}: `{name}` imports `{interface}`, but its manifest does not ask for it; add it to `imports` with a reason and pack it again"
-    )]
-    Undeclared {
-        /// The file.
-        origin: String,
-        /// The plugin.
-        name: String,
-        /// The interface.
-        interface: String,
-    },
-    /// It asks for more than it was granted.
-    #[error("{text}")]
-    NotGranted {
-        /// The plugin.
-        name: String,
-        /// What is missing and what to add to the grants file.
-        text: String,
-    },
-}
-
-/// Why a run was not started.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// A skill was started as a recovery, or the other way round.
-    #[error("`{name}` is no {expected}")]
-    Kind {
-        /// The plugin.
-        name: String,
-        /// `skill` or `recovery`.
-        expected: &'static str,
-    },
-    /// The parameters are no JSON.
-    #[error("the parameters are not JSON: {0}")]
-    Json(#[from] serde_json::Error),
-    /// The parameters are too long.
-    #[error("the parameters have {size} bytes, {limit} are allowed")]
-    TooLarge {
-        /// Their size.
-        size: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// The parameters miss the plugin's schema.
-    #[error("parameters of `{name}`: at `{path}`: {reason}")]
-    Params {
-        /// The plugin.
-        name: String,
-        /// JSON Pointer to the value that is wrong; `/` for the whole.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The checkpoint is of a version that the plugin does not read.
-    #[error("`{name}` does not read checkpoints of version {schema}; it reads {reads:?}")]
-    Checkpoint {
-        /// The plugin.
-        name: String,
-        /// The checkpoint's version.
-        schema: u32,
-        /// Versions that it reads.
-        reads: Vec<u32>,
-    },
-    /// A robot part that the manifest lists is not held.
-    #[error("`{name}` needs the {part}, and the run was given no lease on it")]
-    Lease {
-        /// The plugin.
-        name: String,
-        /// `arm` or `gripper`.
-        part: &'static str,
-    },
-}
-
-impl Plugin {
-    /// What it says about itself.
-    #[must_use]
-    pub fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-
-    /// What it was granted.
-    #[must_use]
-    pub fn grant(&self) -> &Grant {
-        &self.grant
-    }
-
-    /// The WASI interfaces that it imports. They are inert.
-    #[must_use]
-    pub fn wasi_imports(&self) -> &[String] {
-        &self.wasi
-    }
-
-    /// Checks parameters without starting anything; gives them parsed.
-    ///
-    /// # Errors
-    /// Not JSON, too long, or where they miss the schema.
-    pub fn check_params(&self, params_json: &str, limits: &Limits) -> Result<Value, StartError> {
-        if params_json.len() > limits.json_bytes {
-            return Err(StartError::TooLarge {
-                size: params_json.len(),
-                limit: limits.json_bytes,
-            });
-        }
-        let params = serde_json::from_str(params_json)?;
-        self.params
-            .check(&params)
-            .map_err(|(path, reason)| StartError::Params {
-                name: self.manifest.name.clone(),
-                path: if path.is_empty() {
-                    "/".to_owned()
-                } else {
-                    path
-                },
-                reason,
-            })?;
-        Ok(params)
-    }
-
-    /// The end of a skill that returned `json`.
-    pub(crate) fn checked_result(&self, json: &str) -> RunEnd {
-        let fault = |message: String| {
-            RunEnd::Failed(Failure {
-                label: "skill-fault".to_owned(),
-                message,
-                detail: Value::Null,
-            })
-        };
-        let result = match serde_json::from_str(json) {
-            Ok(result) => result,
-            Err(error) => return fault(format!("the result is not JSON: {error}")),
-        };
-        match self.result.check(&result) {
-            Ok(()) => RunEnd::Finished(result),
-            Err((path, reason)) => fault(format!(
-                "the result misses its schema at `{path}`: {reason}"
-            )),
-        }
-    }
 }
 
 impl PluginHost {
@@ -620,35 +390,4 @@ fn config() -> Config {
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(FIBER_STACK);
     config
-}
-
-/// The entry points of the plugin's kind.
-fn exports(
-    component: &Component,
-    manifest: &Manifest,
-    origin: &str,
-) -> Result<(ComponentExportIndex, Option<ComponentExportIndex>), LoadError> {
-    let (kind, interface, function) = match manifest.kind {
-        Kind::Skill => ("skill", "skill-run", "run"),
-        Kind::Recovery => ("recovery", "recovery-run", "recover"),
-    };
-    let export = format!("sinew:plugin/{interface}@{WIT_VERSION}");
-    let instance = component.get_export_index(None, &export);
-    let find = |function: &str| {
-        instance
-            .as_ref()
-            .and_then(|instance| component.get_export_index(Some(instance), function))
-    };
-    let missing = || LoadError::World {
-        origin: origin.to_owned(),
-        name: manifest.name.clone(),
-        kind,
-        export: export.clone(),
-    };
-    let entry = find(function).ok_or_else(missing)?;
-    let assess = match manifest.kind {
-        Kind::Skill => None,
-        Kind::Recovery => Some(find("assess").ok_or_else(missing)?),
-    };
-    Ok((entry, assess))
 }

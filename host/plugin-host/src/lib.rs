@@ -15,12 +15,15 @@
 mod artifact;
 mod capabilities;
 mod desk;
+mod errors;
 mod grants;
 mod guard;
 mod host;
 mod limits;
 mod link;
 mod manifest;
+mod outcome;
+mod plugin;
 mod ports;
 mod run;
 mod schema;
@@ -29,16 +32,17 @@ mod wasi;
 mod wire;
 
 pub use artifact::MANIFEST_SECTION;
+pub use errors::{HostError, LoadError, StartError};
 pub use grants::{DirectoryGrant, Grant, Grants, GrantsError};
-pub use host::{HostError, LoadError, Plugin, PluginHost, StartError};
+pub use host::PluginHost;
 pub use limits::Limits;
 pub use manifest::{Ask, CAPABILITIES, Kind, Manifest, ManifestError, RobotPart};
+pub use outcome::{Checkpoint, Failure, Lease, Proposal, RecoveryContext, RunEnd, RunEvent, Usage};
+pub use plugin::Plugin;
 pub use ports::{
     GoalIds, HostPorts, OperatorPort, PolicyEnd, PolicyPort, PolicyRefusal, RobotPort,
 };
-pub use run::{
-    Checkpoint, Failure, Lease, Proposal, RecoveryContext, Run, RunEnd, RunEvent, Usage,
-};
+pub use run::Run;
 
 /// Version of the WIT package that this host serves.
 pub const WIT_VERSION: &str = "0.1.0-dev";

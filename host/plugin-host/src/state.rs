@@ -13,8 +13,8 @@ use wasmtime::component::ResourceTable;
 use crate::desk::Desk;
 use crate::grants::Grant;
 use crate::limits::Limits;
+use crate::outcome::{Checkpoint, Lease, RunEvent, Usage};
 use crate::ports::HostPorts;
-use crate::run::{Checkpoint, Lease, RunEvent, Usage};
 use crate::wasi::Inert;
 use crate::wire::Error;
 

@@ -114,22 +114,9 @@ pub(crate) fn link(
                     define_resource(&mut into, item)?;
                 }
                 ComponentItem::ComponentFunc(_) => {
-                    if !define_known(&mut into, interface, item)? {
-                        into.func_new_async(item, |mut store, ty, params, results| {
-                            Box::new(async move {
-                                for (result, ty) in results.iter_mut().zip(ty.results()) {
-                                    *result = nothing_of(&ty, &mut store)?;
-                                }
-                                let mut handles = Vec::new();
-                                params
-                                    .iter()
-                                    .for_each(|param| find_handles(param, &mut handles));
-                                for handle in handles {
-                                    handle.resource_drop_async(&mut store).await?;
-                                }
-                                Ok(())
-                            })
-                        })?;
+                    let known = define_known(&mut into, interface, item)?;
+                    if !known {
+                        define_inert(&mut into, item)?;
                     }
                 }
                 _ => {}
@@ -278,6 +265,25 @@ fn define_known(
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// A function with nothing behind it.
+fn define_inert(into: &mut LinkerInstance<'_, RunState>, name: &str) -> wasmtime::Result<()> {
+    into.func_new_async(name, |mut store, ty, params, results| {
+        Box::new(async move {
+            for (result, ty) in results.iter_mut().zip(ty.results()) {
+                *result = nothing_of(&ty, &mut store)?;
+            }
+            let mut handles = Vec::new();
+            params
+                .iter()
+                .for_each(|param| find_handles(param, &mut handles));
+            for handle in handles {
+                handle.resource_drop_async(&mut store).await?;
+            }
+            Ok(())
+        })
+    })
 }
 
 /// The answer of a function with nothing behind it.

@@ -1,7 +1,7 @@
 //! `events`: what the run says about itself.
 
 use crate::link::Interface;
-use crate::run::RunEvent;
+use crate::outcome::RunEvent;
 use crate::state::RunState;
 use crate::wire::Error;
 

@@ -1,7 +1,7 @@
 //! `lifecycle`: checkpoints and cancellation.
 
 use crate::link::Interface;
-use crate::run::{Checkpoint, RunEvent};
+use crate::outcome::{Checkpoint, RunEvent};
 use crate::wire;
 use crate::wire::Error;
 

@@ -1,7 +1,7 @@
 //! `log`: text for developers, limited in bytes a second.
 
 use crate::link::Interface;
-use crate::run::RunEvent;
+use crate::outcome::RunEvent;
 use crate::state::RunState;
 
 pub(crate) fn link(log: &mut Interface<'_>) -> wasmtime::Result<()> {

@@ -1,0 +1,184 @@
+//! What goes into a run and what comes out of it.
+
+use serde_json::Value;
+use sinew_units::Tick;
+
+use crate::wire;
+
+/// Robot parts that the owner of the run holds for it. The owner sees to it that a part has one holder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lease {
+    /// The arm.
+    pub arm: bool,
+    /// The gripper.
+    pub gripper: bool,
+}
+
+impl Lease {
+    /// Arm and gripper.
+    pub const ALL: Self = Self {
+        arm: true,
+        gripper: true,
+    };
+}
+
+/// Where a run can be taken up again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Version of the shape of `bytes`.
+    pub schema: u32,
+    /// The plugin's own.
+    pub bytes: Vec<u8>,
+}
+
+/// How a run failed, in the plugin's words. The label is not checked here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// A failure label, if the plugin keeps to the taxonomy.
+    pub label: String,
+    /// For people.
+    pub message: String,
+    /// For recoveries; null if the plugin gave no JSON.
+    pub detail: Value,
+}
+
+/// What a recovery is told about the failed task.
+#[derive(Clone, Debug)]
+pub struct RecoveryContext {
+    /// `publisher/name` of the skill that failed.
+    pub skill: String,
+    /// Its parameters.
+    pub params: Value,
+    /// Attempts already made for this task.
+    pub attempts: u32,
+}
+
+/// What a recovery would do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proposal {
+    /// In words.
+    pub plan: String,
+    /// Expected ticks.
+    pub cost_ticks: u64,
+    /// Its own estimate of success, brought into 0 to 1.
+    pub success: f64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunEnd {
+    /// It returned a result. A recovery's is `{"message": …, "next": "resume" | "restart"}`.
+    Finished(Value),
+    /// It returned a failure, or a result that misses its schema.
+    Failed(Failure),
+    /// It trapped: panic, out-of-bounds, stack overflow, exit. The instance is gone.
+    Trapped {
+        /// The guest's last words and the WebAssembly backtrace.
+        message: String,
+    },
+    /// It used up a budget. The instance is gone.
+    OutOfBudget {
+        /// Which.
+        what: String,
+        /// The guard of the host's thread ended it, so the same run may end elsewhere next time.
+        nondeterministic: bool,
+    },
+    /// It was cancelled.
+    Cancelled {
+        /// It did not come back within its grace.
+        killed: bool,
+    },
+}
+
+/// What a run says while it goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunEvent {
+    /// A step begins.
+    Step {
+        /// When.
+        tick: Tick,
+        /// What.
+        name: String,
+        /// About which tracked object.
+        object_id: Option<u64>,
+    },
+    /// A named event.
+    Emitted {
+        /// When.
+        tick: Tick,
+        /// What.
+        name: String,
+        /// The plugin's own.
+        payload: Value,
+    },
+    /// Text for developers.
+    Log {
+        /// When.
+        tick: Tick,
+        /// `debug`, `info`, `warn` or `error`.
+        level: &'static str,
+        /// The text.
+        message: String,
+    },
+    /// A checkpoint was stored.
+    SafePoint {
+        /// When.
+        tick: Tick,
+        /// Its version.
+        schema: u32,
+    },
+    /// A call was refused for want of a grant or a lease.
+    Denied {
+        /// When.
+        tick: Tick,
+        /// What was refused, and what would allow it.
+        text: String,
+    },
+}
+
+/// What a run has used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Host calls.
+    pub calls: u64,
+    /// Fuel, booked at each host call.
+    pub fuel: u64,
+    /// Refused calls.
+    pub denials: u64,
+    /// Log lines over the limit.
+    pub log_dropped: u64,
+    /// Events over the limit.
+    pub events_dropped: u64,
+    /// Largest linear memory, bytes.
+    pub memory_peak_bytes: u64,
+}
+
+impl From<wire::Failure> for Failure {
+    fn from(failure: wire::Failure) -> Self {
+        Self {
+            label: failure.label,
+            message: failure.message,
+            detail: serde_json::from_str(&failure.detail).unwrap_or(Value::Null),
+        }
+    }
+}
+
+impl From<&Failure> for wire::Failure {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            label: failure.label.clone(),
+            message: failure.message.clone(),
+            detail: failure.detail.to_string(),
+        }
+    }
+}
+
+impl From<&RecoveryContext> for wire::Context {
+    fn from(context: &RecoveryContext) -> Self {
+        Self {
+            skill: context.skill.clone(),
+            params: context.params.to_string(),
+            attempts: context.attempts,
+        }
+    }
+}
