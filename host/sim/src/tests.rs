@@ -2,6 +2,7 @@
 
 mod conformance;
 mod drives;
+mod faults;
 mod grasp;
 mod hand;
 mod same_bits;

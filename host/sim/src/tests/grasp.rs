@@ -6,17 +6,18 @@ use sinew_description::RobotDescription;
 use sinew_messages::JOINTS;
 
 use super::hand::{Hand, nearest_yaw};
-use crate::{Cell, CellConfig, Profile};
+use crate::{Cell, CellConfig, OrderLine, Profile};
 
-/// Cycles that the test kits. A campaign of 200 is reported in the crate's commit history.
+/// Cycles that the test kits, unless [`CYCLES_VARIABLE`] asks for a longer campaign.
 const CYCLES: u64 = 4;
+const CYCLES_VARIABLE: &str = "SINEW_SIM_GRASP_CYCLES";
 /// Height of the tool over the part's middle while travelling.
 const TRAVEL_M: f64 = 0.16;
 /// Slowest and ordinary speed, m/s.
 const SLOW_M_S: f64 = 0.12;
 const FAST_M_S: f64 = 0.5;
 
-fn position_of(hand: &Hand, index: usize) -> ([f64; 3], f64) {
+pub(super) fn position_of(hand: &Hand, index: usize) -> ([f64; 3], f64) {
     hand.cell.with_world(|world| {
         let pose = world.physics.loose_state(index).expect("an object").pose;
         let x = pose.rotation * nalgebra::Vector3::x();
@@ -24,20 +25,25 @@ fn position_of(hand: &Hand, index: usize) -> ([f64; 3], f64) {
     })
 }
 
+/// The loose object that an order line asks for.
+pub(super) fn index_of(cell: &Cell, line: &OrderLine) -> usize {
+    cell.with_world(|world| {
+        world
+            .physics
+            .loose()
+            .iter()
+            .position(|object| object.class == line.class && object.color == line.color)
+            .expect("every ordered part is somewhere in the cell")
+    })
+}
+
 /// Kits the whole order by truth; returns what went wrong, by line.
-fn kit(cell: &Cell) -> Vec<String> {
+pub(super) fn kit(cell: &Cell) -> Vec<String> {
     let mut hand = Hand::new(cell);
     let mut wrong = Vec::new();
     let order = cell.order();
     for line in &order {
-        let index = cell.with_world(|world| {
-            world
-                .physics
-                .loose()
-                .iter()
-                .position(|object| object.class == line.class && object.color == line.color)
-                .expect("a calm scene has every part")
-        });
+        let index = index_of(cell, line);
         let ([x, y, z], yaw) = position_of(&hand, index);
         let natural = libm::atan2(y, x);
         let yaw = nearest_yaw(yaw, natural);
@@ -75,7 +81,11 @@ fn every_class_is_lifted_and_placed_by_friction() {
     let cell = Cell::new(&RobotDescription::builtin(), &CellConfig::builtin());
     let mut wrong = Vec::new();
     let mut lines = 0;
-    for cycle in 0..CYCLES {
+    let cycles = std::env::var(CYCLES_VARIABLE)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(CYCLES);
+    for cycle in 0..cycles {
         lines += cell.reset(41, cycle, &Profile::calm()).order.len();
         wrong.extend(
             kit(&cell)
@@ -96,13 +106,7 @@ fn a_grip_is_felt_and_a_press_on_the_table_too() {
     cell.reset(3, 0, &Profile::calm());
     let mut hand = Hand::new(&cell);
     let line = cell.order()[0].clone();
-    let index = cell.with_world(|world| {
-        let objects = world.physics.loose();
-        objects
-            .iter()
-            .position(|object| object.class == line.class && object.color == line.color)
-            .expect("in the bin")
-    });
+    let index = index_of(&cell, &line);
     let ([x, y, z], yaw) = position_of(&hand, index);
     let yaw = nearest_yaw(yaw, libm::atan2(y, x));
     hand.go([x, y, z + TRAVEL_M], yaw, FAST_M_S);
