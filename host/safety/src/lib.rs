@@ -1,17 +1,69 @@
 //! The safety gate: state, limits and a command in, a verified command and a verdict out; pure, without allocation.
+//!
+//! Sinew is not a certified safety function and claims no performance or integrity level. A certified
+//! emergency stop and drive limits must exist on their own.
+//!
+//! # Terms
+//!
+//! A *setpoint* is what the drives are to do in one tick. The gate judges **differences of positions**: with `q`,
+//! `v`, `a` of what was given before, a proposed `q'` means `v' = (q' − q)/T`, `a' = (v' − v)/T`,
+//! `j' = (a' − a)/T`. The velocity and acceleration that a setpoint states beside its positions are feed-forward and
+//! must agree with them.
+//!
+//! The *stop* of a joint is a jerk-limited braking law (`brake.rs`), a pure function of its state. The stop from
+//! the next point of a stop is therefore its tail: what was verified is what is executed. `b` is the next
+//! point of the stop from what was given, `u` what is proposed. The output is `b + k(u − b)` with `k = 1` if `u`
+//! passes every check, else the largest `k` that eight halvings find, else `b` itself, which needs no check.
+//! For the reaction time L the robot is taken to go on with the velocity and acceleration it was given, and what
+//! that adds to the stop is added to every bound.
+//!
+//! # Checks
+//!
+//! Tests are in `tests/gate/`, and beside the code where the name says `module::tests`.
+//!
+//! | check | on | reaction | test |
+//! |---|---|---|---|
+//! | joint velocity, acceleration, jerk | setpoint | limit | `limits::each_joint_limit_is_named`, `adversary::an_adversary_breaks_no_limit…` |
+//! | joint position | end of the stop, closed-form bound, following error inside the margin | limit | `limits::a_robot_that_was_stopped_at_a_margin_can_leave_it`, `brake::tests::the_stop_ends_within_its_limits_and_its_bound` |
+//! | stated velocity and acceleration | setpoint | limit | `limits::stated_velocity_must_be_that_of_the_positions` |
+//! | tool speed | setpoint | limit | `limits::tool_speed_is_limited` |
+//! | envelope, forbidden boxes and half-spaces | every moving capsule along the whole stop, tracking margin inside | limit | `limits::a_robot_that_was_stopped_at_a_margin_can_leave_it`, `adversary::stop_oracle` |
+//! | gripper width and force | setpoint | limit | `limits::gripper_is_clamped_and_the_arm_goes_on` |
+//! | lease, chunk end, stale input | told by the motion source | unlatched hold | `stops::stale_input_brakes_at_once_to_an_unlatched_hold` |
+//! | tool force | measured | unlatched hold or latch, as configured | `stops::contact_force_holds_or_latches_as_configured` |
+//! | following error of a joint, displacement of a link | measured | brake, latch when it lasts | `stops::a_following_error_brakes_at_once_and_latches_when_it_lasts` |
+//! | emergency channels A and B, protective stop | wired | latch | `stops::each_cause_latches_with_its_reason_and_category`, `stops::an_open_input_refuses_the_reset_until_it_is_closed` |
+//! | drive fault, drive watchdog, lost power, lost frame or command | measured | latch | `stops::each_cause_latches…`, `stops::a_missing_frame_latches_and_brakes_blindly` |
+//! | time base out of [0.5 T, 2 T], backwards, still | measured | latch | `stops::each_cause_latches…` |
+//! | heartbeat of the skill brain | counted in ticks | latch | `stops::a_silent_brain_latches` |
+//! | stop requests of category 0, 1, 2 | counted | latch | `stops::each_cause_latches…`, `stops::a_latched_stop_only_gets_more_severe` |
+//! | NaN, infinity | every field of setpoint and frame | reject, latch | `stops::non_finite_input_is_rejected_and_latched_whatever_the_field` |
+//! | empty, reversed, non-finite limits | configuration | refuse, by name | `configuration::empty_reversed_and_non_finite_limits_are_refused_by_name` |
+//!
+//! And of the whole: boots stopped (`stops::the_robot_boots_stopped_and_only_a_reset_starts_it`), a reset causes no motion
+//! (`stops::a_reset_causes_no_motion`), safe input passes bit for bit, idempotence, `b + k(u − b)`, tighter limits
+//! (all in `limits`), no allocation (`allocation`), the same bits in debug and release (`adversary`).
+//!
+//! # Not here
+//!
+//! Self-collision, effort, singularity, orientation cones, slow zones, persons, and a mode that leads out of a
+//! zone violation: a robot that stands in a zone can only hold. Tool speed is checked on the setpoint, not
+//! along the stop, where joints that brake by themselves may let the tool go a little faster. Rounding is
+//! covered by stated tolerances (`setpoint.rs`), not proved.
 
-use sinew_messages::Setpoint;
+mod brake;
+mod command;
+mod force;
+mod gate;
+mod keepout;
+mod limits;
+mod setpoint;
+mod verdict;
+mod watch;
 
-/// A command that the gate has verified. There is no other way to make one.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SafeCommand {
-    setpoint: Setpoint,
-}
-
-impl SafeCommand {
-    /// What the drives are to do.
-    #[must_use]
-    pub fn setpoint(&self) -> &Setpoint {
-        &self.setpoint
-    }
-}
+pub use command::SafeCommand;
+pub use gate::{Gate, GateStatus, PowerDemand};
+pub use limits::{
+    ForceReaction, LimitsError, SafetyConfig, SafetyLimits, ZONES_MAX, Zone, ZoneShape,
+};
+pub use verdict::Verdict;

@@ -1,0 +1,564 @@
+//! The gate: one pure state machine, stepped once a tick.
+
+use nalgebra::Point3;
+use sinew_kinematics::Chain;
+use sinew_messages::{
+    JOINTS, JointVector, LimitKind, RequestCounts, SensorFrame, Setpoint, StopCategory, StopState,
+    VerdictKind,
+};
+use sinew_units::TICK_S;
+
+use crate::brake::{ArmState, STOP_TICKS_MAX, StopLaw};
+use crate::command::SafeCommand;
+use crate::force::ForceWatch;
+use crate::keepout::{Keepout, carry_on};
+use crate::limits::SafetyLimits;
+use crate::setpoint::{blend, check_joints, check_statement, same_bits};
+use crate::verdict::{Verdict, Violation};
+use crate::watch::{Demand, Latch, Watch, lagging_joint, stands};
+
+/// Halvings of the search for k.
+const BISECTIONS: u32 = 8;
+
+/// What the caller has to do about the drives' power after a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerDemand {
+    /// Nothing.
+    Keep,
+    /// Switch the drives on: a reset was granted this tick.
+    On,
+    /// Switch them off.
+    Off(StopCategory),
+}
+
+/// The gate's own state, for the loop's status.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GateStatus {
+    /// Whether a stop is latched.
+    pub stop_state: StopState,
+    /// Its category.
+    pub category: Option<StopCategory>,
+    /// Its reason, or that of the last verdict that was not a pass.
+    pub reason: LimitKind,
+    /// Ticks whose setpoint was limited.
+    pub limited_total: u64,
+    /// Latched stops, boot included.
+    pub stops_total: u64,
+    /// Highest request number for a reset that was answered, granted or not.
+    pub reset_answered: u64,
+}
+
+/// The safety gate of one robot. See the crate's documentation for what it promises.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    limits: SafetyLimits,
+    chain: Chain,
+    law: StopLaw,
+    keepout: Keepout,
+    /// State of the given setpoint, from differences of positions.
+    state: ArmState,
+    given: Setpoint,
+    tool: Point3<f64>,
+    tool_reach: JointVector,
+    powered: bool,
+    latch: Latch,
+    watch: Watch,
+    force: ForceWatch,
+    power: PowerDemand,
+    reason: LimitKind,
+    limited_total: u64,
+    reset_answered: u64,
+}
+
+impl Gate {
+    /// A gate that boots stopped, with the drives off: nothing moves before a reset.
+    #[must_use]
+    pub fn new(limits: SafetyLimits, chain: Chain) -> Self {
+        let config = limits.config();
+        let law = StopLaw::new(&config.stop_acceleration_rad_s2, &config.stop_jerk_rad_s3);
+        let start = ArmState::at_rest([0.0; JOINTS]);
+        let mut latch = Latch {
+            held: None,
+            total: 0,
+        };
+        latch.set(Demand::new(
+            StopCategory::ControlledThenOff,
+            LimitKind::Boot,
+        ));
+        let mut reach = chain.tool().translation.vector.norm();
+        let mut tool_reach = [0.0; JOINTS];
+        for joint in (0..JOINTS).rev() {
+            tool_reach[joint] = reach;
+            reach += chain.joints()[joint].origin.translation.vector.norm();
+        }
+        Self {
+            keepout: Keepout::new(chain.clone(), &limits),
+            tool: tool_at(&chain, &start.q),
+            tool_reach,
+            law,
+            state: start,
+            given: setpoint_of(&start, 0.0, 0.0),
+            powered: false,
+            latch,
+            watch: Watch::default(),
+            force: ForceWatch::default(),
+            power: PowerDemand::Keep,
+            reason: LimitKind::Boot,
+            limited_total: 0,
+            reset_answered: 0,
+            limits,
+            chain,
+        }
+    }
+
+    /// One tick with a fresh sensor frame. `proposed` is what the motion source wants; `stale` says that it had no
+    /// right to go on (a lease or a chunk ended). `None` instead of a command while the drives are off.
+    pub fn filter(
+        &mut self,
+        frame: &SensorFrame,
+        requests: &RequestCounts,
+        proposed: &Setpoint,
+        stale: Option<LimitKind>,
+    ) -> (Option<SafeCommand>, Verdict) {
+        self.power = PowerDemand::Keep;
+        // Finite before anything is compared.
+        let was_latched = self.latch.held.is_some();
+        let mut cause = false;
+        if frame.is_finite() {
+            let mut latch = self.latch;
+            let config = self.limits.config();
+            self.watch
+                .look(frame, requests, self.powered, config, |demand| {
+                    cause = true;
+                    latch.set(demand);
+                });
+            self.latch = latch;
+        } else {
+            cause = true;
+            self.watch.forget_time();
+            self.latch.set(Demand::new(
+                StopCategory::ControlledThenOff,
+                LimitKind::NonFinite,
+            ));
+        }
+        if !proposed.is_finite() {
+            cause = true;
+            self.latch.set(Demand::new(
+                StopCategory::ControlledHold,
+                LimitKind::NonFinite,
+            ));
+        }
+        let granted = self.answer_reset(frame, requests, cause, was_latched);
+        if !self.powered {
+            return self.stay_off(frame);
+        }
+        let mut hold = None;
+        if frame.is_finite() && !granted {
+            hold = self.look_at_following(frame);
+            hold = hold.or_else(|| {
+                self.force
+                    .look(frame, self.limits.config(), self.state.is_at_rest())
+                    .and_then(|(violation, latches)| {
+                        if latches {
+                            self.latch.set(demand_of(violation));
+                        }
+                        (!latches).then_some(violation)
+                    })
+            });
+        }
+        if self.latch.held.is_some() {
+            return self.stop_latched();
+        }
+        if granted {
+            // The reset itself causes no motion: this tick holds whatever is proposed.
+            let here = self.given;
+            return self.stop_unlatched(Violation::of(LimitKind::Boot), &here);
+        }
+        if let Some(limit) = stale {
+            hold = hold.or(Some(Violation::of(limit)));
+        }
+        match hold {
+            Some(violation) => self.stop_unlatched(violation, proposed),
+            None => self.pass_or_limit(proposed),
+        }
+    }
+
+    /// One tick without a sensor frame: latches a stop and goes on braking blindly along the verified stop.
+    pub fn miss(&mut self, requests: &RequestCounts) -> (Option<SafeCommand>, Verdict) {
+        self.power = PowerDemand::Keep;
+        self.watch.forget_time();
+        self.write_failed();
+        self.reset_answered = requests.reset;
+        if self.powered {
+            return self.stop_latched();
+        }
+        (None, self.latched_verdict())
+    }
+
+    /// The hardware did not take a command or did not switch on: latches a stop.
+    pub fn write_failed(&mut self) {
+        self.latch.set(Demand::new(
+            StopCategory::ControlledThenOff,
+            LimitKind::Drive,
+        ));
+    }
+
+    /// What to do about the drives' power, of the last tick.
+    #[must_use]
+    pub fn power(&self) -> PowerDemand {
+        self.power
+    }
+
+    /// What was given last: where a motion source goes on from. Follows the robot while the drives are off.
+    #[must_use]
+    pub fn given(&self) -> &Setpoint {
+        &self.given
+    }
+
+    /// Joint positions at which the stop from the given setpoint ends, rad.
+    #[must_use]
+    pub fn stop_end(&self) -> JointVector {
+        let mut state = self.state;
+        for _ in 0..STOP_TICKS_MAX {
+            if state.is_at_rest() {
+                break;
+            }
+            state = state.brake(&self.law);
+        }
+        state.q
+    }
+
+    /// Smallest distance of any link to the envelope or a zone at the given setpoint, m.
+    #[must_use]
+    pub fn smallest_clearance_m(&self) -> f64 {
+        self.keepout
+            .smallest_clearance(&self.given.position_rad, self.limits.config())
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> &SafetyLimits {
+        &self.limits
+    }
+
+    /// The gate's state.
+    #[must_use]
+    pub fn status(&self) -> GateStatus {
+        GateStatus {
+            stop_state: if self.latch.held.is_some() {
+                StopState::Latched
+            } else {
+                StopState::Clear
+            },
+            category: self.latch.held.map(|held| held.category),
+            reason: self.latch.held.map_or(self.reason, |held| held.limit),
+            limited_total: self.limited_total,
+            stops_total: self.latch.total,
+            reset_answered: self.reset_answered,
+        }
+    }
+
+    /// Edge-triggered: each request is answered once. Granted only if every cause is gone and nothing moves.
+    fn answer_reset(
+        &mut self,
+        frame: &SensorFrame,
+        requests: &RequestCounts,
+        cause: bool,
+        was_latched: bool,
+    ) -> bool {
+        if requests.reset == self.reset_answered {
+            return false;
+        }
+        self.reset_answered = requests.reset;
+        let standing = self.state.is_at_rest() && stands(frame, self.limits.config());
+        if !was_latched || cause || !standing {
+            return false;
+        }
+        self.latch.held = None;
+        self.force = ForceWatch::default();
+        if !self.powered {
+            self.follow(frame);
+            self.powered = true;
+            self.power = PowerDemand::On;
+        }
+        self.watch.power_changed();
+        true
+    }
+
+    /// With the drives off the setpoint is where the robot is.
+    fn follow(&mut self, frame: &SensorFrame) {
+        self.state = ArmState::at_rest(frame.position_rad);
+        let force = self.given.gripper_force_n;
+        self.given = setpoint_of(&self.state, frame.gripper_width_m, force);
+        self.tool = tool_at(&self.chain, &self.state.q);
+    }
+
+    fn stay_off(&mut self, frame: &SensorFrame) -> (Option<SafeCommand>, Verdict) {
+        if frame.is_finite() {
+            self.follow(frame);
+        }
+        (None, self.latched_verdict())
+    }
+
+    /// Brakes at once on a following error; latches it when it lasts.
+    fn look_at_following(&mut self, frame: &SensorFrame) -> Option<Violation> {
+        let config = self.limits.config();
+        let joint = lagging_joint(frame, &self.given.position_rad, config);
+        let margin = config.tracking_margin_m;
+        let violation = match joint {
+            Some((joint, off)) => Violation {
+                limit: LimitKind::FollowingError,
+                index: Some(joint as u32),
+                limit_value: config.following_error_max_rad[joint],
+                asked: off,
+            },
+            None if !self
+                .keepout
+                .tracks(&frame.position_rad, &self.given.position_rad, margin) =>
+            {
+                Violation {
+                    limit_value: margin,
+                    ..Violation::of(LimitKind::FollowingError)
+                }
+            }
+            None => {
+                self.watch.lagging_for = 0;
+                return None;
+            }
+        };
+        self.watch.lagging_for += 1;
+        if self.watch.lagging_for > config.following_error_ticks {
+            self.latch.set(Demand {
+                category: StopCategory::ControlledThenOff,
+                ..demand_of(violation)
+            });
+        }
+        Some(violation)
+    }
+
+    /// The next point of the verified stop; power goes off where the category says so.
+    fn stop_latched(&mut self) -> (Option<SafeCommand>, Verdict) {
+        let category = self.latch.held.map(|held| held.category);
+        let off = match category {
+            Some(StopCategory::PowerOff) => true,
+            Some(StopCategory::ControlledThenOff) => self.state.is_at_rest(),
+            _ => false,
+        };
+        if off {
+            self.powered = false;
+            self.state = ArmState::at_rest(self.state.q);
+            self.watch.power_changed();
+            self.power = category.map_or(PowerDemand::Keep, PowerDemand::Off);
+            return (None, self.latched_verdict());
+        }
+        let (width, force) = (self.given.gripper_width_m, self.given.gripper_force_n);
+        let next = self.state.brake(&self.law);
+        self.give(next, setpoint_of(&next, width, force));
+        (Some(SafeCommand::new(self.given)), self.latched_verdict())
+    }
+
+    fn latched_verdict(&mut self) -> Verdict {
+        let Some(held) = self.latch.held else {
+            return Verdict::PASS;
+        };
+        self.reason = held.limit;
+        Verdict {
+            kind: VerdictKind::Stop,
+            limit: held.limit,
+            category: Some(held.category),
+            index: held.index,
+            limit_value: held.limit_value,
+            asked: held.asked,
+            given: 0.0,
+            scale: 0.0,
+        }
+    }
+
+    /// Brakes to a hold that nothing keeps but its reason. The gripper goes on.
+    fn stop_unlatched(
+        &mut self,
+        violation: Violation,
+        proposed: &Setpoint,
+    ) -> (Option<SafeCommand>, Verdict) {
+        let (width, force, _) = self.gripper(proposed);
+        let next = self.state.brake(&self.law);
+        self.give(next, setpoint_of(&next, width, force));
+        self.reason = violation.limit;
+        let verdict = Verdict {
+            kind: VerdictKind::Stop,
+            limit: violation.limit,
+            index: violation.index,
+            limit_value: violation.limit_value,
+            asked: violation.asked,
+            scale: 0.0,
+            ..Verdict::PASS
+        };
+        (Some(SafeCommand::new(self.given)), verdict)
+    }
+
+    /// `u` where it may go, else `b + k(u − b)` with the largest k that bisection finds, down to the stop.
+    fn pass_or_limit(&mut self, proposed: &Setpoint) -> (Option<SafeCommand>, Verdict) {
+        let (width, force, gripper) = self.gripper(proposed);
+        let u = Setpoint {
+            gripper_width_m: width,
+            gripper_force_n: force,
+            ..*proposed
+        };
+        let braked = self.state.brake(&self.law);
+        let b = setpoint_of(&braked, width, force);
+        let refused = match self.check(&u, &b, &braked) {
+            Ok(state) => {
+                self.give(state, u);
+                let verdict = gripper.map_or(Verdict::PASS, |violation| {
+                    self.limited_verdict(violation, 1.0)
+                });
+                return (Some(SafeCommand::new(self.given)), verdict);
+            }
+            Err(violation) => violation,
+        };
+        let (mut low, mut high) = (0.0, 1.0);
+        let mut best = (braked, b);
+        for _ in 0..BISECTIONS {
+            let k = 0.5 * (low + high);
+            let candidate = blend(&b, &u, k);
+            match self.check(&candidate, &b, &braked) {
+                Ok(state) => {
+                    low = k;
+                    best = (state, candidate);
+                }
+                Err(_) => high = k,
+            }
+        }
+        self.give(best.0, best.1);
+        let verdict = self.limited_verdict(refused, low);
+        (Some(SafeCommand::new(self.given)), verdict)
+    }
+
+    /// The state that `candidate` leads to, if everything about it and its stop holds. `b` needs no check: it
+    /// lies on the stop that was verified before.
+    fn check(
+        &mut self,
+        candidate: &Setpoint,
+        b: &Setpoint,
+        braked: &ArmState,
+    ) -> Result<ArmState, Violation> {
+        if same_bits(&candidate.position_rad, &b.position_rad) {
+            check_statement(candidate, braked, self.limits.config())?;
+            return Ok(*braked);
+        }
+        let after = self.state.moved_to(&candidate.position_rad);
+        let config = self.limits.config();
+        let carry_on = carry_on(&after, &self.law, config.reaction_ticks);
+        check_joints(&self.state, &after, &carry_on, &self.law, config)?;
+        check_statement(candidate, &after, config)?;
+        self.check_tool_speed(&after)?;
+        self.keepout
+            .check(&self.state, &after, &carry_on, &self.law, &self.limits)?;
+        Ok(after)
+    }
+
+    fn check_tool_speed(&self, after: &ArmState) -> Result<(), Violation> {
+        let limit = self.limits.config().tool_speed_max_m_s;
+        let most: f64 = after
+            .v
+            .iter()
+            .zip(&self.tool_reach)
+            .map(|(v, reach)| v.abs() * reach)
+            .sum();
+        if most <= limit {
+            return Ok(());
+        }
+        let speed = (tool_at(&self.chain, &after.q) - self.tool).norm() / TICK_S;
+        if speed <= limit {
+            return Ok(());
+        }
+        Err(Violation {
+            limit_value: limit,
+            asked: speed,
+            ..Violation::of(LimitKind::ToolSpeed)
+        })
+    }
+
+    /// Width and force within their limits, and the violation if one had to be clamped.
+    fn gripper(&self, proposed: &Setpoint) -> (f64, f64, Option<Violation>) {
+        let c = self.limits.config();
+        let width = proposed
+            .gripper_width_m
+            .max(c.gripper_width_min_m)
+            .min(c.gripper_width_max_m);
+        let force = proposed.gripper_force_n.max(0.0).min(c.gripper_force_max_n);
+        let violation = |index, limit_value, asked| {
+            Some(Violation {
+                limit: LimitKind::Gripper,
+                index: Some(index),
+                limit_value,
+                asked,
+            })
+        };
+        let clamped = if width != proposed.gripper_width_m {
+            violation(0, width, proposed.gripper_width_m)
+        } else if force != proposed.gripper_force_n {
+            violation(1, force, proposed.gripper_force_n)
+        } else {
+            None
+        };
+        (width, force, clamped)
+    }
+
+    fn limited_verdict(&mut self, violation: Violation, scale: f64) -> Verdict {
+        self.limited_total += 1;
+        self.reason = violation.limit;
+        let joint = violation
+            .index
+            .map_or(0, |index| (index as usize).min(JOINTS - 1));
+        let given = match violation.limit {
+            LimitKind::Position => self.state.q[joint],
+            LimitKind::Velocity => self.state.v[joint].abs(),
+            LimitKind::Acceleration => self.state.a[joint].abs(),
+            LimitKind::Gripper => violation.limit_value,
+            _ => 0.0,
+        };
+        Verdict {
+            kind: VerdictKind::Limited,
+            limit: violation.limit,
+            index: violation.index,
+            limit_value: violation.limit_value,
+            asked: violation.asked,
+            given,
+            scale,
+            ..Verdict::PASS
+        }
+    }
+
+    fn give(&mut self, state: ArmState, setpoint: Setpoint) {
+        if !same_bits(&state.q, &self.state.q) {
+            self.tool = tool_at(&self.chain, &state.q);
+        }
+        self.state = state;
+        self.given = setpoint;
+    }
+}
+
+fn demand_of(violation: Violation) -> Demand {
+    Demand {
+        category: StopCategory::ControlledHold,
+        limit: violation.limit,
+        index: violation.index,
+        limit_value: violation.limit_value,
+        asked: violation.asked,
+    }
+}
+
+fn setpoint_of(state: &ArmState, gripper_width_m: f64, gripper_force_n: f64) -> Setpoint {
+    Setpoint {
+        position_rad: state.q,
+        velocity_rad_s: state.v,
+        acceleration_rad_s2: state.a,
+        gripper_width_m,
+        gripper_force_n,
+    }
+}
+
+fn tool_at(chain: &Chain, q: &JointVector) -> Point3<f64> {
+    Point3::from(chain.forward(q).tool.translation.vector)
+}

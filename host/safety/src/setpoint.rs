@@ -1,0 +1,138 @@
+//! The checks of one setpoint: joint limits from differences of positions, and the position bound of its stop.
+
+use sinew_messages::{JOINTS, JointVector, LimitKind, Setpoint};
+use sinew_units::TICK_S;
+
+use crate::brake::{ArmState, StopLaw};
+use crate::limits::SafetyConfig;
+use crate::verdict::Violation;
+
+/// What rounding of positions adds to their differences over one, two and three ticks: positions of up to
+/// 2π carry 9e-16, each difference doubles it and divides by T.
+const VELOCITY_ROUNDING: f64 = 4e-12;
+const ACCELERATION_ROUNDING: f64 = 8e-9;
+const JERK_ROUNDING: f64 = 2e-5;
+
+fn violation(limit: LimitKind, joint: usize, limit_value: f64, asked: f64) -> Violation {
+    Violation {
+        limit,
+        index: Some(joint as u32),
+        limit_value,
+        asked,
+    }
+}
+
+/// `value ≤ limit`, and false for a NaN on either side: a limit is kept only if that can be said.
+pub(crate) fn at_most(value: f64, limit: f64) -> bool {
+    value <= limit
+}
+
+/// Checks the state `after` that a candidate leads to from `before`.
+pub(crate) fn check_joints(
+    before: &ArmState,
+    after: &ArmState,
+    carry_on: &JointVector,
+    law: &StopLaw,
+    c: &SafetyConfig,
+) -> Result<(), Violation> {
+    (0..JOINTS).try_for_each(|i| check_joint(i, before, after, carry_on[i], law, c))
+}
+
+fn check_joint(
+    i: usize,
+    before: &ArmState,
+    after: &ArmState,
+    carry_on: f64,
+    law: &StopLaw,
+    c: &SafetyConfig,
+) -> Result<(), Violation> {
+    let speed = after.v[i].abs();
+    if !at_most(speed, c.velocity_max_rad_s[i] + VELOCITY_ROUNDING) {
+        return Err(violation(
+            LimitKind::Velocity,
+            i,
+            c.velocity_max_rad_s[i],
+            speed,
+        ));
+    }
+    // One who was stopped harder than motions may be comes back at the jerk limit.
+    let step = c.jerk_max_rad_s3[i] * TICK_S;
+    let cap = c.acceleration_max_rad_s2[i].max(before.a[i].abs() - step);
+    let acceleration = after.a[i].abs();
+    if !at_most(acceleration, cap + ACCELERATION_ROUNDING) {
+        return Err(violation(LimitKind::Acceleration, i, cap, acceleration));
+    }
+    let jerk = (after.a[i] - before.a[i]).abs() / TICK_S;
+    if !at_most(jerk, c.jerk_max_rad_s3[i] + JERK_ROUNDING) {
+        return Err(violation(LimitKind::Jerk, i, c.jerk_max_rad_s3[i], jerk));
+    }
+    let (up, down) = law.way(i, after.v[i], after.a[i]);
+    let margin = c.following_error_max_rad[i];
+    // Who is outside already may stay or come back, never go further.
+    let highest = (c.position_max_rad[i] - margin).max(before.q[i]);
+    let lowest = (c.position_min_rad[i] + margin).min(before.q[i]);
+    let top = if up > 0.0 {
+        after.q[i] + up + carry_on
+    } else {
+        after.q[i]
+    };
+    let bottom = if down > 0.0 {
+        after.q[i] - down - carry_on
+    } else {
+        after.q[i]
+    };
+    if !at_most(top, highest) {
+        return Err(violation(LimitKind::Position, i, highest, top));
+    }
+    if !at_most(lowest, bottom) {
+        return Err(violation(LimitKind::Position, i, lowest, bottom));
+    }
+    Ok(())
+}
+
+/// The velocity and acceleration that a setpoint states must be those of its positions, within what two ways
+/// of sampling one motion may differ by: the drives use them as feed-forward.
+pub(crate) fn check_statement(
+    setpoint: &Setpoint,
+    after: &ArmState,
+    c: &SafetyConfig,
+) -> Result<(), Violation> {
+    for i in 0..JOINTS {
+        let acceleration = c.acceleration_max_rad_s2[i].max(c.stop_acceleration_rad_s2[i]);
+        let velocity_gap = 2.0 * acceleration * TICK_S;
+        let velocity = setpoint.velocity_rad_s[i];
+        if !at_most((velocity - after.v[i]).abs(), velocity_gap) {
+            return Err(violation(LimitKind::Velocity, i, velocity_gap, velocity));
+        }
+        let jerk = c.jerk_max_rad_s3[i].max(c.stop_jerk_rad_s3[i]);
+        let acceleration_gap = 3.0 * jerk * TICK_S;
+        let stated = setpoint.acceleration_rad_s2[i];
+        if !at_most((stated - after.a[i]).abs(), acceleration_gap) {
+            return Err(violation(
+                LimitKind::Acceleration,
+                i,
+                acceleration_gap,
+                stated,
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// `b + k(u − b)` for every field of the arm; the gripper is `u`'s.
+pub(crate) fn blend(b: &Setpoint, u: &Setpoint, k: f64) -> Setpoint {
+    let mix = |b: &JointVector, u: &JointVector| -> JointVector {
+        core::array::from_fn(|i| b[i] + k * (u[i] - b[i]))
+    };
+    Setpoint {
+        position_rad: mix(&b.position_rad, &u.position_rad),
+        velocity_rad_s: mix(&b.velocity_rad_s, &u.velocity_rad_s),
+        acceleration_rad_s2: mix(&b.acceleration_rad_s2, &u.acceleration_rad_s2),
+        ..*u
+    }
+}
+
+/// Equal in every bit.
+pub(crate) fn same_bits(a: &JointVector, b: &JointVector) -> bool {
+    a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+}

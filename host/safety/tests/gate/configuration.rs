@@ -1,0 +1,117 @@
+//! Limits that cannot be are refused with the field's name, and the hash sees every change.
+
+use nalgebra::Vector3;
+use sinew_kinematics::{Aabb, HalfSpace, Point};
+use sinew_safety::{LimitsError, SafetyConfig, SafetyLimits, Zone, ZoneShape};
+
+use crate::rig::config;
+
+type Change = fn(&mut SafetyConfig);
+
+#[test]
+fn empty_reversed_and_non_finite_limits_are_refused_by_name() {
+    let changes: [(Change, &str); 16] = [
+        (|c| c.position_min_rad[2] = 2.9, "position_max_rad"),
+        (
+            |c| c.position_max_rad[0] = c.position_min_rad[0],
+            "position_min_rad",
+        ),
+        (
+            |c| c.position_max_rad[6] = f64::INFINITY,
+            "position_max_rad",
+        ),
+        (|c| c.velocity_max_rad_s[1] = 0.0, "velocity_max_rad_s"),
+        (|c| c.velocity_max_rad_s[1] = -1.0, "velocity_max_rad_s"),
+        (
+            |c| c.acceleration_max_rad_s2[3] = f64::NAN,
+            "acceleration_max_rad_s2",
+        ),
+        (|c| c.jerk_max_rad_s3[4] = 0.0, "jerk_max_rad_s3"),
+        (
+            |c| c.stop_acceleration_rad_s2[5] = f64::INFINITY,
+            "stop_acceleration_rad_s2",
+        ),
+        (
+            |c| c.stop_acceleration_rad_s2[0] = 1.0,
+            "stop_acceleration_rad_s2",
+        ),
+        (|c| c.tool_speed_max_m_s = 0.0, "tool_speed_max_m_s"),
+        (|c| c.envelope_max_m[2] = -1.0, "envelope_max_m"),
+        (|c| c.gripper_width_max_m = -0.1, "gripper_width_max_m"),
+        (|c| c.gripper_force_max_n = f64::NAN, "gripper_force_max_n"),
+        (
+            |c| c.following_error_max_rad[3] = 1.4,
+            "following_error_max_rad",
+        ),
+        (|c| c.heartbeat_ticks = 0, "heartbeat_ticks"),
+        (|c| c.reaction_ticks = 1_000, "reaction_ticks"),
+    ];
+    for (change, field) in changes {
+        let mut c = config();
+        change(&mut c);
+        let message = SafetyLimits::new(c).expect_err(field).to_string();
+        assert!(message.contains(field), "{message}");
+    }
+}
+
+#[test]
+fn zones_that_cannot_be_are_refused() {
+    let zone = |shape| Zone {
+        name: "odd".into(),
+        shape,
+    };
+    let aabb = |min: f64, max: f64| {
+        zone(ZoneShape::Box(Aabb {
+            min: Point::new(min, 0.0, 0.0),
+            max: Point::new(max, 1.0, 1.0),
+        }))
+    };
+    let half = |length: f64, offset_m| {
+        zone(ZoneShape::HalfSpace(HalfSpace {
+            normal: Vector3::z() * length,
+            offset_m,
+        }))
+    };
+    for odd in [
+        aabb(1.0, 0.0),
+        aabb(f64::NAN, 1.0),
+        half(0.5, 0.0),
+        half(f64::NAN, 0.0),
+        half(1.0, f64::INFINITY),
+    ] {
+        let mut c = config();
+        c.zones.push(odd);
+        let error = SafetyLimits::new(c).expect_err("an odd zone");
+        let index = match error {
+            LimitsError::Value { index, .. } | LimitsError::Reversed { index, .. } => index,
+            other => panic!("{other}"),
+        };
+        assert_eq!(index, Some(4));
+    }
+}
+
+#[test]
+fn the_hash_is_stable_and_sees_every_field() {
+    let hash = |c: SafetyConfig| SafetyLimits::new(c).expect("valid").hash();
+    let base = hash(config());
+    assert_eq!(base, hash(config()));
+    let changes: [Change; 12] = [
+        |c| c.position_max_rad[6] -= 1e-9,
+        |c| c.velocity_max_rad_s[0] += 1e-9,
+        |c| c.stop_jerk_rad_s3[3] += 1.0,
+        |c| c.reaction_ticks += 1,
+        |c| c.tool_speed_max_m_s += 1e-9,
+        |c| c.envelope_min_m[1] -= 1e-9,
+        |c| c.zones[0].name.push('x'),
+        |c| c.zones.swap(0, 1),
+        |c| c.gripper_force_max_n -= 1.0,
+        |c| c.force_reaction = sinew_safety::ForceReaction::Latch,
+        |c| c.heartbeat_ticks += 1,
+        |c| c.standstill_rad_s += 1e-9,
+    ];
+    for (n, change) in changes.into_iter().enumerate() {
+        let mut c = config();
+        change(&mut c);
+        assert_ne!(hash(c), base, "change {n} is not seen");
+    }
+}

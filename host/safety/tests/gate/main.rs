@@ -1,0 +1,10 @@
+//! The gate against its promises: a kinematic plant, an adversary, and a judge that shares no code with the gate
+//! but the kinematics.
+#![allow(clippy::unwrap_used)]
+
+mod adversary;
+mod allocation;
+mod configuration;
+mod limits;
+mod rig;
+mod stops;

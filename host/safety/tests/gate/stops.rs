@@ -1,0 +1,370 @@
+//! Stops: what brakes, what latches, what a reset needs.
+
+use sinew_messages::{
+    DriveStatus, JOINTS, LimitKind, SafetyInputs, StopCategory, StopState, VerdictKind,
+};
+use sinew_safety::{ForceReaction, PowerDemand};
+
+use crate::rig::{Eager, HOME, Rig, config};
+
+const SOURCE: Eager = Eager {
+    velocity: 1.0,
+    acceleration: 10.0,
+    jerk: 1000.0,
+    brakes: true,
+};
+const TARGET: [f64; JOINTS] = [1.4, -0.1, 0.1, 2.0, 0.0, 1.2, 0.3];
+
+/// A rig on its way at speed, and a function that keeps it going.
+fn under_way() -> (Rig, [f64; JOINTS]) {
+    let mut rig = Rig::ready();
+    let mut before = HOME;
+    for _ in 0..300 {
+        go(&mut rig, &mut before);
+    }
+    assert!(rig.gate.given().velocity_rad_s[0] > 0.5);
+    (rig, before)
+}
+
+fn go(rig: &mut Rig, before: &mut [f64; JOINTS]) -> sinew_safety::Verdict {
+    let given = *rig.gate.given();
+    let u = SOURCE.toward(&given, before, &TARGET);
+    *before = given.position_rad;
+    rig.step(&u, None).1
+}
+
+fn speed(rig: &Rig) -> f64 {
+    rig.gate.given().velocity_rad_s[0].abs()
+}
+
+#[test]
+fn the_robot_boots_stopped_and_only_a_reset_starts_it() {
+    let mut rig = Rig::booted(config());
+    let mut u = rig.here();
+    u.position_rad = HOME;
+    for _ in 0..10 {
+        let (command, verdict) = rig.step(&u, None);
+        assert!(command.is_none());
+        assert_eq!(
+            (verdict.kind, verdict.limit),
+            (VerdictKind::Stop, LimitKind::Boot)
+        );
+    }
+    rig.requests.reset += 1;
+    let (command, _) = rig.hold();
+    assert_eq!(rig.gate.power(), PowerDemand::On);
+    assert_eq!(command.unwrap().setpoint().position_rad, HOME);
+    assert_eq!(rig.gate.status().stop_state, StopState::Clear);
+    // The counter is the edge: without a new request nothing is reset again.
+    rig.requests.stop_hold += 1;
+    rig.hold();
+    rig.hold();
+    assert_eq!(rig.gate.status().stop_state, StopState::Latched);
+}
+
+/// The tick that grants a reset holds, whatever is proposed, and the gripper keeps what it had.
+#[test]
+fn a_reset_causes_no_motion() {
+    let mut rig = Rig::booted(config());
+    rig.hold();
+    rig.requests.reset += 1;
+    let mut u = rig.here();
+    u.position_rad[0] += 1e-6;
+    u.gripper_width_m = 0.08;
+    let (command, _) = rig.step(&u, None);
+    let given = *command.unwrap().setpoint();
+    assert_eq!(given.position_rad, HOME);
+    assert_eq!(given.gripper_width_m, 0.04);
+}
+
+#[test]
+fn a_reset_in_motion_is_answered_and_refused() {
+    let (mut rig, _) = under_way();
+    rig.requests.stop_hold += 1;
+    rig.hold();
+    rig.requests.reset += 1;
+    rig.hold();
+    assert_eq!(rig.gate.status().reset_answered, rig.requests.reset);
+    assert_eq!(rig.gate.status().stop_state, StopState::Latched);
+    rig.brake();
+    rig.reset();
+    assert_eq!(rig.gate.status().stop_state, StopState::Clear);
+}
+
+#[test]
+fn stale_input_brakes_at_once_to_an_unlatched_hold() {
+    let (mut rig, mut before) = under_way();
+    let fast = speed(&rig);
+    for tick in 1..=3 {
+        let verdict = rig.step(&rig.here(), Some(LimitKind::Stale)).1;
+        assert_eq!(
+            (verdict.kind, verdict.limit),
+            (VerdictKind::Stop, LimitKind::Stale)
+        );
+        assert!(tick < 3 || speed(&rig) < fast);
+    }
+    rig.brake();
+    assert_eq!(speed(&rig), 0.0);
+    assert_eq!(rig.gate.status().stop_state, StopState::Clear);
+    // A new goal may go on from there.
+    before = rig.gate.given().position_rad.map(|q| q + 0.0 * before[0]);
+    for _ in 0..50 {
+        assert_eq!(go(&mut rig, &mut before).kind, VerdictKind::Pass);
+    }
+}
+
+#[test]
+fn each_cause_latches_with_its_reason_and_category() {
+    type Cause = fn(&mut Rig);
+    let causes: [(Cause, LimitKind, StopCategory); 10] = [
+        (
+            |rig| rig.frame.safety_inputs &= !SafetyInputs::EMERGENCY_A_CLOSED,
+            LimitKind::EmergencyStop,
+            StopCategory::ControlledThenOff,
+        ),
+        (
+            |rig| rig.frame.safety_inputs &= !SafetyInputs::EMERGENCY_B_CLOSED,
+            LimitKind::EmergencyStop,
+            StopCategory::ControlledThenOff,
+        ),
+        (
+            |rig| rig.frame.safety_inputs &= !SafetyInputs::PROTECTIVE_CLOSED,
+            LimitKind::ProtectiveStop,
+            StopCategory::ControlledHold,
+        ),
+        (
+            |rig| rig.frame.drive_status |= DriveStatus::FAULT,
+            LimitKind::Drive,
+            StopCategory::ControlledThenOff,
+        ),
+        (
+            |rig| rig.frame.drive_status |= DriveStatus::WATCHDOG_TRIPPED,
+            LimitKind::Drive,
+            StopCategory::ControlledThenOff,
+        ),
+        (
+            |rig| rig.frame.time_ns += 5_000_000,
+            LimitKind::TimeBase,
+            StopCategory::ControlledThenOff,
+        ),
+        (
+            |rig| rig.frame.time_ns -= 1_000_000,
+            LimitKind::TimeBase,
+            StopCategory::ControlledThenOff,
+        ),
+        (
+            |rig| rig.requests.stop_hold += 1,
+            LimitKind::Requested,
+            StopCategory::ControlledHold,
+        ),
+        (
+            |rig| rig.requests.stop_then_off += 1,
+            LimitKind::Requested,
+            StopCategory::ControlledThenOff,
+        ),
+        (
+            |rig| rig.requests.stop_power_off += 1,
+            LimitKind::Requested,
+            StopCategory::PowerOff,
+        ),
+    ];
+    for (cause, limit, category) in causes {
+        let (mut rig, mut before) = under_way();
+        let fast = speed(&rig);
+        cause(&mut rig);
+        let verdict = go(&mut rig, &mut before);
+        assert_eq!(verdict.kind, VerdictKind::Stop);
+        assert_eq!((verdict.limit, verdict.category), (limit, Some(category)));
+        if category == StopCategory::PowerOff {
+            assert_eq!(rig.gate.power(), PowerDemand::Off(category));
+            continue;
+        }
+        go(&mut rig, &mut before);
+        go(&mut rig, &mut before);
+        assert!(speed(&rig) < fast, "{limit:?} does not brake");
+        let mut off = false;
+        for _ in 0..600 {
+            go(&mut rig, &mut before);
+            off |= matches!(rig.gate.power(), PowerDemand::Off(_));
+        }
+        assert_eq!(
+            off,
+            category == StopCategory::ControlledThenOff,
+            "{limit:?}"
+        );
+        assert_eq!(rig.gate.status().stop_state, StopState::Latched);
+        assert_eq!(rig.gate.status().reason, limit);
+    }
+}
+
+#[test]
+fn an_open_input_refuses_the_reset_until_it_is_closed() {
+    let mut rig = Rig::ready();
+    rig.frame.safety_inputs &= !SafetyInputs::EMERGENCY_B_CLOSED;
+    rig.brake();
+    rig.reset();
+    assert_eq!(rig.gate.status().stop_state, StopState::Latched);
+    rig.frame.safety_inputs = SafetyInputs::ALL_CLOSED;
+    rig.hold();
+    assert_eq!(rig.gate.status().stop_state, StopState::Latched);
+    rig.reset();
+    assert_eq!(rig.gate.status().stop_state, StopState::Clear);
+}
+
+#[test]
+fn a_latched_stop_only_gets_more_severe() {
+    let mut rig = Rig::ready();
+    let category = |rig: &mut Rig| {
+        rig.hold();
+        rig.gate.status().category.unwrap()
+    };
+    rig.requests.stop_hold += 1;
+    assert_eq!(category(&mut rig), StopCategory::ControlledHold);
+    rig.requests.stop_power_off += 1;
+    assert_eq!(category(&mut rig), StopCategory::PowerOff);
+    rig.requests.stop_then_off += 1;
+    rig.requests.stop_hold += 1;
+    assert_eq!(category(&mut rig), StopCategory::PowerOff);
+    assert_eq!(rig.gate.status().stops_total, 2);
+}
+
+#[test]
+fn a_silent_brain_latches() {
+    let (mut rig, mut before) = under_way();
+    rig.brain_alive = false;
+    let mut ticks = 0;
+    while rig.gate.status().stop_state == StopState::Clear {
+        go(&mut rig, &mut before);
+        ticks += 1;
+    }
+    assert_eq!(ticks, 1 + config().heartbeat_ticks);
+    assert_eq!(rig.gate.status().reason, LimitKind::BrainDead);
+}
+
+#[test]
+fn a_following_error_brakes_at_once_and_latches_when_it_lasts() {
+    for off in [0.08, 0.045] {
+        // The second is within the joint's limit, but its link is too far away.
+        let (mut rig, mut before) = under_way();
+        let mut latched_after = None;
+        for tick in 0..200 {
+            rig.frame.position_rad[1] = rig.gate.given().position_rad[1] - off;
+            let verdict = go(&mut rig, &mut before);
+            assert_eq!(
+                (verdict.kind, verdict.limit),
+                (VerdictKind::Stop, LimitKind::FollowingError)
+            );
+            if rig.gate.status().stop_state == StopState::Latched {
+                latched_after.get_or_insert(tick);
+            }
+        }
+        assert_eq!(latched_after, Some(config().following_error_ticks));
+    }
+}
+
+#[test]
+fn contact_force_holds_or_latches_as_configured() {
+    for (reaction, stops, latches) in [
+        (ForceReaction::Off, false, false),
+        (ForceReaction::Hold, true, false),
+        (ForceReaction::Latch, true, true),
+    ] {
+        let mut c = config();
+        c.force_reaction = reaction;
+        let mut rig = Rig::ready_with(c);
+        let mut before = HOME;
+        for _ in 0..300 {
+            go(&mut rig, &mut before);
+        }
+        rig.frame.tool_force_n = [0.0, 50.0, 50.0];
+        let verdict = go(&mut rig, &mut before);
+        assert_eq!(verdict.kind == VerdictKind::Stop, stops);
+        for _ in 0..512 {
+            go(&mut rig, &mut before);
+        }
+        let status = rig.gate.status();
+        assert_eq!(status.stop_state == StopState::Latched, latches);
+        // With the contact still there, an unlatched hold lets a retreat begin.
+        let verdict = go(&mut rig, &mut before);
+        assert_eq!(verdict.kind == VerdictKind::Stop, latches);
+    }
+}
+
+#[test]
+fn non_finite_input_is_rejected_and_latched_whatever_the_field() {
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        for field in 0..(3 * JOINTS + 2) {
+            let (mut rig, _) = under_way();
+            let mut u = rig.here();
+            match field {
+                n if n < JOINTS => u.position_rad[n] = bad,
+                n if n < 2 * JOINTS => u.velocity_rad_s[n - JOINTS] = bad,
+                n if n < 3 * JOINTS => u.acceleration_rad_s2[n - 2 * JOINTS] = bad,
+                n if n == 3 * JOINTS => u.gripper_width_m = bad,
+                _ => u.gripper_force_n = bad,
+            }
+            let (command, verdict) = rig.step(&u, None);
+            assert!(command.unwrap().setpoint().is_finite());
+            assert_eq!(
+                (verdict.kind, verdict.limit),
+                (VerdictKind::Stop, LimitKind::NonFinite)
+            );
+            assert_eq!(rig.gate.status().stop_state, StopState::Latched);
+        }
+        for field in 0..(3 * JOINTS + 6) {
+            let (mut rig, _) = under_way();
+            let here = rig.here();
+            let healthy = rig.frame;
+            match field {
+                n if n < JOINTS => rig.frame.position_rad[n] = bad,
+                n if n < 2 * JOINTS => rig.frame.velocity_rad_s[n - JOINTS] = bad,
+                n if n < 3 * JOINTS => rig.frame.effort_nm[n - 2 * JOINTS] = bad,
+                n if n < 3 * JOINTS + 3 => rig.frame.tool_force_n[n - 3 * JOINTS] = bad,
+                n if n == 3 * JOINTS + 3 => rig.frame.gripper_width_m = bad,
+                n if n == 3 * JOINTS + 4 => rig.frame.gripper_velocity_m_s = bad,
+                _ => rig.frame.gripper_force_n = bad,
+            }
+            let (command, verdict) = rig.step(&here, None);
+            assert!(command.unwrap().setpoint().is_finite());
+            assert_eq!(verdict.limit, LimitKind::NonFinite, "field {field}");
+            assert_eq!(verdict.category, Some(StopCategory::ControlledThenOff));
+            assert!(healthy.is_finite());
+        }
+    }
+}
+
+/// Without a frame the robot brakes along the stop that was verified, to the point that was announced.
+#[test]
+fn a_missing_frame_latches_and_brakes_blindly() {
+    let (mut rig, _) = under_way();
+    let end = rig.gate.stop_end();
+    let mut last = *rig.gate.given();
+    for _ in 0..512 {
+        if let (Some(command), verdict) = rig.gate.miss(&rig.requests) {
+            assert_eq!(verdict.limit, LimitKind::Drive);
+            last = *command.setpoint();
+        }
+    }
+    assert_eq!(last.position_rad, end);
+    assert_eq!(rig.gate.status().stop_state, StopState::Latched);
+}
+
+#[test]
+fn no_stop_opens_the_gripper() {
+    let mut rig = Rig::ready();
+    let mut u = rig.here();
+    (u.gripper_width_m, u.gripper_force_n) = (0.02, 25.0);
+    rig.step(&u, None);
+    rig.requests.stop_then_off += 1;
+    u.gripper_width_m = 0.08;
+    let (command, _) = rig.step(&u, None);
+    if let Some(command) = command {
+        assert_eq!(command.setpoint().gripper_width_m, 0.02);
+    }
+    for _ in 0..20 {
+        rig.step(&u, None);
+    }
+    rig.reset();
+    let given = rig.gate.given();
+    assert_eq!((given.gripper_width_m, given.gripper_force_n), (0.02, 25.0));
+}
