@@ -1,4 +1,4 @@
-//! The files that describe a robot: joints, links, capsules, drives, gripper, cameras.
+//! The files that describe a robot (joints, links, capsules, drives, gripper, cameras) and its safety limits.
 //!
 //! A file is TOML; each quantity carries its unit in its key. Unknown keys, impossible values and reversed
 //! limits are refused with the line, the key and what is allowed, before anything is energised.
@@ -6,9 +6,11 @@
 mod error;
 mod place;
 mod robot;
+mod safety_file;
 
 pub use error::DescriptionError;
 pub use robot::{
     Drive, GripperDescription, HandDescription, JointDescription, LinkMass, NamedPose,
     RobotDescription,
 };
+pub use safety_file::SafetyFile;

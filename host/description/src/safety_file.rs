@@ -1,0 +1,369 @@
+//! The safety file: what a person configures about the gate, checked against the robot it is for.
+
+use nalgebra::Vector3;
+use serde::Deserialize;
+use sinew_kinematics::{Aabb, HalfSpace, Point};
+use sinew_messages::{JOINTS, JointVector};
+use sinew_safety::{ForceReaction, LimitsError, SafetyConfig, SafetyLimits, Zone, ZoneShape};
+use sinew_units::Ticks;
+
+use crate::RobotDescription;
+use crate::error::{DescriptionError, Source};
+
+/// The configuration of the cell that comes with Sinew.
+const BUILTIN: &str = include_str!("../robots/cell-safety.toml");
+
+/// A safety file whose values are possible in themselves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SafetyFile {
+    /// Name of the configuration.
+    pub name: String,
+    config: SafetyConfig,
+    text: String,
+    origin: String,
+}
+
+impl SafetyFile {
+    /// The configuration of the cell that comes with Sinew.
+    #[must_use]
+    pub fn builtin() -> Self {
+        Self::from_toml_str(BUILTIN, "cell-safety.toml")
+            .expect("the embedded file is checked by this crate's tests")
+    }
+
+    /// Reads a safety file; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// [`DescriptionError`] with the line: unknown keys, wrong types, and values that no gate takes.
+    pub fn from_toml_str(text: &str, origin: &str) -> Result<Self, DescriptionError> {
+        let source = Source { text, origin };
+        let file: file::Safety = source.parse()?;
+        let name = file.name.clone();
+        let config = config(&source, file)?;
+        SafetyLimits::new(config.clone()).map_err(|error| refusal(&source, &error))?;
+        Ok(Self {
+            name,
+            config,
+            text: text.to_owned(),
+            origin: origin.to_owned(),
+        })
+    }
+
+    /// The limits for a robot.
+    ///
+    /// # Errors
+    /// [`DescriptionError`] if they would allow what its mechanics don't.
+    pub fn limits(&self, robot: &RobotDescription) -> Result<SafetyLimits, DescriptionError> {
+        let source = Source {
+            text: &self.text,
+            origin: &self.origin,
+        };
+        for (index, joint) in robot.joints.iter().enumerate() {
+            for (key, value) in [
+                (
+                    "joints.position_min_rad",
+                    self.config.position_min_rad[index],
+                ),
+                (
+                    "joints.position_max_rad",
+                    self.config.position_max_rad[index],
+                ),
+            ] {
+                if !(joint.position_min_rad..=joint.position_max_rad).contains(&value) {
+                    return Err(source.refuse(
+                        key,
+                        format!("{value} for joint {index} ({})", joint.name),
+                        &format!(
+                            "within the robot's own {} to {}",
+                            joint.position_min_rad, joint.position_max_rad
+                        ),
+                    ));
+                }
+            }
+        }
+        for (key, value, allowed) in [
+            (
+                "gripper.width_max_m",
+                self.config.gripper_width_max_m,
+                robot.gripper.width_max_m,
+            ),
+            (
+                "gripper.force_max_n",
+                self.config.gripper_force_max_n,
+                robot.gripper.force_max_n,
+            ),
+        ] {
+            if value > allowed {
+                return Err(source.refuse(
+                    key,
+                    value.to_string(),
+                    &format!("up to the robot's own {allowed}"),
+                ));
+            }
+        }
+        SafetyLimits::new(self.config.clone()).map_err(|error| refusal(&source, &error))
+    }
+}
+
+/// The file's own shape.
+mod file {
+    use super::{Deserialize, JointVector};
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Safety {
+        pub(super) name: String,
+        pub(super) joints: Joints,
+        pub(super) stop: Stop,
+        pub(super) tool: Tool,
+        pub(super) envelope: Corners,
+        #[serde(default)]
+        pub(super) zone: Vec<Zone>,
+        pub(super) gripper: Gripper,
+        pub(super) tracking: Tracking,
+        pub(super) force: Force,
+        pub(super) brain: Brain,
+        pub(super) standstill: Standstill,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Joints {
+        pub(super) position_min_rad: JointVector,
+        pub(super) position_max_rad: JointVector,
+        pub(super) velocity_max_rad_s: JointVector,
+        pub(super) acceleration_max_rad_s2: JointVector,
+        pub(super) jerk_max_rad_s3: JointVector,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Stop {
+        pub(super) acceleration_rad_s2: JointVector,
+        pub(super) jerk_rad_s3: JointVector,
+        pub(super) reaction_ms: u32,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Tool {
+        pub(super) speed_max_m_s: f64,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Corners {
+        pub(super) min_m: [f64; 3],
+        pub(super) max_m: [f64; 3],
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Zone {
+        pub(super) name: String,
+        pub(super) r#box: Option<Corners>,
+        pub(super) half_space: Option<HalfSpace>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct HalfSpace {
+        pub(super) normal: [f64; 3],
+        pub(super) offset_m: f64,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Gripper {
+        pub(super) width_min_m: f64,
+        pub(super) width_max_m: f64,
+        pub(super) force_max_n: f64,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Tracking {
+        pub(super) margin_m: f64,
+        pub(super) following_error_max_rad: JointVector,
+        pub(super) following_error_ms: u64,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub(super) enum Reaction {
+        Off,
+        Hold,
+        Latch,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Force {
+        pub(super) stop_n: f64,
+        pub(super) reaction: Reaction,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Brain {
+        pub(super) heartbeat_timeout_ms: u64,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Standstill {
+        pub(super) speed_max_rad_s: f64,
+    }
+}
+
+fn zones(source: &Source<'_>, from: Vec<file::Zone>) -> Result<Vec<Zone>, DescriptionError> {
+    from.into_iter()
+        .enumerate()
+        .map(|(index, zone)| {
+            let shape = match (zone.r#box, zone.half_space) {
+                (Some(corners), None) => ZoneShape::Box(Aabb {
+                    min: Point::from(corners.min_m),
+                    max: Point::from(corners.max_m),
+                }),
+                (None, Some(half_space)) => {
+                    let normal = Vector3::from(half_space.normal);
+                    let off = (normal.norm() - 1.0).abs();
+                    if off.is_nan() || off > 1e-3 {
+                        return Err(source.refuse(
+                            &format!("zone[{index}].half_space.normal"),
+                            format!("{:?}", half_space.normal),
+                            "a vector of length 1",
+                        ));
+                    }
+                    ZoneShape::HalfSpace(HalfSpace {
+                        normal: normal.normalize(),
+                        offset_m: half_space.offset_m,
+                    })
+                }
+                _ => {
+                    return Err(source.refuse(
+                        &format!("zone[{index}]"),
+                        format!("{:?} with no shape or with two", zone.name),
+                        "exactly one of `box` and `half_space`",
+                    ));
+                }
+            };
+            Ok(Zone {
+                name: zone.name,
+                shape,
+            })
+        })
+        .collect()
+}
+
+fn config(source: &Source<'_>, from: file::Safety) -> Result<SafetyConfig, DescriptionError> {
+    Ok(SafetyConfig {
+        position_min_rad: from.joints.position_min_rad,
+        position_max_rad: from.joints.position_max_rad,
+        velocity_max_rad_s: from.joints.velocity_max_rad_s,
+        acceleration_max_rad_s2: from.joints.acceleration_max_rad_s2,
+        jerk_max_rad_s3: from.joints.jerk_max_rad_s3,
+        stop_acceleration_rad_s2: from.stop.acceleration_rad_s2,
+        stop_jerk_rad_s3: from.stop.jerk_rad_s3,
+        reaction_ticks: u32::try_from(Ticks::from_ms(u64::from(from.stop.reaction_ms)).0)
+            .unwrap_or(u32::MAX),
+        tool_speed_max_m_s: from.tool.speed_max_m_s,
+        envelope_min_m: from.envelope.min_m,
+        envelope_max_m: from.envelope.max_m,
+        zones: zones(source, from.zone)?,
+        gripper_width_min_m: from.gripper.width_min_m,
+        gripper_width_max_m: from.gripper.width_max_m,
+        gripper_force_max_n: from.gripper.force_max_n,
+        tracking_margin_m: from.tracking.margin_m,
+        following_error_max_rad: from.tracking.following_error_max_rad,
+        following_error_ticks: milliseconds(
+            source,
+            "tracking.following_error_ms",
+            from.tracking.following_error_ms,
+        )?,
+        force_stop_n: from.force.stop_n,
+        force_reaction: match from.force.reaction {
+            file::Reaction::Off => ForceReaction::Off,
+            file::Reaction::Hold => ForceReaction::Hold,
+            file::Reaction::Latch => ForceReaction::Latch,
+        },
+        heartbeat_ticks: milliseconds(
+            source,
+            "brain.heartbeat_timeout_ms",
+            from.brain.heartbeat_timeout_ms,
+        )?,
+        standstill_rad_s: from.standstill.speed_max_rad_s,
+    })
+}
+
+/// Longest span that a safety file may state: a minute.
+const SPAN_MAX_MS: u64 = 60_000;
+
+fn milliseconds(source: &Source<'_>, key: &str, ms: u64) -> Result<u64, DescriptionError> {
+    if ms <= SPAN_MAX_MS {
+        return Ok(Ticks::from_ms(ms).0);
+    }
+    Err(source.refuse(key, ms.to_string(), &format!("up to {SPAN_MAX_MS}")))
+}
+
+/// The key of the file that a field of the configuration comes from.
+fn key_of(field: &str, index: Option<usize>) -> String {
+    let zone = index.unwrap_or(0);
+    match field {
+        "stop_acceleration_rad_s2" => "stop.acceleration_rad_s2".into(),
+        "stop_jerk_rad_s3" => "stop.jerk_rad_s3".into(),
+        "reaction_ticks" => "stop.reaction_ms".into(),
+        "tool_speed_max_m_s" => "tool.speed_max_m_s".into(),
+        "envelope_min_m" => "envelope.min_m".into(),
+        "envelope_max_m" => "envelope.max_m".into(),
+        "gripper_width_min_m" => "gripper.width_min_m".into(),
+        "gripper_width_max_m" => "gripper.width_max_m".into(),
+        "gripper_force_max_n" => "gripper.force_max_n".into(),
+        "tracking_margin_m" => "tracking.margin_m".into(),
+        "following_error_max_rad" => "tracking.following_error_max_rad".into(),
+        "force_stop_n" => "force.stop_n".into(),
+        "heartbeat_ticks" => "brain.heartbeat_timeout_ms".into(),
+        "standstill_rad_s" => "standstill.speed_max_rad_s".into(),
+        "zones" => format!("zone[{zone}].box"),
+        "zones.min_m" => format!("zone[{zone}].box.min_m"),
+        "zones.max_m" => format!("zone[{zone}].box.max_m"),
+        "zones.normal" => format!("zone[{zone}].half_space.normal"),
+        "zones.offset_m" => format!("zone[{zone}].half_space.offset_m"),
+        joint => format!("joints.{joint}"),
+    }
+}
+
+fn refusal(source: &Source<'_>, error: &LimitsError) -> DescriptionError {
+    let place = |index: Option<usize>| index.map_or_else(String::new, |i| format!(" at [{i}]"));
+    match error {
+        LimitsError::Value {
+            field,
+            index,
+            found,
+            allowed,
+        } => source.refuse(
+            &key_of(field, *index),
+            format!("{found}{}", place(*index)),
+            allowed,
+        ),
+        LimitsError::Reversed {
+            min_field,
+            max_field,
+            index,
+            min,
+            max,
+        } => source.refuse(
+            &key_of(max_field, *index),
+            format!("{max}{}", place(*index)),
+            &format!("above {}, which is {min}", key_of(min_field, *index)),
+        ),
+        LimitsError::StopTooLong { joint, .. } => source.refuse(
+            "stop.acceleration_rad_s2",
+            format!("too weak for joint {joint} (of 0 to {})", JOINTS - 1),
+            &error.to_string(),
+        ),
+        LimitsError::TooManyZones { .. } => {
+            source.refuse("zone", "too many".into(), &error.to_string())
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The safety file that comes with Sinew fits its robot; broken ones are refused with their line.
+
+use sinew_description::{DescriptionError, RobotDescription, SafetyFile};
+
+const TEXT: &str = include_str!("../robots/cell-safety.toml");
+
+#[test]
+fn builtin_limits_fit_the_builtin_robot() {
+    let robot = RobotDescription::builtin();
+    let limits = SafetyFile::builtin()
+        .limits(&robot)
+        .expect("the built-in pair");
+    let config = limits.config();
+    for (i, joint) in robot.joints.iter().enumerate() {
+        // Motions plan inside of what the gate lets through.
+        assert!(joint.velocity_max_rad_s < config.velocity_max_rad_s[i]);
+        assert!(joint.acceleration_max_rad_s2 < config.acceleration_max_rad_s2[i]);
+        assert!(joint.jerk_max_rad_s3 < config.jerk_max_rad_s3[i]);
+    }
+    for pose in &robot.poses {
+        for (i, q) in pose.joints_rad.iter().enumerate() {
+            let margin = config.following_error_max_rad[i];
+            assert!(*q > config.position_min_rad[i] + margin, "{}", pose.name);
+            assert!(*q < config.position_max_rad[i] - margin, "{}", pose.name);
+        }
+    }
+}
+
+#[test]
+fn a_broken_file_is_refused_with_line_key_and_what_is_allowed() {
+    for (from, to, line_has, words) in [
+        (
+            "speed_max_m_s = 1.2",
+            "speed_max_m_s = -1.2",
+            "speed_max_m_s",
+            ["tool.speed_max_m_s", "above 0"],
+        ),
+        (
+            "speed_max_m_s = 1.2",
+            "speed_max_mm_s = 1200.0",
+            "speed_max_mm_s",
+            ["unknown field", "speed_max_m_s"],
+        ),
+        (
+            "max_m = [1.10, 1.00, 1.35]",
+            "max_m = [1.10, -2.00, 1.35]",
+            "max_m",
+            ["envelope.max_m", "above envelope.min_m"],
+        ),
+        (
+            "acceleration_rad_s2 = [16.0",
+            "acceleration_rad_s2 = [1.0",
+            "acceleration_rad_s2",
+            ["stop.acceleration_rad_s2", "joint 0"],
+        ),
+        (
+            "normal = [-1.0, 0.0, 0.0]",
+            "normal = [-1.0, 1.0, 0.0]",
+            "normal",
+            ["zone[2].half_space.normal", "length 1"],
+        ),
+        (
+            "half_space = {",
+            "half_plane = {",
+            "half_plane",
+            ["unknown field", "half_space"],
+        ),
+        (
+            "reaction = \"hold\"",
+            "reaction = \"panic\"",
+            "reaction",
+            ["unknown variant", "latch"],
+        ),
+        (
+            "following_error_ms = 50",
+            "following_error_ms = 5000000",
+            "following_error_ms",
+            ["tracking.following_error_ms", "60000"],
+        ),
+    ] {
+        assert!(TEXT.contains(from), "{from}");
+        let broken = TEXT.replacen(from, to, 1);
+        let error = SafetyFile::from_toml_str(&broken, "broken.toml").expect_err(to);
+        let message = error.to_string();
+        let (DescriptionError::Syntax { line, .. } | DescriptionError::Value { line, .. }) = error
+        else {
+            panic!("{message}");
+        };
+        let named = broken.lines().nth(line - 1).expect("a line of the file");
+        assert!(named.contains(line_has), "{message}\n  names line: {named}");
+        for word in words {
+            assert!(message.contains(word), "{word:?} is not in {message:?}");
+        }
+    }
+}
+
+#[test]
+fn limits_beyond_the_robots_mechanics_are_refused() {
+    let wide = TEXT.replacen("position_max_rad = [2.90", "position_max_rad = [3.00", 1);
+    let message = SafetyFile::from_toml_str(&wide, "wide.toml")
+        .expect("possible in itself")
+        .limits(&RobotDescription::builtin())
+        .expect_err("not for this robot")
+        .to_string();
+    assert!(message.contains("shoulder-yaw"), "{message}");
+    assert!(message.starts_with("wide.toml:"), "{message}");
+}
+
+#[test]
+fn a_safety_file_cut_at_any_byte_is_refused() {
+    let last = "speed_max_rad_s = 0.05";
+    let needed = TEXT.find(last).expect("the last key") + last.len() - 2;
+    for cut in 0..needed {
+        let refused = SafetyFile::from_toml_str(&TEXT[..cut], "cut.toml");
+        assert!(refused.is_err(), "cut at byte {cut}");
+    }
+}
