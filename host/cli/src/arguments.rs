@@ -62,6 +62,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: DemosCommand,
     },
+    /// Benchmarks: how fast, and by what ratio.
+    #[command(
+        after_help = "Examples:\n  sinew bench tick\n  sinew bench inference --json bench.json\n\n\
+        The whole host against real time is part of the report of `sinew run`."
+    )]
+    Bench(BenchArguments),
     /// Print a completion script for a shell.
     #[command(
         after_help = "Example:\n  sinew completions bash > ~/.local/share/bash-completion/completions/sinew"
@@ -307,6 +313,27 @@ pub(crate) enum DemosCommand {
         #[command(flatten)]
         config: ConfigArguments,
     },
+}
+
+/// `sinew bench`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// What to measure.
+    #[arg(value_enum)]
+    pub(crate) what: BenchArgument,
+    #[command(flatten)]
+    pub(crate) json: JsonArgument,
+    #[command(flatten)]
+    pub(crate) config: ConfigArguments,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchArgument {
+    /// One control tick with the gate, holding, moving, and with the physics of the cell.
+    Tick,
+    /// Rendering, and the detector on each backend that this machine has.
+    Inference,
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@ use clap::CommandFactory as _;
 use serde_json::json;
 use sinew_runtime::grasp::{DemoOptions, EvalOptions, EvalReport, PosesFrom};
 use sinew_runtime::units::Ticks;
-use sinew_runtime::{InputError, doctor, perception_eval, policy_lab};
+use sinew_runtime::{InputError, bench, doctor, perception_eval, policy_lab};
 
 use crate::arguments::{
-    Cli, Command, ConfigArguments, DemosCommand, JobsArgument, JsonArgument, PerceptionCommand,
-    PolicyCommand, Seeds, SetupCommand,
+    BenchArgument, Cli, Command, ConfigArguments, DemosCommand, JobsArgument, JsonArgument,
+    PerceptionCommand, PolicyCommand, Seeds, SetupCommand,
 };
 use crate::output::{self, Progress};
 use crate::run::{self, sources};
@@ -78,6 +78,15 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
             ))
             .into()),
         },
+        Command::Bench(arguments) => {
+            let sources = sources(&arguments.config);
+            let rows = match arguments.what {
+                BenchArgument::Tick => bench::tick(&sources)?,
+                BenchArgument::Inference => bench::inference(&sources)?,
+            };
+            output::result(&arguments.json, &rows, &rows.to_text())?;
+            Ok(true)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sinew", &mut script);

@@ -4,6 +4,7 @@
 //! around a robot and cameras; [`job`] runs cycles of a skill on the simulated cell, each on a host of its own.
 
 mod assets;
+pub mod bench;
 mod brain;
 pub mod doctor;
 mod fingerprint;

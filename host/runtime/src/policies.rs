@@ -38,7 +38,7 @@ impl PolicyPort for Policies {
     ) -> Result<u64, PolicyRefusal> {
         match self.runner.start(policy, object_id, now, timeout) {
             Ok(RunId(run)) => Ok(run),
-            Err(error @ StartError::Busy { .. }) => Err(PolicyRefusal::NotNow(error.to_string())),
+            Err(error @ StartError::Busy) => Err(PolicyRefusal::NotNow(error.to_string())),
             Err(error) => Err(PolicyRefusal::Wrong(error.to_string())),
         }
     }

@@ -33,7 +33,13 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     (
         "sinew-hardware",
-        &["sinew-safety", "sinew-messages", "sinew-units"],
+        // Kinematics for the reference robot of the conformance suite.
+        &[
+            "sinew-safety",
+            "sinew-kinematics",
+            "sinew-messages",
+            "sinew-units",
+        ],
     ),
     ("sinew-flight-ring", &["sinew-messages", "sinew-units"]),
     (

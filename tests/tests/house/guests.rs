@@ -98,6 +98,9 @@ fn wrong_parameters_say_which_and_move_nothing() {
     );
     check("sinew/kit-parts", line("gizmo", "A1"), "gizmo");
     check("sinew/kit-parts", line("block", "Z9"), "Z9");
-    check("sinew/kit-parts", json!({"order": [], "speed": 3}), "speed");
+    let mut unknown = line("block", "A1");
+    unknown["speed"] = json!(3);
+    check("sinew/kit-parts", unknown, "speed");
+    check("sinew/kit-parts", json!({"order": []}), "/order");
     assert_eq!(rig.host.status().arm_goal_id, 0, "nothing moved");
 }

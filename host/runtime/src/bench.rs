@@ -1,0 +1,287 @@
+//! Benchmarks: how fast, and by what ratio, measured here and now.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytemuck::Zeroable;
+use serde::Serialize;
+use sinew_control::ControlLoop;
+use sinew_hardware::{HardwareComponent, HardwareFault, RgbdFrame};
+use sinew_inference::{Choice, choose};
+use sinew_messages::{
+    ArmGoal, ArmGoalKind, DriveStatus, JointVector, Mailbox, Pose, SafetyInputs, SensorFrame,
+    StopCategory,
+};
+use sinew_safety::{Gate, SafeCommand};
+use sinew_sim::Cell;
+use sinew_units::TICK_NS;
+
+use crate::assets;
+use crate::sources::{Config, Sources};
+use crate::trouble::input;
+
+/// One measured thing.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// What.
+    pub name: String,
+    /// Samples.
+    pub n: usize,
+    /// Median.
+    pub p50_ns: u64,
+    /// 99 of 100 take at most this long.
+    pub p99_ns: u64,
+    /// 999 of 1000 take at most this long.
+    pub p999_ns: u64,
+    /// Allocations a sample; `null` where they aren't counted. The loop's own test counts those of a tick: none.
+    pub allocs_per_op: Option<f64>,
+    /// How many times as long as other rows' medians this one's is.
+    pub ratio: BTreeMap<String, f64>,
+}
+
+/// Rows of one benchmark.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bench {
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
+impl Bench {
+    /// The rows as a person reads them.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut lines = vec![format!(
+            "{:<44} {:>8} {:>12} {:>12} {:>12}",
+            "", "n", "p50", "p99", "p99.9"
+        )];
+        for row in &self.rows {
+            let time = |ns: u64| format!("{:.1} µs", ns as f64 / 1e3);
+            let ratios: Vec<String> = row
+                .ratio
+                .iter()
+                .map(|(to, ratio)| format!("{ratio:.2}x {to}"))
+                .collect();
+            lines.push(format!(
+                "{:<44} {:>8} {:>12} {:>12} {:>12}  {}",
+                row.name,
+                row.n,
+                time(row.p50_ns),
+                time(row.p99_ns),
+                time(row.p999_ns),
+                ratios.join(", ")
+            ));
+        }
+        lines.join("\n")
+    }
+}
+
+fn row(name: &str, mut samples: Vec<Duration>) -> Row {
+    samples.sort();
+    let at = |share: f64| {
+        let rank = (share * samples.len() as f64).ceil() as usize;
+        let sample = samples.get(rank.saturating_sub(1)).copied();
+        sample.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+    };
+    Row {
+        name: name.to_owned(),
+        n: samples.len(),
+        p50_ns: at(0.5),
+        p99_ns: at(0.99),
+        p999_ns: at(0.999),
+        allocs_per_op: None,
+        ratio: BTreeMap::new(),
+    }
+}
+
+fn compare(row: &mut Row, to: &Row) {
+    if to.p50_ns > 0 {
+        let ratio = row.p50_ns as f64 / to.p50_ns as f64;
+        row.ratio.insert(to.name.clone(), ratio);
+    }
+}
+
+/// Ticks measured.
+const TICKS: usize = 20_000;
+
+/// One control tick on a robot that does exactly what it is told, and on the simulated one.
+///
+/// # Errors
+/// If the configuration can't be used.
+pub fn tick(sources: &Sources) -> anyhow::Result<Bench> {
+    let config = sources.load()?;
+    let home = *config
+        .robot
+        .pose("home")
+        .ok_or_else(|| input("the robot has no pose `home`"))?;
+    let perfect = |position_rad| {
+        Box::new(Perfect {
+            position_rad,
+            gripper_width_m: 0.04,
+            powered: false,
+        })
+    };
+    let still = ticks(&config, perfect(home), None, "tick, holding");
+    let other = config
+        .robot
+        .poses
+        .iter()
+        .find(|pose| pose.name != "home")
+        .map_or(home, |pose| pose.joints_rad);
+    let mut moving = ticks(&config, perfect(home), Some([home, other]), "tick, moving");
+    compare(&mut moving, &still);
+    let cell = Cell::new(&config.robot, &config.cell);
+    let mut simulated = ticks(
+        &config,
+        Box::new(cell.robot()),
+        Some([home, other]),
+        "tick, moving, with physics",
+    );
+    compare(&mut simulated, &moving);
+    Ok(Bench {
+        rows: vec![still, moving, simulated],
+    })
+}
+
+fn ticks(
+    config: &Config,
+    robot: Box<dyn HardwareComponent>,
+    between: Option<[JointVector; 2]>,
+    name: &str,
+) -> Row {
+    let mailbox = Arc::new(Mailbox::default());
+    let (producer, mut ring) = sinew_flight_ring::ring(64);
+    let chain = config.robot.chain();
+    let mut control = ControlLoop::new(
+        robot,
+        Gate::new(config.safety.clone(), chain.clone()),
+        chain,
+        config.motion.clone(),
+        Arc::clone(&mailbox),
+        producer,
+    );
+    control.tick();
+    mailbox.requests.reset();
+    let mut samples = Vec::with_capacity(TICKS);
+    for n in 0..TICKS {
+        if let Some(goals) = between
+            && n % 2_000 == 100
+        {
+            let id = n as u64 + 1;
+            mailbox.arm.write(&ArmGoal {
+                id,
+                lease_end_tick: u64::MAX,
+                kind: ArmGoalKind::Joint as u32,
+                reserved: 0,
+                joints_rad: goals[(n / 2_000 + 1) % 2],
+                pose: Pose::IDENTITY,
+                speed_scale: 1.0,
+                acceleration_scale: 1.0,
+                contact_force_n: 0.0,
+            });
+        }
+        mailbox.requests.beat(n as u64);
+        let start = Instant::now();
+        black_box(control.tick());
+        samples.push(start.elapsed());
+        while ring.pop().is_some() {}
+    }
+    row(name, samples)
+}
+
+/// Images looked at by each backend.
+const LOOKS: usize = 60;
+
+/// The detector on each backend that this machine has, on an image of the cell.
+///
+/// # Errors
+/// If configuration or model can't be used.
+pub fn inference(sources: &Sources) -> anyhow::Result<Bench> {
+    let config = sources.load()?;
+    let sampler = sinew_sim::camera::dataset::Sampler::new(config.cell, config.robot);
+    let frame: RgbdFrame = sampler
+        .sample(1, 0)
+        .into_iter()
+        .next()
+        .ok_or_else(|| input("the cell has no camera"))?
+        .frame;
+    let render = {
+        let samples = (0..LOOKS as u64).map(|index| {
+            let scene = Arc::new(sampler.scene(1, index));
+            let start = Instant::now();
+            black_box(sampler.photograph(scene, 1, index));
+            start.elapsed()
+        });
+        row("render, all cameras", samples.collect())
+    };
+    let mut rows = vec![render];
+    for (name, choice) in [
+        ("detector, onnxruntime", Choice::OnnxRuntime(None)),
+        ("detector, embedded", Choice::Embedded),
+    ] {
+        let Ok(selection) = choose(&choice) else {
+            continue;
+        };
+        let (detector, _) = assets::detector(sources.models.as_deref(), &*selection.backend)?;
+        let mut samples = Vec::with_capacity(LOOKS);
+        for _ in 0..LOOKS {
+            let start = Instant::now();
+            black_box(detector.detect(&frame)?);
+            samples.push(start.elapsed());
+        }
+        let mut measured = row(name, samples);
+        for before in &rows {
+            compare(&mut measured, before);
+        }
+        rows.push(measured);
+    }
+    Ok(Bench { rows })
+}
+
+/// A robot without inertia: it is where it was told to be.
+struct Perfect {
+    position_rad: JointVector,
+    gripper_width_m: f64,
+    powered: bool,
+}
+
+impl HardwareComponent for Perfect {
+    fn read(&mut self, tick: u64, out: &mut SensorFrame) -> Result<(), HardwareFault> {
+        *out = SensorFrame::zeroed();
+        out.tick = tick;
+        out.time_ns = tick * TICK_NS;
+        out.position_rad = self.position_rad;
+        out.gripper_width_m = self.gripper_width_m;
+        out.drive_status = if self.powered {
+            DriveStatus::POWERED
+        } else {
+            0
+        };
+        out.safety_inputs = SafetyInputs::ALL_CLOSED;
+        Ok(())
+    }
+
+    fn write(&mut self, command: SafeCommand) -> Result<(), HardwareFault> {
+        self.position_rad = command.setpoint().position_rad;
+        self.gripper_width_m = command.setpoint().gripper_width_m;
+        Ok(())
+    }
+
+    fn stop(&mut self, category: StopCategory) {
+        self.powered &= category == StopCategory::ControlledHold;
+    }
+
+    fn power_on(&mut self) -> Result<(), HardwareFault> {
+        self.powered = true;
+        Ok(())
+    }
+
+    fn watchdog_ticks(&self) -> u64 {
+        10
+    }
+
+    fn mechanical_limits(&self) -> (JointVector, JointVector) {
+        ([-7.0; 7], [7.0; 7])
+    }
+}
