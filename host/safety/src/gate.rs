@@ -11,7 +11,7 @@ use sinew_units::TICK_S;
 use crate::brake::{ArmState, STOP_TICKS_MAX, StopLaw};
 use crate::command::SafeCommand;
 use crate::force::ForceWatch;
-use crate::keepout::{Keepout, carry_on};
+use crate::keepout::{Keepout, SAMPLES_PROPOSED, SAMPLES_SEARCHED, carry_on};
 use crate::limits::SafetyLimits;
 use crate::setpoint::{blend, check_joints, check_statement, same_bits};
 use crate::verdict::{Verdict, Violation};
@@ -406,7 +406,7 @@ impl Gate {
         };
         let braked = self.state.brake(&self.law);
         let b = setpoint_of(&braked, width, force);
-        let refused = match self.check(&u, &b, &braked) {
+        let refused = match self.check(&u, &b, &braked, SAMPLES_PROPOSED) {
             Ok(state) => {
                 self.give(state, u);
                 let verdict = gripper.map_or(Verdict::PASS, |violation| {
@@ -421,7 +421,7 @@ impl Gate {
         for _ in 0..BISECTIONS {
             let k = 0.5 * (low + high);
             let candidate = blend(&b, &u, k);
-            match self.check(&candidate, &b, &braked) {
+            match self.check(&candidate, &b, &braked, SAMPLES_SEARCHED) {
                 Ok(state) => {
                     low = k;
                     best = (state, candidate);
@@ -441,6 +441,7 @@ impl Gate {
         candidate: &Setpoint,
         b: &Setpoint,
         braked: &ArmState,
+        samples_max: usize,
     ) -> Result<ArmState, Violation> {
         if same_bits(&candidate.position_rad, &b.position_rad) {
             check_statement(candidate, braked, self.limits.config())?;
@@ -452,8 +453,14 @@ impl Gate {
         check_joints(&self.state, &after, &carry_on, &self.law, config)?;
         check_statement(candidate, &after, config)?;
         self.check_tool_speed(&after)?;
-        self.keepout
-            .check(&self.state, &after, &carry_on, &self.law, &self.limits)?;
+        self.keepout.check(
+            &self.state,
+            &after,
+            &carry_on,
+            &self.law,
+            &self.limits,
+            samples_max,
+        )?;
         Ok(after)
     }
 

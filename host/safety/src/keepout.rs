@@ -21,8 +21,11 @@ use crate::limits::{SafetyConfig, SafetyLimits, ZoneShape};
 use crate::setpoint::at_most;
 use crate::verdict::Violation;
 
-/// Samples of one stop at most.
-const SAMPLES_MAX: usize = 48;
+/// Samples of one stop at most, for what is proposed.
+pub(crate) const SAMPLES_PROPOSED: usize = 48;
+/// And for each candidate of the search below it: fewer, so that a tick at a margin stays bounded. What passes
+/// with fewer passes with more, so an output of the search passes when it is proposed.
+pub(crate) const SAMPLES_SEARCHED: usize = 16;
 /// Intervals that can be open at once: halving the longest stop.
 const OPEN_MAX: usize = 12;
 /// Room that a motion which only gains clearance may use, m: without it, a robot that came to rest at a
@@ -63,6 +66,7 @@ struct Task {
     open: [bool; CAPSULES_MAX],
     /// Clearance that each capsule must keep.
     need: PerCapsule,
+    samples_max: usize,
 }
 
 impl Keepout {
@@ -102,16 +106,18 @@ impl Keepout {
         self.chain.capsules()[capsule].link > 0
     }
 
-    /// Clearance of every capsule to the nearest thing, m.
-    fn clearances(&self, q: &JointVector, config: &SafetyConfig) -> PerCapsule {
+    /// Clearance of the capsules `which` to the nearest thing, m; infinite for the others.
+    fn clearances(
+        &self,
+        q: &JointVector,
+        which: &[bool; CAPSULES_MAX],
+        config: &SafetyConfig,
+    ) -> PerCapsule {
         let forward = self.chain.forward(q);
         let mut clearance = [f64::INFINITY; CAPSULES_MAX];
-        for (clearance, capsule) in clearance
-            .iter_mut()
-            .zip(self.chain.place_capsules(&forward))
-        {
-            if capsule.link > 0 {
-                *clearance = nearest(&capsule, config).0;
+        for (n, capsule) in self.chain.place_capsules(&forward).enumerate() {
+            if which[n] {
+                clearance[n] = nearest(&capsule, config).0;
             }
         }
         clearance
@@ -172,6 +178,7 @@ impl Keepout {
         carry_on: &JointVector,
         law: &StopLaw,
         limits: &SafetyLimits,
+        samples_max: usize,
     ) -> Result<(), Violation> {
         let config = limits.config();
         let margin = config.tracking_margin_m;
@@ -179,6 +186,7 @@ impl Keepout {
             lever: [[0.0; JOINTS]; CAPSULES_MAX],
             open: [false; CAPSULES_MAX],
             need: [margin; CAPSULES_MAX],
+            samples_max,
         };
         let stop_way: JointVector = core::array::from_fn(|i| {
             let (up, down) = law.way(i, candidate.v[i], candidate.a[i]);
@@ -214,8 +222,8 @@ impl Keepout {
                 asked: STOP_TICKS_MAX as f64 + 1.0,
             });
         };
-        let at_start = self.clearances(&self.path[0], config);
-        let at_end = self.clearances(&self.path[end], config);
+        let at_start = self.clearances(&self.path[0], &task.open, config);
+        let at_end = self.clearances(&self.path[end], &task.open, config);
         for n in 0..self.capsules() {
             if !task.open[n] {
                 continue;
@@ -245,7 +253,7 @@ impl Keepout {
                 continue;
             };
             let breaks = !at_most(task.need[n], at_first[n]) || !at_most(task.need[n], at_last[n]);
-            if breaks || last - first <= 1 || samples == SAMPLES_MAX || open + 2 > OPEN_MAX {
+            if breaks || last - first <= 1 || samples == task.samples_max || open + 2 > OPEN_MAX {
                 let worst = if at_first[n] < at_last[n] {
                     first
                 } else {
@@ -254,7 +262,7 @@ impl Keepout {
                 return Err(self.violation(n, worst, task.need[n], config));
             }
             let middle = first.midpoint(last);
-            let at_middle = self.clearances(&self.path[middle], config);
+            let at_middle = self.clearances(&self.path[middle], &task.open, config);
             samples += 1;
             stack[open] = (first, middle, at_first, at_middle);
             stack[open + 1] = (middle, last, at_middle, at_last);
@@ -318,7 +326,8 @@ impl Keepout {
 
     /// Smallest clearance of any moving capsule at `q`, m.
     pub(crate) fn smallest_clearance(&self, q: &JointVector, config: &SafetyConfig) -> f64 {
-        self.clearances(q, config)
+        let moving = core::array::from_fn(|n| n < self.capsules() && self.moves(n));
+        self.clearances(q, &moving, config)
             .iter()
             .fold(f64::INFINITY, |least, c| least.min(*c))
     }

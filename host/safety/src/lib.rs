@@ -13,7 +13,7 @@
 //! The *stop* of a joint is a jerk-limited braking law (`brake.rs`), a pure function of its state. The stop from
 //! the next point of a stop is therefore its tail: what was verified is what is executed. `b` is the next
 //! point of the stop from what was given, `u` what is proposed. The output is `b + k(u − b)` with `k = 1` if `u`
-//! passes every check, else the largest `k` that eight halvings find, else `b` itself, which needs no check.
+//! passes every check, else the largest `k` that eight halvings find (with fewer samples of each stop, so that a tick stays bounded), else `b` itself, which needs no check.
 //! For the reaction time L the robot is taken to go on with the velocity and acceleration it was given, and what
 //! that adds to the stop is added to every bound.
 //!
