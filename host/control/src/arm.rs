@@ -124,7 +124,10 @@ impl Progress {
             .all(|(now, then)| (now - then).abs() < PROGRESS_RAD);
         let obstructed = stands && self.limited_ticks >= OBSTRUCTED_TICKS;
         let limit = self.limit;
-        *self = Self::default();
+        *self = Self {
+            forbidden_ticks: self.forbidden_ticks,
+            ..Self::default()
+        };
         limit.filter(|_| obstructed)
     }
 }
@@ -317,16 +320,12 @@ impl Arm {
         let scales = (share(goal.speed_scale)?, share(goal.acceleration_scale)?);
         match kind {
             ArmGoalKind::Joint => {
-                // Also refuses NaN.
-                if !self.chain.is_within_limits(&goal.joints_rad) {
-                    return None;
-                }
-                self.move_to(&goal.joints_rad, start, scales);
+                self.move_to(&goal.joints_rad, start, scales)?;
             }
             ArmGoalKind::Pose => {
                 let pose = pose_to_isometry(&goal.pose)?;
                 let target = self.chain.inverse(&pose, &positions(start)).ok()?;
-                self.move_to(&target, start, scales);
+                self.move_to(&target, start, scales)?;
             }
             ArmGoalKind::Line | ArmGoalKind::Guarded => {
                 let pose = pose_to_isometry(&goal.pose)?;
@@ -347,13 +346,22 @@ impl Arm {
         Some(())
     }
 
-    fn move_to(&mut self, target: &JointVector, start: &Axes, (speed, acceleration): (f64, f64)) {
+    fn move_to(
+        &mut self,
+        target: &JointVector,
+        start: &Axes,
+        (speed, acceleration): (f64, f64),
+    ) -> Option<()> {
+        if !self.limits.admits(&self.chain, target, &positions(start)) {
+            return None;
+        }
         let limits = self.limits.joints_scaled(speed, acceleration);
         let tool_speed = self.limits.config().tool_linear.velocity * speed;
         (self.motion, self.move_limits) =
             JointMotion::below_tool_speed(&self.chain, tool_speed, target, start, &limits);
         self.target = *target;
         self.source = Source::Joints;
+        Some(())
     }
 
     /// Ends the present goal: every joint brakes, and the goal gets `state` when all rest. With a

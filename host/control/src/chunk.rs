@@ -1,10 +1,10 @@
 //! Following action chunks: tool poses at a policy's rate become joint positions at the control rate.
 //!
 //! Between the steps of a chunk the reference moves on a cubic (Catmull–Rom) curve. The tool's six coordinates
-//! follow it through [`crate::tracker`] within the tool's limits: a new chunk, or the first one, may begin
-//! elsewhere than the last one left off, and a policy may ask for anything. The followed tool pose is turned
-//! into joints by one step of inverse kinematics a tick, and the joints follow those through a tracker of
-//! their own, which keeps their limits.
+//! follow it through a linear low-pass ([`crate::tracker::smooth`]): a new chunk, or the first one, may begin
+//! elsewhere than the last one left off, and at another velocity. The smoothed tool pose is turned into joints by
+//! one step of inverse kinematics a tick, and the joints follow those through [`crate::tracker::follow`], which
+//! keeps their limits whatever the policy asks.
 
 use nalgebra::{UnitQuaternion, Vector3};
 use sinew_kinematics::{Chain, Isometry, StepOptions, pose_to_isometry};
@@ -13,7 +13,7 @@ use sinew_units::TICK_S;
 
 use crate::joints::{Axes, positions};
 use crate::limits::MotionLimits;
-use crate::profile::{AxisLimits, AxisState};
+use crate::profile::AxisState;
 use crate::tracker;
 
 /// Longest step that makes sense, ticks.
@@ -64,8 +64,6 @@ pub(crate) struct Follower {
     twist: [f64; 6],
     twist_rate: [f64; 6],
     joints: JointVector,
-    /// Velocity of those joints over the last tick.
-    velocity: JointVector,
     behind_ticks: u32,
 }
 
@@ -85,7 +83,6 @@ impl Follower {
             twist: [0.0; 6],
             twist_rate: [0.0; 6],
             joints: [0.0; JOINTS],
-            velocity: [0.0; JOINTS],
             behind_ticks: 0,
         }
     }
@@ -146,17 +143,10 @@ impl Follower {
         let velocity: JointVector =
             core::array::from_fn(|i| (outcome.joints_rad[i] - self.joints[i]) / TICK_S);
         let next: Axes = core::array::from_fn(|i| {
-            let acceleration = (velocity[i] - self.velocity[i]) / TICK_S;
-            let reference = AxisState {
-                position: outcome.joints_rad[i],
-                // A difference is the velocity half a tick ago.
-                velocity: velocity[i] + 0.5 * TICK_S * acceleration,
-                acceleration,
-            };
-            tracker::follow(start[i], reference, &limits.joints()[i])
+            let (reference, limits) = (outcome.joints_rad[i], &limits.joints()[i]);
+            tracker::follow(start[i], reference, velocity[i], limits)
         });
         self.joints = outcome.joints_rad;
-        self.velocity = velocity;
         let (width_m, force_n) = self.steps.gripper_at(now);
         Followed::On(next, width_m, force_n)
     }
@@ -164,7 +154,6 @@ impl Follower {
     /// The reference is where the robot is.
     fn stand_at(&mut self, chain: &Chain, start: &Axes) {
         self.joints = positions(start);
-        self.velocity = start.map(|axis| axis.velocity);
         let forward = chain.forward(&self.joints);
         let velocity = nalgebra::SVector::<f64, JOINTS>::from(start.map(|axis| axis.velocity));
         let twist = chain.jacobian(&forward) * velocity;
@@ -177,29 +166,21 @@ impl Follower {
     fn follow_steps(&mut self, limits: &MotionLimits, now: u64) {
         let wanted = self.steps.at(now);
         let before = self.steps.at(now.saturating_sub(1));
-        let last = twist_between(&self.steps.at(now.saturating_sub(2)), &before);
         let twist = twist_between(&before, &wanted);
         let gap = difference(&wanted, &self.tool);
         let config = limits.config();
-        let linear = AxisLimits {
+        let fastest = [
             // All three axes at once are as fast as the tool may be.
-            velocity: config.tool_linear.velocity * AXIS_SHARE,
-            ..config.tool_linear
-        };
+            config.tool_linear.velocity * AXIS_SHARE,
+            config.tool_angular.velocity * AXIS_SHARE,
+        ];
         let next: [AxisState; 6] = core::array::from_fn(|i| {
             let state = AxisState {
                 position: gap[i],
                 velocity: self.twist[i],
                 acceleration: self.twist_rate[i],
             };
-            let rate = (twist[i] - last[i]) / TICK_S;
-            let reference = AxisState {
-                position: 0.0,
-                velocity: twist[i] + 0.5 * TICK_S * rate,
-                acceleration: rate,
-            };
-            let limits = if i < 3 { &linear } else { &config.tool_angular };
-            tracker::follow(state, reference, limits)
+            tracker::smooth(state, 0.0, twist[i], fastest[i / 3])
         });
         self.tool = displaced(&wanted, &next.map(|axis| axis.position));
         self.twist = next.map(|axis| axis.velocity);

@@ -130,7 +130,10 @@ impl Gripper {
 
     fn judge(&mut self, given: &Setpoint, frame: &SensorFrame) {
         let there = (frame.gripper_width_m - self.width_m).abs() <= WIDTH_TOLERANCE_M;
-        let squeezing = given.gripper_width_m < frame.gripper_width_m - WIDTH_TOLERANCE_M
+        // An opening goal begins with the setpoint still inside the part: that is no grasp of its own.
+        let closing = self.width_m < frame.gripper_width_m - WIDTH_TOLERANCE_M;
+        let squeezing = closing
+            && given.gripper_width_m < frame.gripper_width_m - WIDTH_TOLERANCE_M
             && frame.gripper_force_n >= HOLDING_SHARE * self.force_n;
         let stands = frame.gripper_velocity_m_s.abs() <= STANDING_M_S;
         if stands && (there || squeezing) {

@@ -1,5 +1,6 @@
 //! What motions may use of the robot: below what the gate lets through, so that it has nothing to limit.
 
+use sinew_kinematics::Chain;
 use sinew_messages::{JOINTS, JointVector};
 
 use crate::profile::AxisLimits;
@@ -21,6 +22,9 @@ pub struct MotionConfig {
     pub gripper_width_min_m: f64,
     /// Largest distance between the pads, m.
     pub gripper_width_max_m: f64,
+    /// Distance that goals keep from the chain's position limits, rad: more than the gate's margin for following
+    /// errors, so that it has nothing to hold there.
+    pub position_margin_rad: f64,
     /// Largest rate of the width, m/s.
     pub gripper_speed_max_m_s: f64,
     /// Largest grip force, N.
@@ -58,6 +62,7 @@ impl MotionConfig {
             },
             gripper_width_min_m: *gripper_width_m.start(),
             gripper_width_max_m: *gripper_width_m.end(),
+            position_margin_rad: 0.08,
             gripper_speed_max_m_s,
             gripper_force_max_n,
             done_tolerance_rad: 0.02,
@@ -156,6 +161,7 @@ impl MotionLimits {
         }
         positive("gripper_speed_max_m_s", None, config.gripper_speed_max_m_s)?;
         positive("gripper_force_max_n", None, config.gripper_force_max_n)?;
+        positive("position_margin_rad", None, config.position_margin_rad)?;
         positive("done_tolerance_rad", None, config.done_tolerance_rad)?;
         let (min_m, max_m) = (config.gripper_width_min_m, config.gripper_width_max_m);
         // Written so that a NaN is refused too.
@@ -180,6 +186,17 @@ impl MotionLimits {
     #[must_use]
     pub fn joints(&self) -> &[AxisLimits; JOINTS] {
         &self.joints
+    }
+
+    /// True if a goal may lead through `q`: within the chain's limits less the margin, or no further out than
+    /// `start`, where the robot is already. A NaN is not.
+    pub(crate) fn admits(&self, chain: &Chain, q: &JointVector, start: &JointVector) -> bool {
+        let margin = self.config.position_margin_rad;
+        chain.joints().iter().enumerate().all(|(i, joint)| {
+            let lower = (joint.lower_rad + margin).min(start[i]);
+            let upper = (joint.upper_rad - margin).max(start[i]);
+            (lower..=upper).contains(&q[i])
+        })
     }
 
     /// Limits of each joint at a share of speed and acceleration.

@@ -62,7 +62,7 @@ impl Line {
         } else {
             positions(start)
         };
-        self.path.plan(chain, &rest, target)?;
+        self.path.plan(chain, limits, &rest, target)?;
         // The braking, seen from where it ends, is an offset that dies away.
         let residue = core::array::from_fn(|i| AxisState {
             position: start[i].position - rest[i],

@@ -70,6 +70,7 @@ impl Path {
     pub(crate) fn plan(
         &mut self,
         chain: &Chain,
+        limits: &MotionLimits,
         start: &JointVector,
         target: &Isometry,
     ) -> Result<(), OutOfReach> {
@@ -96,7 +97,8 @@ impl Path {
                 core::array::from_fn(|i| 2.0 * last[i] - self.knots[knot - 2][i])
             };
             let found = solve_knot(chain, &pose, &seed).ok_or(OutOfReach)?;
-            if (0..JOINTS).any(|i| (found[i] - last[i]).abs() > KNOT_TURN_MAX_RAD) {
+            let turns_far = (0..JOINTS).any(|i| (found[i] - last[i]).abs() > KNOT_TURN_MAX_RAD);
+            if turns_far || !limits.admits(chain, &found, start) {
                 return Err(OutOfReach);
             }
             self.knots[knot] = found;
@@ -154,20 +156,20 @@ impl Path {
         let joints = motion.joints_scaled(speed, acceleration);
         let (slope, bend, twist) = self.steepest();
         let ratio = |limit: f64, by: f64| if by > 0.0 { limit / by } else { f64::INFINITY };
-        for i in 0..JOINTS {
-            let limits = &joints[i];
+        let steep = slope.iter().zip(&bend).zip(&twist);
+        for (limits, ((slope, bend), twist)) in joints.iter().zip(steep) {
             out.velocity = out
                 .velocity
-                .min(ratio(limits.velocity, slope[i]))
-                .min(ratio(0.3 * limits.acceleration, bend[i]).sqrt())
-                .min(libm::cbrt(ratio(0.1 * limits.jerk, twist[i])));
+                .min(ratio(limits.velocity, *slope))
+                .min(ratio(0.3 * limits.acceleration, *bend).sqrt())
+                .min(libm::cbrt(ratio(0.1 * limits.jerk, *twist)));
             out.acceleration = out
                 .acceleration
-                .min(ratio(0.7 * limits.acceleration, slope[i]));
-            out.jerk = out.jerk.min(ratio(0.6 * limits.jerk, slope[i]));
+                .min(ratio(0.7 * limits.acceleration, *slope));
+            out.jerk = out.jerk.min(ratio(0.6 * limits.jerk, *slope));
         }
-        for i in 0..JOINTS {
-            let mixed = ratio(0.1 * joints[i].jerk, bend[i] * out.acceleration);
+        for (limits, bend) in joints.iter().zip(&bend) {
+            let mixed = ratio(0.1 * limits.jerk, bend * out.acceleration);
             out.velocity = out.velocity.min(mixed);
         }
         out
@@ -175,24 +177,25 @@ impl Path {
 
     /// Largest magnitudes of the first three derivatives over the path.
     fn steepest(&self) -> (JointVector, JointVector, JointVector) {
-        let mut slope = [0.0; JOINTS];
-        let mut bend = [0.0; JOINTS];
-        let mut twist = [0.0; JOINTS];
         let n = self.pieces as f64;
-        for piece in 0..self.pieces {
-            for i in 0..JOINTS {
-                let [_, c1, c2, c3] = self.cubic(piece, i);
-                for s in [0.0, 0.5, 1.0] {
-                    let first = n * (c1 + s * (2.0 * c2 + s * 3.0 * c3));
-                    slope[i] = first.abs().max(slope[i]);
-                }
-                for s in [0.0, 1.0] {
-                    let second = n * n * (2.0 * c2 + s * 6.0 * c3);
-                    bend[i] = second.abs().max(bend[i]);
-                }
-                twist[i] = (n * n * n * 6.0 * c3).abs().max(twist[i]);
-            }
-        }
+        let over = |value: &dyn Fn([f64; 4]) -> f64| -> JointVector {
+            core::array::from_fn(|joint| {
+                (0..self.pieces).fold(0.0_f64, |most, piece| {
+                    most.max(value(self.cubic(piece, joint)))
+                })
+            })
+        };
+        let slope = over(&|[_, c1, c2, c3]| {
+            [0.0, 0.5, 1.0]
+                .map(|s: f64| (n * (c1 + s * (2.0 * c2 + s * 3.0 * c3))).abs())
+                .into_iter()
+                .fold(0.0, f64::max)
+        });
+        let bend = over(&|[_, _, c2, c3]| {
+            let ends = [2.0 * c2, 2.0 * c2 + 6.0 * c3];
+            n * n * ends[0].abs().max(ends[1].abs())
+        });
+        let twist = over(&|[_, _, _, c3]| (n * n * n * 6.0 * c3).abs());
         (slope, bend, twist)
     }
 

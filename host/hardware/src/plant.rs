@@ -200,22 +200,22 @@ impl Plant {
         if self.powered && self.tick.saturating_sub(self.command_tick) > WATCHDOG_TICKS {
             self.tripped = true;
         }
-        let before = self.position;
+        let joints = self.position.iter_mut().zip(&mut self.velocity);
         match (self.powered && !self.tripped, self.command) {
             (true, Some(command)) => {
-                for i in 0..JOINTS {
-                    let way = command.position_rad[i] - self.position[i];
-                    self.position[i] += world.follows * way;
-                    self.velocity[i] = (self.position[i] - before[i]) / TICK_S;
+                for ((position, velocity), target) in joints.zip(&command.position_rad) {
+                    let way = world.follows * (target - *position);
+                    *position += way;
+                    *velocity = way / TICK_S;
                 }
                 self.close_to(&command, world);
             }
             // Drives without a command, or brakes without power.
             _ => {
-                for i in 0..JOINTS {
-                    let slower = (self.velocity[i].abs() - DRIVE_STOP_RAD_S2 * TICK_S).max(0.0);
-                    self.velocity[i] = slower.copysign(self.velocity[i]);
-                    self.position[i] += self.velocity[i] * TICK_S;
+                for (position, velocity) in joints {
+                    let slower = (velocity.abs() - DRIVE_STOP_RAD_S2 * TICK_S).max(0.0);
+                    *velocity = slower.copysign(*velocity);
+                    *position += *velocity * TICK_S;
                 }
                 self.width_velocity_m_s = 0.0;
             }

@@ -1,8 +1,6 @@
 //! The motion sources, through the whole loop on the kinematic plant.
 
-mod common;
-
-use common::{Rig, chunk, goal, joint_goal, moved, pose_goal};
+use crate::common::{Rig, chunk, goal, joint_goal, moved, pose_goal};
 use proptest::prelude::*;
 use sinew_hardware::plant::{HOME, safety_config};
 use sinew_kinematics::{Aabb, Point};
@@ -59,7 +57,7 @@ fn a_joint_move_keeps_the_tool_speed() {
         fastest = fastest.max(rig.last.status.tool_speed_m_s);
     }
     assert_eq!(rig.arm_state(), MotionState::Done);
-    let limit = common::motion_config().tool_linear.velocity;
+    let limit = crate::common::motion_config().tool_linear.velocity;
     assert!(
         fastest <= 1.02 * limit && fastest > 0.7 * limit,
         "{fastest}"
@@ -126,6 +124,14 @@ fn the_gripper_goes_to_a_width_and_holds_a_part() {
     assert_eq!(rig.gripper_state(), MotionState::Done);
     assert!((rig.last.status.frame.gripper_width_m - 0.03).abs() < 1e-9);
     assert!(rig.last.status.frame.gripper_force_n >= 10.0);
+    // Opening starts from a setpoint inside the part: that is no grip, and not done before it is open.
+    rig.grip(0.07, 20.0);
+    for _ in 0..600 {
+        rig.run(1);
+        let open = (rig.last.status.frame.gripper_width_m - 0.07).abs() < 0.002;
+        assert!(open || rig.gripper_state() != MotionState::Done);
+    }
+    assert_eq!(rig.gripper_state(), MotionState::Done);
     // A grip on nothing is done at its width, with no force.
     rig.bench.set(|world| world.part_width_m = 0.0);
     rig.grip(0.0, 20.0);
@@ -247,6 +253,8 @@ fn nonsense_is_rejected_and_moves_nothing() {
     nan[4] = f64::NAN;
     let mut beyond = HOME;
     beyond[3] = 3.2;
+    let mut close = HOME;
+    close[3] = 2.69;
     let cases = [
         ArmGoal {
             kind: 77,
@@ -254,6 +262,7 @@ fn nonsense_is_rejected_and_moves_nothing() {
         },
         joint_goal(nan),
         joint_goal(beyond),
+        joint_goal(close),
         pose_goal(ArmGoalKind::Pose, far),
         pose_goal(ArmGoalKind::Line, far),
         pose_goal(ArmGoalKind::Pose, crooked),
@@ -393,6 +402,35 @@ fn chunks_are_followed_closely_and_their_end_brakes() {
         .find(|record| record.verdict.limit == LimitKind::Stale as u32)
         .expect("the gate brakes a stale chunk");
     assert!((end..=end + 3).contains(&braking.frame.tick));
+}
+
+/// A policy that thinks again every 50 ms: each plan goes on from the last one's place at another velocity.
+#[test]
+fn a_new_chunk_every_step_does_not_swing_the_tool() {
+    let mut rig = Rig::ready();
+    let home = rig.tool();
+    let id = rig.send(goal(ArmGoalKind::Chunks));
+    rig.run(1);
+    let mut from = home;
+    let mut worst = 0.0_f64;
+    for n in 0..60_u64 {
+        let side = if n % 2 == 0 { 1.0 } else { -1.0 };
+        let velocity = [0.06 + 0.03 * side, -0.03 * side, -0.02];
+        let plan = move |s: f64| velocity.map(|v| v * s);
+        let at = rig.last.tick + 1;
+        rig.mailbox
+            .chunk
+            .write(&chunk(n + 1, id, at, 16, from, plan));
+        for tick in 0..50 {
+            rig.run(1);
+            let wanted = moved(from, plan(f64::from(tick + 1) * 0.001));
+            worst = worst.max(distance(&rig.tool(), &wanted));
+            assert!(rig.last.status.tool_speed_m_s < 0.25, "chunk {n}");
+        }
+        from = moved(from, plan(0.05));
+    }
+    assert!(worst < 0.006, "{worst} m from the plans");
+    rig.check_smooth();
 }
 
 #[test]
@@ -583,13 +621,8 @@ fn the_same_goals_give_the_same_bytes() {
 
 /// A random goal, and how many ticks it gets before the next one.
 fn any_goal() -> impl Strategy<Value = (ArmGoal, u64)> {
-    let joints = prop::array::uniform7(-0.6..0.6_f64).prop_map(|d| {
-        let mut q = HOME;
-        for i in 0..JOINTS {
-            q[i] += d[i];
-        }
-        q
-    });
+    let joints =
+        prop::array::uniform7(-0.6..0.6_f64).prop_map(|d| core::array::from_fn(|i| HOME[i] + d[i]));
     let way = prop::array::uniform3(-0.1..0.1_f64);
     (
         0..6_u32,

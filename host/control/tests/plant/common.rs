@@ -13,17 +13,17 @@ use sinew_messages::{
 use sinew_safety::{Gate, SafetyConfig, SafetyLimits};
 
 /// Everything a test needs.
-pub struct Rig {
-    pub control: ControlLoop,
-    pub mailbox: Arc<Mailbox>,
-    pub bench: Bench,
-    pub chain: Chain,
-    pub records: Consumer,
-    pub last: TickSummary,
+pub(crate) struct Rig {
+    pub(crate) control: ControlLoop,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) bench: Bench,
+    pub(crate) chain: Chain,
+    pub(crate) records: Consumer,
+    pub(crate) last: TickSummary,
     next_id: u64,
 }
 
-pub fn motion_config() -> MotionConfig {
+pub(crate) fn motion_config() -> MotionConfig {
     let (velocity, acceleration, jerk) = plant::MOTION;
     MotionConfig::table_top(
         [velocity; JOINTS],
@@ -37,11 +37,11 @@ pub fn motion_config() -> MotionConfig {
 
 impl Rig {
     /// A loop that has been reset and rests at home.
-    pub fn ready() -> Self {
+    pub(crate) fn ready() -> Self {
         Self::with(plant::safety_config())
     }
 
-    pub fn with(safety: SafetyConfig) -> Self {
+    pub(crate) fn with(safety: SafetyConfig) -> Self {
         let mut rig = Self::booted(safety);
         rig.mailbox.requests.reset();
         rig.run(5);
@@ -50,7 +50,7 @@ impl Rig {
     }
 
     /// A loop in its first ticks, still stopped.
-    pub fn booted(safety: SafetyConfig) -> Self {
+    pub(crate) fn booted(safety: SafetyConfig) -> Self {
         let chain = plant::chain().expect("the plant's chain is valid");
         let (plant, bench) = Plant::new(chain.clone());
         let mailbox = Arc::new(Mailbox::default());
@@ -77,18 +77,18 @@ impl Rig {
         }
     }
 
-    pub fn run(&mut self, ticks: u64) {
+    pub(crate) fn run(&mut self, ticks: u64) {
         for _ in 0..ticks {
             self.last = self.control.tick();
         }
     }
 
     /// Sends a goal with a new id and a long lease; returns the id.
-    pub fn send(&mut self, goal: ArmGoal) -> u64 {
+    pub(crate) fn send(&mut self, goal: ArmGoal) -> u64 {
         self.send_until(self.last.tick + 1_000_000, goal)
     }
 
-    pub fn send_until(&mut self, lease_end_tick: u64, goal: ArmGoal) -> u64 {
+    pub(crate) fn send_until(&mut self, lease_end_tick: u64, goal: ArmGoal) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
         self.mailbox.arm.write(&ArmGoal {
@@ -99,7 +99,7 @@ impl Rig {
         id
     }
 
-    pub fn grip(&mut self, width_m: f64, force_n: f64) -> u64 {
+    pub(crate) fn grip(&mut self, width_m: f64, force_n: f64) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
         self.mailbox.gripper.write(&GripperGoal {
@@ -111,16 +111,16 @@ impl Rig {
         id
     }
 
-    pub fn arm_state(&self) -> MotionState {
+    pub(crate) fn arm_state(&self) -> MotionState {
         MotionState::decode(self.last.status.arm_state).expect("the loop sends valid states")
     }
 
-    pub fn gripper_state(&self) -> MotionState {
+    pub(crate) fn gripper_state(&self) -> MotionState {
         MotionState::decode(self.last.status.gripper_state).expect("the loop sends valid states")
     }
 
     /// Runs until the newest goal is final, at most `ticks`.
-    pub fn finish(&mut self, ticks: u64) -> MotionState {
+    pub(crate) fn finish(&mut self, ticks: u64) -> MotionState {
         self.run(1);
         for _ in 0..ticks {
             if self.arm_state().is_final() {
@@ -131,7 +131,7 @@ impl Rig {
         self.arm_state()
     }
 
-    pub fn tool(&self) -> Pose {
+    pub(crate) fn tool(&self) -> Pose {
         isometry_to_pose(
             &self
                 .chain
@@ -141,12 +141,12 @@ impl Rig {
     }
 
     /// Drains the ring and checks that nothing was limited since the last drain and every motion limit kept.
-    pub fn check_smooth(&mut self) -> usize {
+    pub(crate) fn check_smooth(&mut self) -> usize {
         self.check_smooth_within(1.0)
     }
 
     /// The same with velocities up to `slack` times their limit.
-    pub fn check_smooth_within(&mut self, slack: f64) -> usize {
+    pub(crate) fn check_smooth_within(&mut self, slack: f64) -> usize {
         let (velocity, acceleration, jerk) = plant::MOTION;
         let records: Vec<_> = self.records.drain().collect();
         for pair in records.windows(2) {
@@ -180,7 +180,7 @@ impl Rig {
     }
 }
 
-pub fn goal(kind: ArmGoalKind) -> ArmGoal {
+pub(crate) fn goal(kind: ArmGoalKind) -> ArmGoal {
     ArmGoal {
         id: 0,
         lease_end_tick: 0,
@@ -194,18 +194,18 @@ pub fn goal(kind: ArmGoalKind) -> ArmGoal {
     }
 }
 
-pub fn joint_goal(joints_rad: JointVector) -> ArmGoal {
+pub(crate) fn joint_goal(joints_rad: JointVector) -> ArmGoal {
     ArmGoal {
         joints_rad,
         ..goal(ArmGoalKind::Joint)
     }
 }
 
-pub fn pose_goal(kind: ArmGoalKind, pose: Pose) -> ArmGoal {
+pub(crate) fn pose_goal(kind: ArmGoalKind, pose: Pose) -> ArmGoal {
     ArmGoal { pose, ..goal(kind) }
 }
 
-pub fn moved(pose: Pose, way_m: [f64; 3]) -> Pose {
+pub(crate) fn moved(pose: Pose, way_m: [f64; 3]) -> Pose {
     Pose {
         position_m: core::array::from_fn(|i| pose.position_m[i] + way_m[i]),
         ..pose
@@ -213,7 +213,7 @@ pub fn moved(pose: Pose, way_m: [f64; 3]) -> Pose {
 }
 
 /// A chunk of `len` steps of 50 ticks whose tool positions are `from + way(seconds since its start)`.
-pub fn chunk(
+pub(crate) fn chunk(
     id: u64,
     goal_id: u64,
     start_tick: u64,

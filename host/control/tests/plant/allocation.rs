@@ -1,12 +1,9 @@
 //! The tick does not allocate, whatever it is doing.
-#![allow(unsafe_code)] // A counting allocator is an implementation of an unsafe trait.
-
-mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use common::{Rig, chunk, goal, joint_goal, moved, pose_goal};
+use crate::common::{Rig, chunk, goal, joint_goal, moved, pose_goal};
 use sinew_messages::{ArmGoal, ArmGoalKind, MotionState, Pose, StopCategory};
 
 thread_local! {
