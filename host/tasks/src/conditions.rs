@@ -367,11 +367,11 @@ fn class_in_slot(
     let fits = |object: &ObjectTrack| {
         *object.class == *class && color.is_none_or(|color| *object.color == *color)
     };
-    let inside = view
-        .snapshot
-        .objects
-        .iter()
-        .filter(|object| slot.contains(object.pose.position_m));
+    let inside = view.snapshot.objects.iter().filter(|object| {
+        // Seen from above: a pocket's walls may be lower than the middle of what lies in it.
+        let [x, y, _] = object.pose.position_m;
+        slot.contains([x, y, slot.pose.position_m[2]])
+    });
     let best = inside
         .clone()
         .filter(|object| fits(object))

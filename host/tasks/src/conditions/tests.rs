@@ -37,7 +37,8 @@ fn place(name: &str, x: f64, y: f64, size: f64) -> Place {
             position_m: [x, y, 0.0],
             ..Pose::IDENTITY
         },
-        size_m: [size, size, 0.1],
+        // Lower than the middle of a part.
+        size_m: [size, size, if size < 0.1 { 0.004 } else { 0.1 }],
     }
 }
 
