@@ -27,6 +27,8 @@ const FAIR_OFFSET: f64 = 0.010;
 const FAIR_TURN: f64 = 0.26;
 /// A part farther than this from a pocket's centre does not lie in it, metres.
 const IN_POCKET: f64 = 0.045;
+/// Images that settle the estimate of a part that seems to lie badly.
+const STEADY_IMAGES: u32 = 3;
 /// Estimates that are less certain than this get a closer look first, metres and confidence.
 const SIGMA_MAX: f64 = 0.005;
 const CONFIDENCE_MIN: f64 = 0.6;
@@ -235,8 +237,11 @@ impl Kit<'_> {
             };
             let mut occupant = seen(&view);
             if !occupant.as_ref().is_some_and(good) {
-                // The wrist camera sees it from nearer.
+                // The wrist camera sees it from nearer, and a few images more settle the estimate.
                 view = self.look(Looks::Tray)?;
+                for _ in 0..STEADY_IMAGES {
+                    view = seen_after(self.robot, view.tick)?;
+                }
                 occupant = seen(&view);
             }
             let Some(occupant) = occupant else {
