@@ -11,8 +11,8 @@ use sinew_control::ControlLoop;
 use sinew_hardware::{HardwareComponent, HardwareFault, RgbdFrame};
 use sinew_inference::{Choice, choose};
 use sinew_messages::{
-    ArmGoal, ArmGoalKind, DriveStatus, JointVector, Mailbox, Pose, SafetyInputs, SensorFrame,
-    StopCategory,
+    ArmGoal, ArmGoalKind, DriveStatus, JOINTS, JointVector, LimitKind, LoopStatus, Mailbox, Pose,
+    SafetyInputs, SensorFrame, StopCategory, StopState,
 };
 use sinew_safety::{Gate, SafeCommand};
 use sinew_sim::Cell;
@@ -104,6 +104,8 @@ fn compare(row: &mut Row, to: &Row) {
 
 /// Ticks measured.
 const TICKS: usize = 20_000;
+/// A new goal comes this often: sooner than the move takes, so that the arm is always moving.
+const MOVE_TICKS: usize = 400;
 
 /// One control tick on a robot that does exactly what it is told, and on the simulated one.
 ///
@@ -118,18 +120,19 @@ pub fn tick(sources: &Sources) -> anyhow::Result<Bench> {
     let perfect = |position_rad| {
         Box::new(Perfect {
             position_rad,
+            velocity_rad_s: [0.0; JOINTS],
             gripper_width_m: 0.04,
             powered: false,
         })
     };
-    let still = ticks(&config, perfect(home), None, "tick, holding");
+    let still = ticks(&config, perfect(home), None, "tick, holding")?;
     let other = config
         .robot
         .poses
         .iter()
         .find(|pose| pose.name != "home")
         .map_or(home, |pose| pose.joints_rad);
-    let mut moving = ticks(&config, perfect(home), Some([home, other]), "tick, moving");
+    let mut moving = ticks(&config, perfect(home), Some([home, other]), "tick, moving")?;
     compare(&mut moving, &still);
     let cell = Cell::new(&config.robot, &config.cell);
     let mut simulated = ticks(
@@ -137,7 +140,7 @@ pub fn tick(sources: &Sources) -> anyhow::Result<Bench> {
         Box::new(cell.robot()),
         Some([home, other]),
         "tick, moving, with physics",
-    );
+    )?;
     compare(&mut simulated, &moving);
     Ok(Bench {
         rows: vec![still, moving, simulated],
@@ -149,7 +152,7 @@ fn ticks(
     robot: Box<dyn HardwareComponent>,
     between: Option<[JointVector; 2]>,
     name: &str,
-) -> Row {
+) -> anyhow::Result<Row> {
     let mailbox = Arc::new(Mailbox::default());
     let (producer, mut ring) = sinew_flight_ring::ring(64);
     let chain = config.robot.chain();
@@ -166,7 +169,7 @@ fn ticks(
     let mut samples = Vec::with_capacity(TICKS);
     for n in 0..TICKS {
         if let Some(goals) = between
-            && n % 2_000 == 100
+            && n % MOVE_TICKS == 100
         {
             let id = n as u64 + 1;
             mailbox.arm.write(&ArmGoal {
@@ -174,20 +177,25 @@ fn ticks(
                 lease_end_tick: u64::MAX,
                 kind: ArmGoalKind::Joint as u32,
                 reserved: 0,
-                joints_rad: goals[(n / 2_000 + 1) % 2],
+                joints_rad: goals[(n / MOVE_TICKS + 1) % 2],
                 pose: Pose::IDENTITY,
                 speed_scale: 1.0,
                 acceleration_scale: 1.0,
                 contact_force_n: 0.0,
             });
         }
-        mailbox.requests.beat(n as u64);
+        mailbox.requests.beat(control.last_tick());
         let start = Instant::now();
         black_box(control.tick());
         samples.push(start.elapsed());
         while ring.pop().is_some() {}
     }
-    row(name, samples)
+    let status = mailbox.status.latest().unwrap_or(LoopStatus::zeroed());
+    if status.stop_state != StopState::Clear as u32 {
+        let reason = LimitKind::decode(status.reason).map_or("unknown", LimitKind::name);
+        anyhow::bail!("{name}: a stop was latched ({reason}), so nothing was measured");
+    }
+    Ok(row(name, samples))
 }
 
 /// Images looked at by each backend.
@@ -242,6 +250,7 @@ pub fn inference(sources: &Sources) -> anyhow::Result<Bench> {
 /// A robot without inertia: it is where it was told to be.
 struct Perfect {
     position_rad: JointVector,
+    velocity_rad_s: JointVector,
     gripper_width_m: f64,
     powered: bool,
 }
@@ -252,6 +261,7 @@ impl HardwareComponent for Perfect {
         out.tick = tick;
         out.time_ns = tick * TICK_NS;
         out.position_rad = self.position_rad;
+        out.velocity_rad_s = self.velocity_rad_s;
         out.gripper_width_m = self.gripper_width_m;
         out.drive_status = if self.powered {
             DriveStatus::POWERED
@@ -264,6 +274,7 @@ impl HardwareComponent for Perfect {
 
     fn write(&mut self, command: SafeCommand) -> Result<(), HardwareFault> {
         self.position_rad = command.setpoint().position_rad;
+        self.velocity_rad_s = command.setpoint().velocity_rad_s;
         self.gripper_width_m = command.setpoint().gripper_width_m;
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod cameras;
 mod dependency_direction;
+mod examples;
 mod guests;
 mod kitting;
 mod stops;
