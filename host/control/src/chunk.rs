@@ -13,7 +13,7 @@ use sinew_units::TICK_S;
 
 use crate::joints::{Axes, positions};
 use crate::limits::MotionLimits;
-use crate::profile::AxisState;
+use crate::profile::{AxisLimits, AxisState};
 use crate::tracker;
 
 /// Longest step that makes sense, ticks.
@@ -29,6 +29,10 @@ const BEHIND_MAX: f64 = 0.05;
 /// Ticks that it may stay so.
 const BEHIND_TICKS_MAX: u32 = 50;
 
+/// Jerk of the joints against that of planned motions. The smoothed steps must fit in with room: a joint that
+/// can't keep up catches up later, and with a policy that plans again meanwhile that swings. The gate's own
+/// limit is higher still.
+const JERK_ROOM: f64 = 4.0;
 /// 1/√3.
 const AXIS_SHARE: f64 = 0.577;
 
@@ -143,8 +147,11 @@ impl Follower {
         let velocity: JointVector =
             core::array::from_fn(|i| (outcome.joints_rad[i] - self.joints[i]) / TICK_S);
         let next: Axes = core::array::from_fn(|i| {
-            let (reference, limits) = (outcome.joints_rad[i], &limits.joints()[i]);
-            tracker::follow(start[i], reference, velocity[i], limits)
+            let limits = AxisLimits {
+                jerk: JERK_ROOM * limits.joints()[i].jerk,
+                ..limits.joints()[i]
+            };
+            tracker::follow(start[i], outcome.joints_rad[i], velocity[i], &limits)
         });
         self.joints = outcome.joints_rad;
         let (width_m, force_n) = self.steps.gripper_at(now);
@@ -165,8 +172,8 @@ impl Follower {
     /// One tick of the tool towards the steps' curve.
     fn follow_steps(&mut self, limits: &MotionLimits, now: u64) {
         let wanted = self.steps.at(now);
-        let before = self.steps.at(now.saturating_sub(1));
-        let twist = twist_between(&before, &wanted);
+        // Forwards: a chunk that begins now has no tick before.
+        let twist = twist_between(&wanted, &self.steps.at(now.saturating_add(1)));
         let gap = difference(&wanted, &self.tool);
         let config = limits.config();
         let fastest = [

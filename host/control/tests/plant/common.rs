@@ -142,11 +142,16 @@ impl Rig {
 
     /// Drains the ring and checks that nothing was limited since the last drain and every motion limit kept.
     pub(crate) fn check_smooth(&mut self) -> usize {
-        self.check_smooth_within(1.0)
+        self.check_smooth_within(1.0, 1.0)
     }
 
-    /// The same with velocities up to `slack` times their limit.
-    pub(crate) fn check_smooth_within(&mut self, slack: f64) -> usize {
+    /// The same for chunks, whose joints may jerk more.
+    pub(crate) fn check_chunks(&mut self) -> usize {
+        self.check_smooth_within(1.0, 4.0)
+    }
+
+    /// The same with velocities and jerks up to so many times their limits.
+    pub(crate) fn check_smooth_within(&mut self, speed_slack: f64, jerk_slack: f64) -> usize {
         let (velocity, acceleration, jerk) = plant::MOTION;
         let records: Vec<_> = self.records.drain().collect();
         for pair in records.windows(2) {
@@ -162,7 +167,7 @@ impl Rig {
                 let (v, a) = (now.velocity_rad_s[i], now.acceleration_rad_s2[i]);
                 let j = (a - before.acceleration_rad_s2[i]) * 1_000.0;
                 assert!(
-                    v.abs() <= slack * velocity + 1e-6,
+                    v.abs() <= speed_slack * velocity + 1e-6,
                     "joint {i}: velocity {v}"
                 );
                 assert!(
@@ -170,7 +175,7 @@ impl Rig {
                     "joint {i}: acceleration {a}"
                 );
                 assert!(
-                    j.abs() <= jerk * 1.01 + 0.5,
+                    j.abs() <= jerk_slack * jerk * 1.01 + 0.5,
                     "joint {i}: jerk {j} at {}",
                     pair[1].frame.tick
                 );
