@@ -216,19 +216,24 @@ impl Sampler {
                 .any(|pocket| near(pocket.position, config.tray.pocket_size, margin))
     }
 
-    /// A posture of the arm: resting, above a part as if to grasp it, or above anything.
+    /// A posture of the arm: near a named one, above a part as if to grasp it, or above anything.
     fn posture(&self, placed: &[Placed], stream: &mut Stream) -> JointVector {
         let rest = *self.chain.rest();
         let kind = stream.unit();
-        if kind < 0.12 || placed.is_empty() {
-            return rest;
+        let named = &self.robot.poses;
+        if kind < 0.25 || placed.is_empty() {
+            let near = match named.len() {
+                0 => rest,
+                count => named[stream.count(0, count - 1)].joints_rad,
+            };
+            return near.map(|joint| joint + stream.range(-0.06, 0.06));
         }
         let target = &placed[stream.count(0, placed.len() - 1)];
         let [x, y, z] = target.pose.translation.vector.into();
-        let (position_m, yaw_rad) = if kind < 0.55 {
+        let (position_m, yaw_rad) = if kind < 0.60 {
             let mut aside = || stream.range(-0.04, 0.04);
             let (dx, dy) = (aside(), aside());
-            let up = stream.unit() * stream.unit() * 0.25;
+            let up = 0.25 * stream.unit();
             (
                 [x + dx, y + dy, z + 0.005 + up],
                 target.yaw_rad + stream.range(-0.3, 0.3),
@@ -237,12 +242,12 @@ impl Sampler {
             let mut aside = || stream.range(-0.12, 0.12);
             let (dx, dy) = (aside(), aside());
             let yaw_rad = stream.range(-core::f64::consts::PI, core::f64::consts::PI);
-            ([x + dx, y + dy, stream.range(0.08, 0.38)], yaw_rad)
+            ([x + dx, y + dy, stream.range(0.12, 0.38)], yaw_rad)
         };
         let half_turn = core::f64::consts::PI;
         let yaw_rad = libm::remainder(yaw_rad, half_turn);
-        let lean = if kind > 0.8 {
-            stream.range(-0.25, 0.25)
+        let lean = if kind > 0.85 {
+            stream.range(-0.2, 0.2)
         } else {
             0.0
         };
