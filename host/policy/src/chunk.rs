@@ -22,7 +22,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn at(&self, step: u64) -> Option<&Aim> {
+    pub(crate) fn at(&self, step: u64) -> Option<&Aim> {
         let index = usize::try_from(step.checked_sub(self.first_step)?).ok()?;
         self.aims.get(index)
     }

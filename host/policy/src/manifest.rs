@@ -4,7 +4,11 @@ use serde::Deserialize;
 use sinew_messages::CHUNK_STEPS_MAX;
 use sinew_units::{TICK_HZ, Ticks};
 
-use crate::{Calibration, EndCondition, Feature};
+use crate::{Calibration, EndCondition, Feature, PolicyError};
+
+/// Normalised values are kept within this many standard deviations: a network extrapolates badly, and a
+/// feature that was nearly constant in training must not shout.
+pub(crate) const NORMALISED_MAX: f64 = 6.0;
 
 /// The manifest of a policy. Unknown keys are errors.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -172,10 +176,17 @@ pub struct Normalisation {
 }
 
 impl Manifest {
-    /// Reads and checks a manifest. The error says the line and key, or the rule that is broken.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let manifest: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        manifest.check()?;
+    /// Reads and checks a manifest; `origin` names the file in errors.
+    ///
+    /// # Errors
+    /// [`PolicyError::Manifest`] with the line and key, or the rule that is broken.
+    pub fn from_toml_str(text: &str, origin: &str) -> Result<Self, PolicyError> {
+        let wrong = |reason: String| PolicyError::Manifest {
+            origin: origin.into(),
+            reason,
+        };
+        let manifest: Self = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        manifest.check().map_err(wrong)?;
         Ok(manifest)
     }
 
@@ -288,6 +299,25 @@ impl Manifest {
     #[must_use]
     pub fn observation_len(&self) -> usize {
         self.observation.history * self.observation.features.len()
+    }
+
+    /// An observation vector in physical units, normalised as the model expects it.
+    #[must_use]
+    pub fn normalise(&self, observation: &[f64]) -> Vec<f32> {
+        let statistics = &self.normalisation;
+        observation
+            .iter()
+            .zip(
+                statistics
+                    .observation_mean
+                    .iter()
+                    .zip(&statistics.observation_std),
+            )
+            .map(|(value, (mean, std))| {
+                // A NaN stays one and is refused by the backend.
+                ((value - mean) / std).clamp(-NORMALISED_MAX, NORMALISED_MAX) as f32
+            })
+            .collect()
     }
 
     /// Length of a step in ticks.

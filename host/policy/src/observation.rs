@@ -1,17 +1,14 @@
 //! From snapshot and status to the observation vector.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use sinew_messages::LoopStatus;
 use sinew_world::ObjectTrack;
 
 use crate::heading::{wrap_half_turn, wrap_turn};
-use crate::{Heading, Manifest, ObservationSpec, YawSymmetry};
-
-/// Normalised values are kept within this many standard deviations: a network extrapolates badly, and a
-/// feature that was nearly constant in training must not shout.
-const NORMALISED_MAX: f64 = 6.0;
+use crate::{Heading, Manifest, YawSymmetry};
 
 /// One value of an observation frame. Lengths in metres, in the heading frame of the tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -79,9 +76,7 @@ impl Target {
 
 /// Builds the observation of a run, one frame a step.
 pub(crate) struct Observer {
-    spec: ObservationSpec,
-    mean: Vec<f64>,
-    std: Vec<f64>,
+    manifest: Arc<Manifest>,
     /// Oldest first.
     frames: VecDeque<Vec<f64>>,
     tool_before: Option<Heading>,
@@ -89,26 +84,23 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    pub(crate) fn new(manifest: &Manifest, target: Target) -> Self {
+    pub(crate) fn new(manifest: &Arc<Manifest>, target: Target) -> Self {
         Self {
-            spec: manifest.observation.clone(),
-            mean: manifest.normalisation.observation_mean.clone(),
-            std: manifest.normalisation.observation_std.clone(),
+            manifest: Arc::clone(manifest),
             frames: VecDeque::new(),
             tool_before: None,
             target,
         }
     }
 
-    /// Adds a frame and returns its heading frame: the anchor of the answer. `held` says that the part
-    /// is between the pads.
+    /// Adds a frame seen from `tool`. `held` says that the part is between the pads.
     pub(crate) fn observe(
         &mut self,
+        tool: Heading,
         status: &LoopStatus,
         track: Option<&ObjectTrack>,
         held: bool,
-    ) -> Heading {
-        let tool = Heading::of(&status.tool_pose);
+    ) {
         if let Some(track) = track
             && !held
             && !self.hides(&tool)
@@ -119,19 +111,21 @@ impl Observer {
         let frame = self.frame(status, &tool, &before);
         if self.frames.is_empty() {
             // The run starts here: what came before looked the same.
-            self.frames
-                .extend(std::iter::repeat_n(frame, self.spec.history));
+            self.frames.extend(std::iter::repeat_n(
+                frame,
+                self.manifest.observation.history,
+            ));
         } else {
             self.frames.pop_front();
             self.frames.push_back(frame);
         }
-        tool
     }
 
     /// True if the hand is so close to where the object was that no camera sees it well.
     fn hides(&self, tool: &Heading) -> bool {
         let [x, y, z] = tool.localise(self.target.heading.position_m);
-        -z < self.spec.freeze_height_m && libm::hypot(x, y) < self.spec.freeze_radius_m
+        -z < self.manifest.observation.freeze_height_m
+            && libm::hypot(x, y) < self.manifest.observation.freeze_radius_m
     }
 
     fn frame(&self, status: &LoopStatus, tool: &Heading, before: &Heading) -> Vec<f64> {
@@ -141,7 +135,8 @@ impl Observer {
             YawSymmetry::HalfTurn => wrap_half_turn(self.target.heading.yaw_rad - tool.yaw_rad),
             YawSymmetry::Free => 0.0,
         };
-        self.spec
+        self.manifest
+            .observation
             .features
             .iter()
             .map(|feature| match feature {
@@ -166,32 +161,42 @@ impl Observer {
 
     /// The normalised vector: all frames, oldest first.
     pub(crate) fn vector(&self) -> Vec<f32> {
-        self.frames
-            .iter()
-            .flatten()
-            .zip(self.mean.iter().zip(&self.std))
-            .map(|(value, (mean, std))| {
-                let normalised = (value - mean) / std;
-                // A NaN stays one and is refused by the backend.
-                normalised.clamp(-NORMALISED_MAX, NORMALISED_MAX) as f32
-            })
-            .collect()
+        let values: Vec<f64> = self.frames.iter().flatten().copied().collect();
+        self.manifest.normalise(&values)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::NORMALISED_MAX;
     use crate::runner::fixture::{manifest, status, track};
     use crate::tool_down;
 
+    fn observe(
+        observer: &mut Observer,
+        status: &LoopStatus,
+        track: Option<&ObjectTrack>,
+        held: bool,
+    ) {
+        observer.observe(Heading::of(&status.tool_pose), status, track, held);
+    }
+
     fn observer() -> Observer {
         let track = track(7, [0.5, -0.2, 0.015], 0.0);
-        Observer::new(&manifest(), Target::new(&track, YawSymmetry::HalfTurn))
+        Observer::new(
+            &Arc::new(manifest()),
+            Target::new(&track, YawSymmetry::HalfTurn),
+        )
     }
 
     fn value(observer: &Observer, feature: Feature) -> f64 {
-        let at = observer.spec.features.iter().position(|f| *f == feature);
+        let at = observer
+            .manifest
+            .observation
+            .features
+            .iter()
+            .position(|f| *f == feature);
         observer.frames.back().expect("a frame")[at.expect("a feature of the fixture")]
     }
 
@@ -199,7 +204,12 @@ mod tests {
     fn the_object_is_seen_from_the_tool() {
         let mut observer = observer();
         let yaw = core::f64::consts::FRAC_PI_2;
-        observer.observe(&status(tool_down([0.5, -0.1, 0.2], yaw)), None, false);
+        observe(
+            &mut observer,
+            &status(tool_down([0.5, -0.1, 0.2], yaw)),
+            None,
+            false,
+        );
         // The tool looks along base y; the object lies 0.1 m behind it and 0.185 m below.
         assert!((value(&observer, Feature::ObjectX) + 0.1).abs() < 1e-9);
         assert!(value(&observer, Feature::ObjectY).abs() < 1e-9);
@@ -210,10 +220,20 @@ mod tests {
     #[test]
     fn history_starts_filled_and_then_moves() {
         let mut observer = observer();
-        observer.observe(&status(tool_down([0.5, -0.2, 0.20], 0.0)), None, false);
+        observe(
+            &mut observer,
+            &status(tool_down([0.5, -0.2, 0.20], 0.0)),
+            None,
+            false,
+        );
         assert_eq!(observer.frames.len(), 2);
         assert_eq!(observer.frames[0], observer.frames[1]);
-        observer.observe(&status(tool_down([0.5, -0.2, 0.18], 0.0)), None, false);
+        observe(
+            &mut observer,
+            &status(tool_down([0.5, -0.2, 0.18], 0.0)),
+            None,
+            false,
+        );
         assert!((value(&observer, Feature::ToolDz) + 0.02).abs() < 1e-12);
         assert_ne!(observer.frames[0], observer.frames[1]);
         assert_eq!(observer.vector().len(), manifest().observation_len());
@@ -224,18 +244,18 @@ mod tests {
         let mut observer = observer();
         let moved = track(7, [0.52, -0.2, 0.015], 0.0);
         let above = status(tool_down([0.5, -0.2, 0.03], 0.0));
-        observer.observe(&above, Some(&moved), false);
+        observe(&mut observer, &above, Some(&moved), false);
         assert!(
             value(&observer, Feature::ObjectX).abs() < 1e-9,
             "it was hidden"
         );
         let away = status(tool_down([0.5, -0.2, 0.2], 0.0));
-        observer.observe(&away, Some(&moved), true);
+        observe(&mut observer, &away, Some(&moved), true);
         assert!(
             value(&observer, Feature::ObjectX).abs() < 1e-9,
             "it was held"
         );
-        observer.observe(&away, Some(&moved), false);
+        observe(&mut observer, &away, Some(&moved), false);
         assert!((value(&observer, Feature::ObjectX) - 0.02).abs() < 1e-9);
     }
 
@@ -244,7 +264,7 @@ mod tests {
         let mut observer = observer();
         let mut status = status(tool_down([0.5, -0.2, 0.2], 0.0));
         status.frame.gripper_force_n = 1e9;
-        observer.observe(&status, None, false);
+        observe(&mut observer, &status, None, false);
         assert!(
             observer
                 .vector()
@@ -252,7 +272,7 @@ mod tests {
                 .all(|v| v.abs() <= NORMALISED_MAX as f32)
         );
         status.frame.gripper_force_n = f64::NAN;
-        observer.observe(&status, None, false);
+        observe(&mut observer, &status, None, false);
         assert!(observer.vector().iter().any(|v| v.is_nan()));
     }
 }

@@ -93,11 +93,7 @@ impl Policy {
     /// # Errors
     /// [`PolicyError::Manifest`] or [`PolicyError::Digest`].
     pub fn from_parts(text: &str, model: &[u8], origin: &str) -> Result<Self, PolicyError> {
-        let manifest = Manifest::parse(text).map_err(|reason| PolicyError::Manifest {
-            origin: origin.into(),
-            reason,
-        })?;
-        Self::new(manifest, model, origin)
+        Self::new(Manifest::from_toml_str(text, origin)?, model, origin)
     }
 
     /// Reads a policy's directory.
@@ -118,7 +114,7 @@ impl Policy {
             reason,
         };
         let text = String::from_utf8(read(&path)?).map_err(|error| wrong(error.to_string()))?;
-        let manifest = Manifest::parse(&text).map_err(wrong)?;
+        let manifest = Manifest::from_toml_str(&text, &origin)?;
         if Path::new(&manifest.model.file).file_name() != Some(manifest.model.file.as_ref()) {
             return Err(wrong(format!(
                 "model.file `{}` must be a file name beside policy.toml",
@@ -133,6 +129,12 @@ impl Policy {
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The bytes of the model.
+    #[must_use]
+    pub fn model(&self) -> &[u8] {
+        &self.model
     }
 }
 

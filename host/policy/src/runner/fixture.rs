@@ -89,7 +89,7 @@ data = "none"
 }
 
 pub(crate) fn manifest() -> Manifest {
-    Manifest::parse(&manifest_text()).expect("the fixture is a manifest")
+    Manifest::from_toml_str(&manifest_text(), "fixture").expect("the fixture is a manifest")
 }
 
 pub(crate) fn track(id: u64, position_m: [f64; 3], yaw_rad: f64) -> ObjectTrack {

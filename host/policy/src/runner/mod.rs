@@ -33,6 +33,8 @@ use crate::{
 const LEASE: Ticks = Ticks::from_ms(250);
 /// The lease is renewed this often.
 const RENEW: Ticks = Ticks::from_ms(50);
+/// The plan stands for the tool while the tool is this near to it, m.
+const FOLLOWED_M: f64 = 0.04;
 /// Outcomes kept for [`PolicyRunner::outcome`].
 const OUTCOMES_KEPT: usize = 64;
 /// Speed of the gripper after a run, m/s: it only keeps what it has.
@@ -194,6 +196,8 @@ struct Run {
     next_step: u64,
     observer: Observer,
     blend: Blend,
+    /// What was sent last.
+    plan: Option<Answer>,
     watch: EndWatch,
     doubt: Doubt,
     disagreements: Vec<Disagreement>,
@@ -202,6 +206,26 @@ struct Run {
 impl Run {
     fn grid(&self, step: u64) -> Tick {
         self.started + Ticks(step.saturating_mul(self.policy.step_ticks().0))
+    }
+
+    /// Where the tool is on its way: where the plan has it at the start of grid step `step`, or where it
+    /// was measured if there is no plan or the robot does not follow it.
+    ///
+    /// A chunk that starts at the measured tool starts behind the one before it by the loop's lag; with
+    /// several chunks a second that delay in the loop makes the tool swing about its goal.
+    fn tool(&self, step: u64, status: &LoopStatus) -> Heading {
+        let measured = Heading::of(&status.tool_pose);
+        let planned = self
+            .plan
+            .as_ref()
+            .and_then(|plan| plan.at(step.checked_sub(1)?));
+        match planned {
+            Some(aim) if distance(aim.position_m, measured.position_m) < FOLLOWED_M => Heading {
+                position_m: aim.position_m,
+                yaw_rad: aim.yaw_rad,
+            },
+            _ => measured,
+        }
     }
 
     fn confidence(&self) -> f64 {
@@ -339,6 +363,7 @@ impl PolicyRunner {
             watch: EndWatch::new(manifest.end, target.grasp_width_m()),
             observer: Observer::new(&manifest, target),
             blend: Blend::new(&manifest),
+            plan: None,
             doubt: Doubt::default(),
             disagreements: Vec::new(),
             policy: manifest,
@@ -420,9 +445,10 @@ impl PolicyRunner {
         run.next_step = step + 1;
 
         let snapshot = self.world.snapshot();
-        let anchor = run
-            .observer
-            .observe(status, snapshot.object(run.object_id), run.watch.held());
+        let anchor = run.tool(step, status);
+        let track = snapshot.object(run.object_id);
+        run.observer
+            .observe(anchor, status, track, run.watch.held());
         if infer {
             if !self.worker.submit(run.session, run.observer.vector()) {
                 return Err(worker_gone());
@@ -490,6 +516,7 @@ impl PolicyRunner {
             }
         }
         if let Some(blended) = run.blend.blended() {
+            run.plan = Some(blended.clone());
             let chunk = self.chunk(&blended);
             self.mailbox.chunk.write(&chunk);
         }
@@ -584,6 +611,10 @@ fn check_loop(run: &Run, status: &LoopStatus) -> Result<(), Ending> {
         }
         _ => Ok(()),
     }
+}
+
+fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
+    libm::sqrt(a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum())
 }
 
 fn worker_gone() -> Ending {
