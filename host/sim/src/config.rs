@@ -10,6 +10,9 @@ use crate::scene::Shape;
 
 /// The cell that ships with the crate.
 const BUILTIN: &str = include_str!("../cell.toml");
+/// Height of the space above a place's floor that belongs to the place, m: more than a part and the error of
+/// its estimated height.
+const PLACE_HEIGHT_M: f64 = 0.10;
 
 /// Why a cell configuration was refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -399,7 +402,8 @@ impl CellConfig {
             .find(|class| class.class == name)
     }
 
-    /// Every named place: pockets in the order of the file, then `bin`, then the search area.
+    /// Every named place: pockets in the order of the file, then `bin`, then the search area. Each is the space
+    /// above its floor in which parts lie, which is higher than rims and walls.
     #[must_use]
     pub fn places(&self) -> Vec<FixedPlace> {
         let place = |name: &str, kind, [x, y]: [f64; 2], z: f64, yaw: f64, size_m| FixedPlace {
@@ -412,7 +416,7 @@ impl CellConfig {
             size_m,
         };
         let tray = &self.tray;
-        let pocket_size = [tray.pocket_size[0], tray.pocket_size[1], tray.rim_height];
+        let pocket_size = [tray.pocket_size[0], tray.pocket_size[1], PLACE_HEIGHT_M];
         let mut places: Vec<_> = tray
             .pockets
             .iter()
@@ -434,7 +438,7 @@ impl CellConfig {
             bin.center,
             bin.floor_thickness,
             0.0,
-            [bin.size[0], bin.size[1], bin.wall_height],
+            [bin.size[0], bin.size[1], PLACE_HEIGHT_M],
         ));
         let search = &self.search;
         places.push(place(
@@ -443,7 +447,7 @@ impl CellConfig {
             search.center,
             search.thickness,
             0.0,
-            [search.size[0], search.size[1], 0.0],
+            [search.size[0], search.size[1], PLACE_HEIGHT_M],
         ));
         places
     }
