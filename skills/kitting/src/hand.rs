@@ -124,7 +124,16 @@ pub fn pick_by_policy(
         .above(POLICY_START);
     robot.gripper.open()?;
     robot.motion.move_to(Goal::pose(above).speed(speed))?;
-    let outcome = robot.policy.run(policy, object.id, POLICY_TICKS)?;
+    let outcome = match robot.policy.run(policy, object.id, POLICY_TICKS) {
+        // The track may have ended while the hand came near; another look finds the part again.
+        Err(Error::Other(text)) if Error::Other(text.clone()).label().is_none() => {
+            return Err(Failure::new(
+                "no-grasp",
+                format!("policy `{policy}`: {text}"),
+            ));
+        }
+        answer => answer?,
+    };
     if outcome.state != PolicyState::Done {
         // A host that gives no label means that the part was not grasped.
         let label = match outcome.label.as_str() {
