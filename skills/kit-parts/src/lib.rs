@@ -115,6 +115,15 @@ impl Kit<'_> {
         Ok(look(self.robot, from, self.params.speed)?)
     }
 
+    /// The same, with a few images more, which settle the estimates.
+    fn look_steadily(&mut self, from: Looks) -> Result<Snapshot, Failure> {
+        let mut view = self.look(from)?;
+        for _ in 0..STEADY_IMAGES {
+            view = seen_after(self.robot, view.tick)?;
+        }
+        Ok(view)
+    }
+
     fn save(&mut self) -> Result<(), Failure> {
         let progress = Progress {
             done: self.done.clone(),
@@ -134,6 +143,11 @@ impl Kit<'_> {
         let speed = self.params.speed;
         let count = format!("{} of {}", index + 1, self.slots.len());
 
+        let mut view = view;
+        if in_pocket(&view, &slot).is_some() {
+            // Before anything is concluded from it, from nearer.
+            view = self.look_steadily(Looks::Tray)?;
+        }
         // A pocket that already holds its part needs nothing: a recovery, or the run before, left it there.
         if let Some(occupant) = in_pocket(&view, &slot) {
             if line.fits(occupant) && Fit::of(occupant, &slot).within(FAIR_OFFSET, FAIR_TURN) {
@@ -146,7 +160,6 @@ impl Kit<'_> {
             ));
         }
 
-        let mut view = view;
         let mut tries = 0;
         let held = loop {
             tries += 1;
@@ -238,10 +251,7 @@ impl Kit<'_> {
             let mut occupant = seen(&view);
             if !occupant.as_ref().is_some_and(good) {
                 // The wrist camera sees it from nearer, and a few images more settle the estimate.
-                view = self.look(Looks::Tray)?;
-                for _ in 0..STEADY_IMAGES {
-                    view = seen_after(self.robot, view.tick)?;
-                }
+                view = self.look_steadily(Looks::Tray)?;
                 occupant = seen(&view);
             }
             let Some(occupant) = occupant else {
@@ -304,7 +314,7 @@ impl Kit<'_> {
         if (0..order.len()).all(|index| !bad(view, index, &self.slots, order)) {
             return Ok(());
         }
-        let closer = self.look(Looks::Tray)?;
+        let closer = self.look_steadily(Looks::Tray)?;
         for index in 0..order.len() {
             if !bad(&closer, index, &self.slots, order) {
                 continue;
