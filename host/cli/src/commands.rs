@@ -123,7 +123,7 @@ fn policy(
         poses: if hard {
             PosesFrom::HardNoise
         } else {
-            PosesFrom::Noise
+            PosesFrom::Cameras
         },
         jobs: jobs.count(),
         latency: Ticks::from_ms(sources.load()?.settings.policy.latency_ms),

@@ -7,6 +7,7 @@ use sinew_perception::Detector;
 use sinew_policy::{Manifest, Policy, PolicyStore};
 
 use crate::doctor::{Check, Status};
+use crate::sources::read;
 use crate::trouble::input;
 
 /// A model with its manifest.
@@ -15,100 +16,84 @@ struct Embedded {
     model: &'static [u8],
 }
 
-const DETECTOR: Option<Embedded> = None;
-const GRASP: Option<Embedded> = None;
-const GRASP_MANIFEST: &str = include_str!("../../../policies/grasp/policy.toml");
+const DETECTOR: Embedded = Embedded {
+    manifest: include_str!("../../../policies/detector/detector.toml"),
+    model: include_bytes!("../../../policies/detector/detector.onnx"),
+};
 
-/// The manifest of the grasp policy, with or without a model: what demonstrations are made for.
+const GRASP: Embedded = Embedded {
+    manifest: include_str!("../../../policies/grasp/policy.toml"),
+    model: include_bytes!("../../../policies/grasp/grasp.onnx"),
+};
+
+/// The detector and its digest, from `models/detector` or built in.
+pub(crate) fn detector(
+    models: Option<&Path>,
+    backend: &dyn Backend,
+) -> anyhow::Result<(Detector, String)> {
+    let Some(models) = models else {
+        let Embedded { manifest, model } = DETECTOR;
+        return load_detector(backend, manifest, model, "the built-in detector");
+    };
+    let folder = models.join("detector");
+    let manifest = read(&folder.join("detector.toml"))?;
+    let path = folder.join("detector.onnx");
+    let model =
+        std::fs::read(&path).map_err(|error| input(format!("{}: {error}", path.display())))?;
+    load_detector(backend, &manifest, &model, &folder.display().to_string())
+}
+
+fn load_detector(
+    backend: &dyn Backend,
+    manifest: &str,
+    model: &[u8],
+    origin: &str,
+) -> anyhow::Result<(Detector, String)> {
+    let detector = Detector::load(backend, manifest, model, origin)
+        .map_err(|error| input(error.to_string()))?;
+    Ok((detector, sha256_hex(model)))
+}
+
+/// Every policy: each folder of `models` with a `policy.toml`, or what is built in.
+pub(crate) fn policies(models: Option<&Path>) -> anyhow::Result<PolicyStore> {
+    let Some(models) = models else {
+        return PolicyStore::from_embedded(GRASP.manifest, GRASP.model)
+            .map_err(|error| input(error.to_string()));
+    };
+    let unreadable =
+        |error: std::io::Error| input(format!("--models {}: {error}", models.display()));
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(models).map_err(unreadable)? {
+        let folder = entry.map_err(unreadable)?.path();
+        if folder.join("policy.toml").is_file() {
+            folders.push(folder);
+        }
+    }
+    folders.sort();
+    let mut store = PolicyStore::default();
+    for folder in folders {
+        store.insert(Policy::from_dir(&folder).map_err(|error| input(error.to_string()))?);
+    }
+    Ok(store)
+}
+
+/// The manifest of the grasp policy, whatever its model: what demonstrations are made for.
 pub(crate) fn grasp_manifest(models: Option<&Path>) -> anyhow::Result<Manifest> {
     let (text, origin) = match models {
-        Some(folder) => {
-            let path = folder.join("grasp/policy.toml");
-            (crate::sources::read(&path)?, path.display().to_string())
+        Some(models) => {
+            let path = models.join("grasp/policy.toml");
+            (read(&path)?, path.display().to_string())
         }
         None => (
-            GRASP_MANIFEST.to_owned(),
+            GRASP.manifest.to_owned(),
             "the built-in policy.toml".to_owned(),
         ),
     };
     Manifest::from_toml_str(&text, &origin).map_err(|error| input(error.to_string()))
 }
 
-/// The detector, and its digest.
-pub(crate) fn detector(
-    models: Option<&Path>,
-    backend: &dyn Backend,
-) -> anyhow::Result<(Detector, String)> {
-    let (manifest, model, origin) = match models {
-        Some(folder) => {
-            let folder = folder.join("detector");
-            let read = |name: &str| {
-                let path = folder.join(name);
-                std::fs::read(&path).map_err(|error| input(format!("{}: {error}", path.display())))
-            };
-            let manifest = String::from_utf8(read("detector.toml")?)
-                .map_err(|error| input(format!("{}/detector.toml: {error}", folder.display())))?;
-            (
-                manifest,
-                read("detector.onnx")?,
-                folder.display().to_string(),
-            )
-        }
-        None => match DETECTOR {
-            Some(e) => (
-                e.manifest.to_owned(),
-                e.model.to_vec(),
-                "the built-in detector".to_owned(),
-            ),
-            None => return Err(input("no detector is built in yet: --models DIR")),
-        },
-    };
-    let detector = Detector::load(backend, &manifest, &model, &origin)
-        .map_err(|error| input(error.to_string()))?;
-    Ok((detector, sha256_hex(&model)))
-}
-
-/// Every policy.
-pub(crate) fn policies(models: Option<&Path>) -> anyhow::Result<PolicyStore> {
-    let mut store = PolicyStore::default();
-    match models {
-        Some(folder) => {
-            let entries = std::fs::read_dir(folder)
-                .map_err(|error| input(format!("{}: {error}", folder.display())))?;
-            let mut folders: Vec<_> = entries
-                .filter_map(|entry| Some(entry.ok()?.path()))
-                .collect();
-            folders.sort();
-            for folder in folders {
-                if folder.join("policy.toml").is_file() {
-                    store.insert(
-                        Policy::from_dir(&folder).map_err(|error| input(error.to_string()))?,
-                    );
-                }
-            }
-        }
-        None => {
-            if let Some(e) = GRASP {
-                store = PolicyStore::from_embedded(e.manifest, e.model)
-                    .map_err(|error| input(error.to_string()))?;
-            }
-        }
-    }
-    Ok(store)
-}
-
 /// What `sinew doctor` says about the built-in models.
 pub(crate) fn checks() -> Vec<Check> {
-    let name = "models";
-    let check = |status, detail: String| Check {
-        name,
-        status,
-        detail,
-        fix: match status {
-            Status::Ok => String::new(),
-            _ => "name a folder with models: --models DIR".into(),
-        },
-    };
     let loaded = choose(&Choice::Auto)
         .map_err(anyhow::Error::from)
         .and_then(|selection| {
@@ -123,8 +108,18 @@ pub(crate) fn checks() -> Vec<Check> {
                 names.join(", ")
             ))
         });
-    vec![match loaded {
-        Ok(detail) => check(Status::Ok, detail),
-        Err(error) => check(Status::Fail, error.to_string()),
+    let (status, detail, fix) = match loaded {
+        Ok(detail) => (Status::Ok, detail, ""),
+        Err(error) => (
+            Status::Fail,
+            error.to_string(),
+            "name a folder with models: --models DIR",
+        ),
+    };
+    vec![Check {
+        name: "models",
+        status,
+        detail,
+        fix: fix.into(),
     }]
 }

@@ -36,7 +36,8 @@ pub fn evaluate(
             names.join(", ")
         ))
     })?;
-    eval::run(&config, &backend, policy, options, progress)
+    let (detector, _) = assets::detector(sources.models.as_deref(), &*backend)?;
+    eval::run(&config, &backend, &detector, policy, options, progress)
 }
 
 /// True if the policy is good enough to ship.
