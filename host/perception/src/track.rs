@@ -23,6 +23,8 @@ const JUMP_M: f64 = 0.010;
 const JUMP_RAD: f64 = 0.45;
 /// Weight of what was seen before, per measurement.
 const MEMORY: f64 = 0.9;
+/// A look with pixels of this size votes with its score; one from nearer with more, m.
+const VOTE_PIXEL_M: f64 = 0.005;
 /// Weight of the old velocity, per measurement.
 const VELOCITY_MEMORY: f64 = 0.6;
 const SPEED_MAX_M_S: f64 = 2.0;
@@ -100,11 +102,12 @@ impl Track {
             }
         }
         // A detector of another manifest cannot get here; an index beyond the list is simply no vote.
+        let weight = detection.score * (VOTE_PIXEL_M / detection.pixel_m).clamp(0.5, 3.0);
         if let Some(vote) = self.class_votes.get_mut(detection.class) {
-            *vote += detection.score;
+            *vote += weight;
         }
         if let Some(vote) = self.color_votes.get_mut(detection.color) {
-            *vote += detection.score;
+            *vote += weight;
         }
         self.score = MEMORY * self.score + (1.0 - MEMORY) * detection.score;
     }

@@ -37,6 +37,12 @@ pub struct TrackerConfig {
     pub tentative: Ticks,
     /// Least score that starts a track.
     pub birth_score: f64,
+    /// Highest centre of a part that starts a track, m: what hangs higher is in a gripper, and what looks so
+    /// is a part behind the arm.
+    pub birth_height_max_m: f64,
+    /// Largest share of a part's surroundings that something higher may hide; of a part that the arm
+    /// covers in part, the detector sees the middle of what is left.
+    pub hidden_share_max: f64,
 }
 
 impl Default for TrackerConfig {
@@ -50,6 +56,8 @@ impl Default for TrackerConfig {
             unrecognised_miss: 0.125,
             tentative: Ticks::from_ms(500),
             birth_score: 0.45,
+            birth_height_max_m: 0.10,
+            hidden_share_max: 0.06,
         }
     }
 }
@@ -61,6 +69,10 @@ const PROBE_MARGIN: f64 = 4.0;
 const PROBE_REACH: usize = 2;
 /// Something this much higher than a part's top hides it, m.
 const HIDES_M: f64 = 0.015;
+/// What stands this much above a part's top is no neighbour of its kind but the arm, m.
+const COVERS_M: f64 = 0.03;
+/// The arm is looked for this far beyond a part's own reach, m.
+const REACH_SLACK_M: f64 = 0.008;
 /// Two tracks nearer than this share of a part's shorter side are the same part.
 const SAME_PART_SHARE: f64 = 0.5;
 
@@ -157,6 +169,16 @@ impl Tracker {
 
     /// Takes over one look.
     pub(crate) fn observe(&mut self, frame: &RgbdFrame, detections: &[Detection]) {
+        let lens = Lens::of(frame);
+        let in_sight: Vec<Detection> = detections
+            .iter()
+            .filter(|detection| {
+                let class = &self.classes[detection.class];
+                hidden_share(frame, &lens, detection, class) <= self.config.hidden_share_max
+            })
+            .cloned()
+            .collect();
+        let detections = &in_sight[..];
         let pairs = self.matches(detections);
         let mut track_seen = vec![false; self.tracks.len()];
         let mut explained = vec![false; detections.len()];
@@ -166,7 +188,6 @@ impl Tracker {
             let symmetry = self.classes[self.tracks[track].class()].yaw_symmetry_rad;
             self.tracks[track].update(&detections[detection], symmetry, frame.tick);
         }
-        let lens = Lens::of(frame);
         for (track, seen) in self.tracks.iter_mut().zip(&track_seen) {
             if *seen || track.in_tool.is_some() {
                 continue;
@@ -178,7 +199,8 @@ impl Tracker {
             };
         }
         for (detection, explained) in detections.iter().zip(explained) {
-            if !explained && detection.score >= self.config.birth_score {
+            let low = detection.pose.position_m[2] <= self.config.birth_height_max_m;
+            if !explained && low && detection.score >= self.config.birth_score {
                 self.begin(detection, frame.tick);
             }
         }
@@ -262,6 +284,39 @@ impl Tracker {
             .map(|track| track.object(&self.classes, &self.colors))
             .collect()
     }
+}
+
+/// Share of the pixels around a detection, as far as the part reaches and a little more, at which something
+/// stands well above the part. Pixels without depth count on neither side.
+fn hidden_share(frame: &RgbdFrame, lens: &Lens, detection: &Detection, class: &PartClass) -> f64 {
+    let [u, v] = detection.pixel;
+    let Some((x, y)) = lens.pixel(u, v, 0.0) else {
+        return 0.0;
+    };
+    let (width, height) = (
+        frame.intrinsics.width as usize,
+        frame.intrinsics.height as usize,
+    );
+    let reach_m = 0.5 * class.size_m[0].hypot(class.size_m[1]) + REACH_SLACK_M;
+    // Seen from very near a part fills the image; every other pixel is enough then, and the cost is bounded.
+    let reach = (reach_m / detection.pixel_m.max(1e-6)).ceil().min(60.0) as usize;
+    let stride = (reach / 10).max(1);
+    let top_m = detection.pose.position_m[2] + 0.5 * class.size_m[2];
+    let (mut seen, mut hidden) = (0_u32, 0_u32);
+    let rows = y.saturating_sub(reach)..=(y + reach).min(height - 1);
+    for row in rows.step_by(stride) {
+        let columns = x.saturating_sub(reach)..=(x + reach).min(width - 1);
+        for column in columns.step_by(stride) {
+            let depth_m = frame.depth_m.get(row * width + column).copied();
+            let depth_m = f64::from(depth_m.unwrap_or(0.0));
+            if depth_m > 0.0 {
+                let slope = lens.ray(column as f64 + 0.5, row as f64 + 0.5).z;
+                seen += 1;
+                hidden += u32::from(lens.eye().z + depth_m * slope > top_m + COVERS_M);
+            }
+        }
+    }
+    f64::from(hidden) / f64::from(seen.max(1))
 }
 
 /// Looks at the depth where the middle of the track's top should be.
