@@ -58,8 +58,8 @@ def targets(parts, cells):
     weight = np.ones((cells, cells), np.float32)
     near = np.zeros((cells, cells), np.float32)
     best = np.full((cells, cells), np.inf, np.float32)
-    # offset x, offset y, cos, sin, height, yaw known, colour
-    value = np.zeros((7, cells, cells), np.float32)
+    # offset x, offset y, cos, sin, height, yaw known, colour, class
+    value = np.zeros((8, cells, cells), np.float32)
     for u, v, name, color, cos, sin, known, top, counted in parts:
         dx, dy = u / STRIDE - axis[None, :], v / STRIDE - axis[:, None]
         square = dx**2 + dy**2
@@ -73,7 +73,8 @@ def targets(parts, cells):
         mine = (square < NEAR**2) & (square < best)
         best[mine] = square[mine]
         near[mine] = 1
-        for channel, what in enumerate([dx + 0 * dy, dy + 0 * dx, cos, sin, top, known, color]):
+        said = [dx + 0 * dy, dy + 0 * dx, cos, sin, top, known, color, name]
+        for channel, what in enumerate(said):
             value[channel][mine] = what[mine] if isinstance(what, np.ndarray) else what
     return heat, weight, near, value
 
@@ -105,8 +106,11 @@ def loss(maps, heat, weight, near, value):
     height = ((maps[:, split + 4] - value[:, 4]).abs() * near).sum() / count
     color = functional.cross_entropy(maps[:, split + 5 :], value[:, 6].long(), reduction="none")
     color = (color * near).sum() / count
-    parts = torch.stack([focal, offset, yaw, height, color])
-    return (parts * torch.tensor([1.0, 1.0, 1.0, 1.0, 0.3])).sum(), parts.detach()
+    # The focal loss cares little which class it is once it is one: this term does.
+    name = functional.cross_entropy(logits, value[:, 7].long(), reduction="none")
+    name = (name * near).sum() / count
+    parts = torch.stack([focal, name, offset, yaw, height, color])
+    return (parts * torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 0.3])).sum(), parts.detach()
 
 
 def check(network, frames):
@@ -176,6 +180,7 @@ def main():
     arguments.add_argument("--batch", type=int, default=32)
     arguments.add_argument("--rate", type=float, default=3e-3)
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--steps", type=int, help="steps an epoch; all images once if not given")
     arguments.add_argument("--start", help="weights to go on from")
     arguments.add_argument("--out", default=str(Path(__file__).parent / "detector.onnx"))
     given = arguments.parse_args()
@@ -187,16 +192,19 @@ def main():
     if given.start:
         network.load_state_dict(torch.load(given.start, weights_only=True))
     size = sum(p.numel() for p in network.parameters())
-    steps = len(frames.parts) // given.batch
+    # Images without a part teach little after the first few, those of a moving camera differ most.
+    chances = [i for i, parts in enumerate(frames.parts) if len(parts) or i % 10 == 0]
+    chances += [i for i in chances if frames.cameras[i].name == "wrist" and len(frames.parts[i])]
+    steps = len(chances) // given.batch if given.steps is None else given.steps
+    print(f"{size} parameters, {len(frames.parts)} images, {steps} steps an epoch", flush=True)
     optimizer = torch.optim.AdamW(network.parameters(), given.rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, given.rate, total_steps=given.epochs * steps, pct_start=0.15
     )
-    print(f"{size} parameters, {len(frames.parts)} images, {steps} steps an epoch", flush=True)
     began = time.monotonic()
     for epoch in range(given.epochs):
-        order = rng.permutation(len(frames.parts))
-        mean = torch.zeros(5)
+        order = rng.permutation(chances)
+        mean = torch.zeros(6)
         for step in range(steps):
             chosen = order[step * given.batch : (step + 1) * given.batch]
             image, *truth = batch(frames, chosen, rng)
@@ -208,10 +216,10 @@ def main():
             optimizer.step()
             schedule.step()
             mean += parts / steps
-        names = ["heat", "offset", "yaw", "height", "colour"]
+        names = ["heat", "class", "offset", "yaw", "height", "colour"]
         figures = " ".join(f"{n} {v:.3f}" for n, v in zip(names, mean.tolist()))
         print(f"epoch {epoch + 1}: {figures} ({time.monotonic() - began:.0f} s)", flush=True)
-        if epoch + 1 == given.epochs or epoch % 3 == 2:
+        if epoch + 1 == given.epochs or epoch % 2 == 1:
             check(network, held_out)
             rows, columns = held_out.heights.shape[1:]
             export(network, given.out, rows, columns)

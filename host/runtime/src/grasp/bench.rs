@@ -8,7 +8,8 @@ use sinew_control::ControlLoop;
 use sinew_inference::Backend;
 use sinew_messages::{ArmGoal, ArmGoalKind, LoopStatus, Mailbox, MotionState, StopState};
 use sinew_policy::{
-    GoalIds, PolicyEnd, PolicyOutcome, PolicyRunner, PolicyStore, RunnerConfig, tool_down,
+    GoalIds, PolicyEnd, PolicyOutcome, PolicyRunner, PolicyStore, RunnerConfig, StartError,
+    tool_down,
 };
 use sinew_safety::Gate;
 use sinew_sim::{Cell, Profile};
@@ -219,37 +220,12 @@ impl Bench {
             .with_context(|| format!("seed {seed}: {} at {at:?}", part.class))?;
         self.step_for(LOOK);
 
-        let object_id = self
-            .track_of(&part)
-            .with_context(|| format!("seed {seed}: perception does not see the {}", part.class))?;
         let before = self.true_height(&part)?;
-        let run = self
-            .runner
-            .start("grasp", object_id, self.now(), TIMEOUT)
-            .with_context(|| format!("seed {seed}"))?;
-        let outcome = loop {
-            self.step();
-            if std::env::var("TRACE").is_ok() {
-                let f = &self.status.frame;
-                let n = f.tool_force_n.iter().map(|x| x * x).sum::<f64>().sqrt();
-                if self.status.tick % 50 == 0 || n > 5.0 {
-                    eprintln!(
-                        "t{} z{:.4} xy {:.4} {:.4} w{:.4} cmd{:.4} gf{:.1} tool {:?} doing {:?}",
-                        self.status.tick,
-                        self.status.tool_pose.position_m[2],
-                        self.status.tool_pose.position_m[0] - at[0],
-                        self.status.tool_pose.position_m[1] - at[1],
-                        f.gripper_width_m,
-                        self.status.setpoint.gripper_width_m,
-                        f.gripper_force_n,
-                        f.tool_force_n.map(|x| (x * 10.0).round() / 10.0),
-                        self.runner.activity().map(|a| a.doing)
-                    );
-                }
-            }
-            if let Some(outcome) = self.runner.outcome(run) {
-                break outcome;
-            }
+        let outcome = match self.track_of(&part) {
+            Some(object_id) => self
+                .grasp(object_id)
+                .with_context(|| format!("seed {seed}"))?,
+            None => unseen(),
         };
         // A part that only just hangs there falls now.
         self.step_for(Ticks::from_ms(200));
@@ -260,6 +236,16 @@ impl Bench {
             outcome,
             lifted,
         })
+    }
+
+    fn grasp(&mut self, object_id: u64) -> Result<PolicyOutcome, StartError> {
+        let run = self.runner.start("grasp", object_id, self.now(), TIMEOUT)?;
+        loop {
+            self.step();
+            if let Some(outcome) = self.runner.outcome(run) {
+                return Ok(outcome);
+            }
+        }
     }
 
     /// A part of the bin: classes take turns with the seeds.
@@ -307,6 +293,18 @@ impl Bench {
             .find(|other| other.name == part.name)
             .map(|other| other.heading.position_m[2])
             .context("the part is gone from the scene")
+    }
+}
+
+/// What becomes of a part that perception does not show.
+fn unseen() -> PolicyOutcome {
+    PolicyOutcome {
+        end: PolicyEnd::Failed,
+        label: "missing-object",
+        confidence: 1.0,
+        ticks: Ticks(0),
+        message: "perception does not show the part".into(),
+        disagreements: Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use sinew_inference::{Backend, InferenceError, Session, sha256_hex};
-use sinew_policy::{Manifest, Policy, PolicyStore};
+use sinew_policy::{Feature, Manifest, Policy, PolicyStore};
 use sinew_sim::Cell;
 use sinew_units::Ticks;
 
@@ -27,6 +27,14 @@ const DISTURBANCE_M: (f64, f64) = (0.002, 0.05);
 const DISTURBANCE_RAD: f64 = 0.06;
 /// How much of a disturbance is left one inference later.
 const DISTURBANCE_KEPT: f64 = 0.8;
+/// States near each visited one that the expert is asked about too.
+const NEARBY: usize = 7;
+/// How far they are: across at the part and per metre above it (m), in height (m), in heading (rad), in
+/// way per step (m).
+const NEARBY_ACROSS_M: (f64, f64) = (0.003, 0.08);
+const NEARBY_HEIGHT_M: f64 = 0.003;
+const NEARBY_RAD: f64 = 0.08;
+const NEARBY_WAY_M: f64 = 0.0015;
 /// What an inference is charged.
 const LATENCY: Ticks = Ticks::from_ms(10);
 
@@ -149,12 +157,7 @@ fn episode(
     backend: &dyn Backend,
     seed: u64,
 ) -> anyhow::Result<(Episode, Vec<Sample>)> {
-    let mut noise = Noise::new(seed, "demonstration");
-    let mut raw = raw.clone();
-    // Every step is a sample; in some episodes chunks are as old as they will be in use.
-    if learner.is_none() || noise.uniform(0.0, 1.0) < 0.5 {
-        raw.infer_every_steps = 1;
-    }
+    let noise = Noise::new(seed, "demonstration");
     let samples = Arc::new(Mutex::new(Vec::new()));
     let actor = match learner {
         None => None,
@@ -163,7 +166,7 @@ fn episode(
             Some(learner.session(backend)?)
         }
     };
-    let answer = teaching(&raw, actor, Arc::clone(&samples), noise);
+    let answer = teaching(raw, actor, Arc::clone(&samples), noise);
     let setup = Setup {
         config,
         takeover: Takeover::WIDE,
@@ -177,7 +180,7 @@ fn episode(
         &cell,
         seed,
         store,
-        Arc::new(Teacher::new(&raw, answer)),
+        Arc::new(Teacher::new(raw, answer)),
         |writer| {
             let eyes = NoisyEyes::new(&cell, PoseNoise::USUAL, seed);
             Ok(Eyes::Noisy(Box::new(eyes), writer))
@@ -210,6 +213,7 @@ fn teaching(
 ) -> AnswerFn {
     let expert = Expert::new(raw);
     let channels = raw.action.channels.len();
+    let features = raw.observation.features.clone();
     let disturbed = actor.is_none() && noise.uniform(0.0, 1.0) < DISTURBED_SHARE;
     let height_at = raw.observation_len() - raw.observation.features.len() + 2;
     let mut push = [0.0; 4];
@@ -218,13 +222,17 @@ fn teaching(
         let chunk = expert.chunk(&observation);
         let mut answer: Vec<f32> = chunk.iter().map(|value| *value as f32).collect();
         let above = (-observation[height_at]).max(0.0);
-        samples
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Sample {
-                observation: observation.clone(),
-                chunk,
-            });
+        let mut seen = samples.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.push(Sample {
+            observation: observation.clone(),
+            chunk,
+        });
+        for _ in 0..NEARBY {
+            let observation = nearby(&features, &observation, above, &mut noise);
+            let chunk = expert.chunk(&observation);
+            seen.push(Sample { observation, chunk });
+        }
+        drop(seen);
         if let Some(actor) = &mut actor {
             return actor.answer(&observation);
         }
@@ -250,6 +258,40 @@ fn teaching(
         }
         Ok(answer)
     })
+}
+
+/// The observation of a state near the one that was visited: the same in every frame, so that the history
+/// stays plausible.
+fn nearby(features: &[Feature], visited: &[f64], above: f64, noise: &mut Noise) -> Vec<f64> {
+    let across = NEARBY_ACROSS_M.0 + NEARBY_ACROSS_M.1 * above;
+    let object: [f64; 3] =
+        core::array::from_fn(|axis| noise.normal(if axis < 2 { across } else { NEARBY_HEIGHT_M }));
+    let way: [f64; 3] = core::array::from_fn(|_| noise.normal(NEARBY_WAY_M));
+    let turn = noise.normal(NEARBY_RAD);
+    let mut near = visited.to_vec();
+    for frame in near.chunks_exact_mut(features.len()) {
+        let place = |feature| features.iter().position(|f| *f == feature);
+        for (feature, shift) in [
+            (Feature::ObjectX, object[0]),
+            (Feature::ObjectY, object[1]),
+            (Feature::ObjectZ, object[2]),
+            (Feature::ToolDx, way[0]),
+            (Feature::ToolDy, way[1]),
+            (Feature::ToolDz, way[2]),
+        ] {
+            if let Some(at) = place(feature) {
+                frame[at] += shift;
+            }
+        }
+        if let (Some(sin), Some(cos)) = (place(Feature::YawSin2), place(Feature::YawCos2)) {
+            // What is round has no heading to be wrong about.
+            if frame[sin] != 0.0 {
+                let angle = frame[sin].atan2(frame[cos]) + 2.0 * turn;
+                (frame[sin], frame[cos]) = angle.sin_cos();
+            }
+        }
+    }
+    near
 }
 
 /// A trained policy under observation.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde::Serialize;
+use sinew_hardware::Camera;
 use sinew_inference::Backend;
+use sinew_perception::{Detector, Perception, PerceptionConfig};
 use sinew_policy::{Policy, PolicyEnd, PolicyStore};
 use sinew_sim::Cell;
 use sinew_units::Ticks;
@@ -22,6 +24,8 @@ const HARD: (f64, f64) = (1.0, 6.0);
 /// Where the poses come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PosesFrom {
+    /// Cameras and detector, as in a job.
+    Cameras,
     /// Truth with noise of the detector's size.
     Noise,
     /// As `Noise`, with up to six times as much of it: for judging the confidence signal. No run is ended
@@ -107,6 +111,7 @@ pub struct Run {
 pub fn run(
     config: &Config,
     backend: &Arc<dyn Backend>,
+    detector: &Detector,
     policy: &Policy,
     options: &EvalOptions,
     progress: &(dyn Fn(usize) + Sync),
@@ -117,7 +122,7 @@ pub fn run(
     }
     let policy = Policy::new(manifest, policy.model(), "evaluation")?;
     let episodes = in_parallel(options.seeds.clone(), options.jobs, progress, |seed| {
-        episode(config, backend, &policy, options, seed)
+        episode(config, backend, detector, &policy, options, seed)
     })?;
     Ok(report(&policy, backend.name(), options, &episodes))
 }
@@ -125,6 +130,7 @@ pub fn run(
 fn episode(
     config: &Config,
     backend: &Arc<dyn Backend>,
+    detector: &Detector,
     policy: &Policy,
     options: &EvalOptions,
     seed: u64,
@@ -139,6 +145,23 @@ fn episode(
     let cell = Cell::new(&config.robot, &config.cell);
     let bench = Bench::new(&setup, &cell, seed, store, Arc::clone(backend), |writer| {
         let scale = match options.poses {
+            PosesFrom::Cameras => {
+                let settings = &config.settings.perception;
+                let cameras = cell.cameras().into_iter();
+                let perception = Perception::new(
+                    detector,
+                    cameras
+                        .map(|camera| Box::new(camera) as Box<dyn Camera>)
+                        .collect(),
+                    writer,
+                    PerceptionConfig {
+                        rate_hz: settings.rate_hz,
+                        latency: Ticks::from_ms(settings.latency_ms),
+                        ..PerceptionConfig::default()
+                    },
+                )?;
+                return Ok(Eyes::Cameras(Box::new(perception)));
+            }
             PosesFrom::Noise => 1.0,
             PosesFrom::HardNoise => Noise::new(seed, "hardness").uniform(HARD.0, HARD.1),
         };

@@ -17,12 +17,12 @@ const DESCENT_M_S: f64 = 0.20;
 /// Speed of the lift, m/s.
 const LIFT_M_S: f64 = 0.20;
 /// Largest change of the velocity, m/s².
-const ACCELERATION_M_S2: f64 = 1.6;
+const ACCELERATION_M_S2: f64 = 0.8;
 /// Fastest turn, rad/s, and its change, rad/s².
-const TURN_RAD_S: f64 = 1.6;
-const TURN_RAD_S2: f64 = 9.0;
+const TURN_RAD_S: f64 = 1.2;
+const TURN_RAD_S2: f64 = 5.0;
 /// Share of an error that is asked for per second.
-const GAIN_PER_S: f64 = 5.0;
+const GAIN_PER_S: f64 = 4.0;
 /// Height over the grasp at which a tool that does not fit waits, m.
 const HOVER_M: f64 = 0.06;
 /// Misfit (m, with yaw by its arc) below which the tool goes down, and above which it hovers.
@@ -32,7 +32,8 @@ const YAW_ARM_M: f64 = 0.04;
 /// Where the tool fits: across, yaw, height. Wide, so that no learner stalls at the edge.
 const FIT_M: f64 = 0.007;
 const FIT_RAD: f64 = 0.10;
-const FIT_HEIGHT_M: f64 = 0.005;
+const FIT_HEIGHT_M: f64 = 0.004;
+const FIT_M_S: f64 = 0.04;
 /// A gripper command this far below the open width means that it is closing, m.
 const CLOSING_M: f64 = 0.004;
 /// A closing gripper that is this far off gives up and opens again, m.
@@ -188,17 +189,20 @@ impl Imagined {
             wanted_turn = (GAIN_PER_S * yaw_error).clamp(-TURN_RAD_S, TURN_RAD_S);
             self.closing = off < FIT_M
                 && yaw_error.abs() < FIT_RAD
-                && (grasp_z - self.position[2]).abs() < FIT_HEIGHT_M;
+                && (grasp_z - self.position[2]).abs() < FIT_HEIGHT_M
+                && self.velocity[2].abs() < FIT_M_S;
         }
         let change_max = ACCELERATION_M_S2 * STEP_S;
-        for axis in 0..3 {
-            let change = wanted[axis] - self.velocity[axis];
-            self.velocity[axis] += change.clamp(-change_max, change_max);
-            self.position[axis] += self.velocity[axis] * STEP_S;
+        let axes = self.velocity.iter_mut().zip(&mut self.position);
+        for (wanted, (velocity, position)) in wanted.iter().zip(axes) {
+            let change = (wanted - *velocity).clamp(-change_max, change_max);
+            *position += (*velocity + 0.5 * change) * STEP_S;
+            *velocity += change;
         }
         let turn_max = TURN_RAD_S2 * STEP_S;
-        self.turn += (wanted_turn - self.turn).clamp(-turn_max, turn_max);
-        self.yaw += self.turn * STEP_S;
+        let change = (wanted_turn - self.turn).clamp(-turn_max, turn_max);
+        self.yaw += (self.turn + 0.5 * change) * STEP_S;
+        self.turn += change;
     }
 }
 

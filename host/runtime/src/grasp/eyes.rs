@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use sinew_messages::LoopStatus;
+use sinew_perception::Perception;
 use sinew_policy::Heading;
 use sinew_sim::Cell;
 use sinew_sim::scene::{SceneState, SolidKind};
@@ -173,12 +174,15 @@ impl NoisyEyes {
 pub(super) enum Eyes {
     /// Truth with noise.
     Noisy(Box<NoisyEyes>, WorldWriter),
+    /// Cameras and detector, as in a job.
+    Cameras(Box<Perception>),
 }
 
 impl Eyes {
     pub(super) fn step(&mut self, now: Tick, status: &LoopStatus) {
         match self {
             Self::Noisy(eyes, writer) => eyes.step(now, status, writer),
+            Self::Cameras(perception) => perception.step(now, status),
         }
     }
 }
