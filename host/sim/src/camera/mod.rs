@@ -2,7 +2,7 @@
 //!
 //! Taking an exposure stores an [`Arc`] of the scene's poses (see [`crate::film`]); the image is cast when
 //! somebody consumes it, on whatever thread that is. What reaches the host is an
-//! [`RgbdFrame`](sinew_hardware::RgbdFrame) and nothing else; [`labels`] is for training and evaluation.
+//! [`RgbdFrame`] and nothing else; [`labels`] is for training and evaluation.
 
 mod compile;
 pub mod dataset;
