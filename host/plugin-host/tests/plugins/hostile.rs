@@ -61,6 +61,8 @@ fn a_loop_that_burns_time_without_fuel_meets_the_guard() {
     let limits = Limits {
         step_wall_ms: 300,
         fuel_per_step: u64::MAX / 2,
+        // Else the faster of two machines meets the budget before the guard.
+        fuel_between_calls: u64::MAX / 2,
         ..Limits::default()
     };
     let host = host(limits, GRANTS);
