@@ -8,6 +8,7 @@ use sinew_runtime::grasp::{DemoOptions, EvalOptions, EvalReport, PosesFrom};
 use sinew_runtime::units::Ticks;
 use sinew_runtime::{InputError, bench, doctor, perception_eval, policy_lab};
 
+use crate::allocations;
 use crate::arguments::{
     BenchArgument, Cli, Command, ConfigArguments, DemosCommand, JobsArgument, JsonArgument,
     PerceptionCommand, PolicyCommand, Seeds, SetupCommand,
@@ -81,8 +82,8 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
         Command::Bench(arguments) => {
             let sources = sources(&arguments.config);
             let rows = match arguments.what {
-                BenchArgument::Tick => bench::tick(&sources)?,
-                BenchArgument::Inference => bench::inference(&sources)?,
+                BenchArgument::Tick => bench::tick(&sources, allocations::so_far)?,
+                BenchArgument::Inference => bench::inference(&sources, allocations::so_far)?,
             };
             output::result(&arguments.json, &rows, &rows.to_text())?;
             Ok(true)

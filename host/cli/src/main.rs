@@ -4,6 +4,7 @@
 //! reached, 1 it ran and the goal was not reached, 2 wrong usage or input, 3 the host could not be
 //! reached, 4 refused.
 
+mod allocations;
 mod arguments;
 mod commands;
 mod output;

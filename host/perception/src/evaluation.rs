@@ -17,7 +17,7 @@ pub struct Truth {
     pub position_m: [f64; 3],
     /// Yaw of its long axis, rad.
     pub yaw_rad: f64,
-    /// True if it lies as delivered; others count as found or not, and for nothing else.
+    /// True if it lies as delivered; others have no position, yaw or height to compare.
     pub is_upright: bool,
     /// Share of it that the image shows. Below [`VISIBLE_MIN`] it is neither asked for nor counted as false.
     pub visible: f64,
@@ -43,6 +43,10 @@ pub struct Evaluation {
     pub invented: usize,
     /// Found parts of the right class.
     pub right_class: usize,
+    /// Found parts that lie as delivered.
+    pub found_upright: usize,
+    /// Those of the right class.
+    pub right_class_upright: usize,
     /// Found parts of the right colour.
     pub right_color: usize,
     position_m: Vec<f64>,
@@ -78,6 +82,8 @@ impl Evaluation {
             if !truth.is_upright {
                 continue;
             }
+            self.found_upright += 1;
+            self.right_class_upright += usize::from(right);
             let error = Vector3::from(truth.position_m) - at;
             self.position_m.push(error.norm());
             self.lateral_m.push(error.xy().norm());
@@ -102,6 +108,12 @@ impl Evaluation {
     #[must_use]
     pub fn class_accuracy(&self) -> f64 {
         share(self.right_class, self.found)
+    }
+
+    /// The same among parts that lie as delivered: a toppled puck shows the outline of a block.
+    #[must_use]
+    pub fn class_accuracy_upright(&self) -> f64 {
+        share(self.right_class_upright, self.found_upright)
     }
 
     /// Share of the found parts whose colour is right.
@@ -204,9 +216,16 @@ mod tests {
             (3, 2, 1)
         );
         assert_eq!((evaluation.right_class, evaluation.right_color), (1, 2));
+        let toppled = Truth {
+            is_upright: false,
+            ..truth("block", 0.8, 1.0)
+        };
+        evaluation.add(&manifest, &[detection(1, 0.8, 0.0)], &[toppled]);
+        assert!((evaluation.class_accuracy() - 1.0 / 3.0).abs() < 1e-12);
+        assert!((evaluation.class_accuracy_upright() - 0.5).abs() < 1e-12);
         assert!((evaluation.position_error_m(1.0) - 0.002).abs() < 1e-9);
         let expected = (0.1 + 3.0 - core::f64::consts::PI).abs().to_degrees();
         assert!((evaluation.yaw_error_deg(0.5) - expected).abs() < 1e-9);
-        assert!((evaluation.recall() - 2.0 / 3.0).abs() < 1e-12);
+        assert!((evaluation.recall() - 3.0 / 4.0).abs() < 1e-12);
     }
 }

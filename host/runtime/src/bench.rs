@@ -35,8 +35,8 @@ pub struct Row {
     pub p99_ns: u64,
     /// 999 of 1000 take at most this long.
     pub p999_ns: u64,
-    /// Allocations a sample; `null` where they aren't counted. The loop's own test counts those of a tick: none.
-    pub allocs_per_op: Option<f64>,
+    /// Allocations a sample, on the thread that measures.
+    pub allocs_per_op: f64,
     /// How many times as long as other rows' medians this one's is.
     pub ratio: BTreeMap<String, f64>,
 }
@@ -53,8 +53,8 @@ impl Bench {
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut lines = vec![format!(
-            "{:<44} {:>8} {:>12} {:>12} {:>12}",
-            "", "n", "p50", "p99", "p99.9"
+            "{:<28} {:>6} {:>12} {:>12} {:>12} {:>9}",
+            "", "n", "p50", "p99", "p99.9", "allocs"
         )];
         for row in &self.rows {
             let time = |ns: u64| format!("{:.1} µs", ns as f64 / 1e3);
@@ -64,12 +64,13 @@ impl Bench {
                 .map(|(to, ratio)| format!("{ratio:.2}x {to}"))
                 .collect();
             lines.push(format!(
-                "{:<44} {:>8} {:>12} {:>12} {:>12}  {}",
+                "{:<28} {:>6} {:>12} {:>12} {:>12} {:>9.2}  {}",
                 row.name,
                 row.n,
                 time(row.p50_ns),
                 time(row.p99_ns),
                 time(row.p999_ns),
+                row.allocs_per_op,
                 ratios.join(", ")
             ));
         }
@@ -77,7 +78,41 @@ impl Bench {
     }
 }
 
-fn row(name: &str, mut samples: Vec<Duration>) -> Row {
+/// How often the calling thread has allocated so far; whoever owns the allocator counts.
+pub type Allocations = fn() -> u64;
+
+/// Takes samples of one thing: time, and allocations.
+struct Meter {
+    allocations: Allocations,
+    allocated: u64,
+    samples: Vec<Duration>,
+}
+
+impl Meter {
+    fn new(allocations: Allocations, samples: usize) -> Self {
+        Self {
+            allocations,
+            allocated: 0,
+            samples: Vec::with_capacity(samples),
+        }
+    }
+
+    fn sample<T>(&mut self, what: impl FnOnce() -> T) -> T {
+        let before = (self.allocations)();
+        let start = Instant::now();
+        let result = black_box(what());
+        self.samples.push(start.elapsed());
+        self.allocated += (self.allocations)() - before;
+        result
+    }
+
+    fn row(self, name: &str) -> Row {
+        let allocs_per_op = self.allocated as f64 / self.samples.len().max(1) as f64;
+        row(name, self.samples, allocs_per_op)
+    }
+}
+
+fn row(name: &str, mut samples: Vec<Duration>, allocs_per_op: f64) -> Row {
     samples.sort();
     let at = |share: f64| {
         let rank = (share * samples.len() as f64).ceil() as usize;
@@ -90,7 +125,7 @@ fn row(name: &str, mut samples: Vec<Duration>) -> Row {
         p50_ns: at(0.5),
         p99_ns: at(0.99),
         p999_ns: at(0.999),
-        allocs_per_op: None,
+        allocs_per_op,
         ratio: BTreeMap::new(),
     }
 }
@@ -111,7 +146,7 @@ const MOVE_TICKS: usize = 400;
 ///
 /// # Errors
 /// If the configuration can't be used.
-pub fn tick(sources: &Sources) -> anyhow::Result<Bench> {
+pub fn tick(sources: &Sources, allocations: Allocations) -> anyhow::Result<Bench> {
     let config = sources.load()?;
     let home = *config
         .robot
@@ -125,18 +160,26 @@ pub fn tick(sources: &Sources) -> anyhow::Result<Bench> {
             powered: false,
         })
     };
-    let still = ticks(&config, perfect(home), None, "tick, holding")?;
+    let measured = |robot, between, name| {
+        ticks(
+            &config,
+            robot,
+            between,
+            Meter::new(allocations, TICKS),
+            name,
+        )
+    };
+    let still = measured(perfect(home), None, "tick, holding")?;
     let other = config
         .robot
         .poses
         .iter()
         .find(|pose| pose.name != "home")
         .map_or(home, |pose| pose.joints_rad);
-    let mut moving = ticks(&config, perfect(home), Some([home, other]), "tick, moving")?;
+    let mut moving = measured(perfect(home), Some([home, other]), "tick, moving")?;
     compare(&mut moving, &still);
     let cell = Cell::new(&config.robot, &config.cell);
-    let mut simulated = ticks(
-        &config,
+    let mut simulated = measured(
         Box::new(cell.robot()),
         Some([home, other]),
         "tick, moving, with physics",
@@ -151,6 +194,7 @@ fn ticks(
     config: &Config,
     robot: Box<dyn HardwareComponent>,
     between: Option<[JointVector; 2]>,
+    mut meter: Meter,
     name: &str,
 ) -> anyhow::Result<Row> {
     let mailbox = Arc::new(Mailbox::default());
@@ -166,7 +210,6 @@ fn ticks(
     );
     control.tick();
     mailbox.requests.reset();
-    let mut samples = Vec::with_capacity(TICKS);
     for n in 0..TICKS {
         if let Some(goals) = between
             && n % MOVE_TICKS == 100
@@ -185,9 +228,7 @@ fn ticks(
             });
         }
         mailbox.requests.beat(control.last_tick());
-        let start = Instant::now();
-        black_box(control.tick());
-        samples.push(start.elapsed());
+        meter.sample(|| control.tick());
         while ring.pop().is_some() {}
     }
     let status = mailbox.status.latest().unwrap_or(LoopStatus::zeroed());
@@ -195,7 +236,7 @@ fn ticks(
         let reason = LimitKind::decode(status.reason).map_or("unknown", LimitKind::name);
         anyhow::bail!("{name}: a stop was latched ({reason}), so nothing was measured");
     }
-    Ok(row(name, samples))
+    Ok(meter.row(name))
 }
 
 /// Images looked at by each backend.
@@ -205,7 +246,7 @@ const LOOKS: usize = 60;
 ///
 /// # Errors
 /// If configuration or model can't be used.
-pub fn inference(sources: &Sources) -> anyhow::Result<Bench> {
+pub fn inference(sources: &Sources, allocations: Allocations) -> anyhow::Result<Bench> {
     let config = sources.load()?;
     let sampler = sinew_sim::camera::dataset::Sampler::new(config.cell, config.robot);
     let frame: RgbdFrame = sampler
@@ -215,13 +256,12 @@ pub fn inference(sources: &Sources) -> anyhow::Result<Bench> {
         .ok_or_else(|| input("the cell has no camera"))?
         .frame;
     let render = {
-        let samples = (0..LOOKS as u64).map(|index| {
+        let mut meter = Meter::new(allocations, LOOKS);
+        for index in 0..LOOKS as u64 {
             let scene = Arc::new(sampler.scene(1, index));
-            let start = Instant::now();
-            black_box(sampler.photograph(scene, 1, index));
-            start.elapsed()
-        });
-        row("render, all cameras", samples.collect())
+            meter.sample(|| sampler.photograph(scene, 1, index));
+        }
+        meter.row("render, all cameras")
     };
     let mut rows = vec![render];
     for (name, choice) in [
@@ -232,13 +272,11 @@ pub fn inference(sources: &Sources) -> anyhow::Result<Bench> {
             continue;
         };
         let (detector, _) = assets::detector(sources.models.as_deref(), &*selection.backend)?;
-        let mut samples = Vec::with_capacity(LOOKS);
+        let mut meter = Meter::new(allocations, LOOKS);
         for _ in 0..LOOKS {
-            let start = Instant::now();
-            black_box(detector.detect(&frame)?);
-            samples.push(start.elapsed());
+            meter.sample(|| detector.detect(&frame))?;
         }
-        let mut measured = row(name, samples);
+        let mut measured = meter.row(name);
         for before in &rows {
             compare(&mut measured, before);
         }

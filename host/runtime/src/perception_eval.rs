@@ -32,6 +32,8 @@ pub struct PerceptionFigures {
     pub false_alarms: usize,
     /// Share of the found parts whose class is right.
     pub class_accuracy: f64,
+    /// The same without toppled parts.
+    pub class_accuracy_upright: f64,
     /// Share of the found parts whose colour is right.
     pub color_accuracy: f64,
     /// Distance between found and true centres, m.
@@ -99,6 +101,7 @@ pub fn evaluate(
         recall: evaluation.recall(),
         false_alarms: evaluation.invented,
         class_accuracy: evaluation.class_accuracy(),
+        class_accuracy_upright: evaluation.class_accuracy_upright(),
         color_accuracy: evaluation.color_accuracy(),
         position_error_m: position,
         lateral_error_m: quantiles(&|q| evaluation.lateral_error_m(q)),
@@ -133,7 +136,7 @@ impl PerceptionFigures {
         format!(
             "{} images, {} parts to be found ({})\n  \
              recall      {:.2} %, false alarms {}\n  \
-             class       {:.2} % right (goal {:.0} %), colour {:.2} %\n  \
+             class       {:.2} % right (goal {:.0} %), {:.2} % of those not toppled; colour {:.2} %\n  \
              position    {:.1} mm median (goal {:.0} mm), {:.1} mm p95; horizontally {:.1} and {:.1} mm\n  \
              yaw         {:.1}° median (goal {:.0}°), {:.1}° p95\n\
              goal {}",
@@ -144,6 +147,7 @@ impl PerceptionFigures {
             self.false_alarms,
             100.0 * self.class_accuracy,
             100.0 * CLASS_GOAL,
+            100.0 * self.class_accuracy_upright,
             100.0 * self.color_accuracy,
             1e3 * self.position_error_m.p50,
             1e3 * POSITION_GOAL_M,
