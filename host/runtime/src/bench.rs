@@ -259,7 +259,7 @@ pub fn inference(sources: &Sources, allocations: Allocations) -> anyhow::Result<
         let mut meter = Meter::new(allocations, LOOKS);
         for index in 0..LOOKS as u64 {
             let scene = Arc::new(sampler.scene(1, index));
-            meter.sample(|| sampler.photograph(scene, 1, index));
+            meter.sample(|| sampler.frames(&scene, 1, index));
         }
         meter.row("render, all cameras")
     };

@@ -79,14 +79,26 @@ impl Sampler {
     pub fn photograph(&self, scene: Arc<SceneState>, seed: u64, index: u64) -> Vec<Sample> {
         self.optics
             .iter()
-            .map(|optics| Sample {
-                frame: optics.develop(&Shot {
+            .zip(self.frames(&scene, seed, index))
+            .map(|(optics, frame)| Sample {
+                frame,
+                labels: labels(optics, &scene),
+            })
+            .collect()
+    }
+
+    /// The images alone.
+    #[must_use]
+    pub fn frames(&self, scene: &Arc<SceneState>, seed: u64, index: u64) -> Vec<RgbdFrame> {
+        self.optics
+            .iter()
+            .map(|optics| {
+                optics.develop(&Shot {
                     tick: scene.tick,
                     sequence: index,
                     noise_seed: derive(seed, index, optics.name()),
-                    scene: Arc::clone(&scene),
-                }),
-                labels: labels(optics, &scene),
+                    scene: Arc::clone(scene),
+                })
             })
             .collect()
     }
