@@ -9,7 +9,7 @@ use tract_onnx::pb::{TypeProto, type_proto::Value};
 use tract_onnx::prelude::*;
 
 use crate::error::{one_line, panic_words};
-use crate::{Backend, InferenceError, Session, TensorSpec, check};
+use crate::{Backend, InferenceError, Session, TensorSpec, check, registers};
 
 const NAME: &str = "embedded";
 /// `f32` in ONNX's own numbering of element types.
@@ -185,6 +185,7 @@ impl Session for EmbeddedSession {
             }
             self.plan.run(tensors)
         }));
+        registers::clear_upper_halves();
         let results = match ran {
             Ok(Ok(results)) => results,
             Ok(Err(error)) => return Err(self.failed(one_line(&error))),

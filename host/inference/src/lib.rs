@@ -16,6 +16,8 @@ mod embedded;
 mod error;
 mod onnxruntime;
 mod probe;
+#[cfg(feature = "embedded")]
+mod registers;
 mod select;
 pub mod setup;
 
