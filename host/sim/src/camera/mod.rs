@@ -6,6 +6,7 @@
 
 mod compile;
 pub mod dataset;
+mod footprint;
 pub mod labels;
 mod lens;
 mod render;

@@ -1,14 +1,18 @@
 //! RGB-D images by ray casting.
 //!
-//! Every solid is tested only at the pixels that its box covers on the image. Shadows are cast by one
-//! distant light: the plane across the light's direction is divided into tiles, and a lit point asks only
-//! the solids that lie over its tile. Both cullings are conservative, so the picture is that of a full
-//! ray caster. No trigonometry, no threads, no state: equal input gives equal bytes.
+//! Every solid is tested only at the pixels that the outline of its box covers on the image. Shadows are
+//! cast by one distant light: the plane across the light's direction is divided into tiles, and a lit point
+//! asks only the solids that lie over its tile, and of those only the ones whose box lies over the point.
+//! All cullings are conservative, so the picture is that of a full ray caster. No trigonometry, no threads,
+//! no state: equal input gives equal bytes.
+
+use core::ops::Range;
 
 use nalgebra::Matrix3;
 
+use super::footprint::Footprint;
 use super::lens::View;
-use super::solid::{Solid, V3};
+use super::solid::{Directions, Entry, Kind, STRIP, Solid, Strip, V3};
 
 /// One distant light and the light from everywhere.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,108 +80,188 @@ impl Rays {
         )
     }
 
-    /// Pixels that the solid can cover: x from, x to, y from, y to (exclusive).
-    fn footprint(&self, solid: &Solid) -> Option<[usize; 4]> {
+    /// Where the solid can be seen.
+    fn footprint(&self, solid: &Solid) -> Option<Footprint> {
         let to_camera = self.rotation.transpose();
-        let mut low = [f32::INFINITY; 2];
-        let mut high = [f32::NEG_INFINITY; 2];
+        let mut outline = [[0.0; 2]; 8];
         let mut behind = 0;
-        for corner in solid.corners() {
+        for (pixel, corner) in outline.iter_mut().zip(solid.corners()) {
             let p = to_camera * (corner - self.eye);
             if p.z <= NEAREST_M {
                 behind += 1;
                 continue;
             }
-            for axis in 0..2 {
-                let pixel = self.center[axis] + self.focal[axis] * p[axis] / p.z;
-                low[axis] = low[axis].min(pixel);
-                high[axis] = high[axis].max(pixel);
-            }
+            *pixel = [0, 1].map(|axis| self.center[axis] + self.focal[axis] * p[axis] / p.z);
         }
-        let size = [self.width, self.height];
-        if behind == 8 {
-            return None;
+        match behind {
+            0 => Footprint::of_box(&outline, self.width, self.height),
+            8 => None,
+            _ => Some(Footprint::everywhere(self.width, self.height)),
         }
-        if behind > 0 {
-            return Some([0, size[0], 0, size[1]]);
+    }
+
+    /// Calls `see` with each pixel at which the solid is entered before `depth_m`, and lowers that depth.
+    fn scan(&self, solid: &Solid, depth_m: &mut [f32], see: impl FnMut(usize, &Entry)) {
+        let Some(footprint) = self.footprint(solid) else {
+            return;
+        };
+        let to_solid = solid.rotation.transpose();
+        let scan = Scan {
+            rays: self,
+            footprint,
+            origin: to_solid * (self.eye - solid.position),
+            camera_to_solid: to_solid * self.rotation,
+        };
+        match &solid.kind {
+            Kind::Block { half } => scan.block(half, depth_m, see),
+            // Each kind has a loop of its own, so that what depends on the solid alone stays outside.
+            kind @ Kind::Capsule { .. } => scan.any(kind, depth_m, see),
+            kind @ Kind::Cylinder { .. } => scan.any(kind, depth_m, see),
+            kind => scan.any(kind, depth_m, see),
         }
-        let mut range = [0; 4];
-        for axis in 0..2 {
-            // Half a pixel of slack covers the rounding of the projection.
-            range[2 * axis] = (low[axis] - 1.0).max(0.0) as usize;
-            range[2 * axis + 1] = ((high[axis] + 1.0).max(0.0) as usize).min(size[axis]);
-            if range[2 * axis] >= range[2 * axis + 1] {
-                return None;
-            }
-        }
-        Some(range)
     }
 
     /// Pixels at which the solid is entered.
     fn count(&self, solid: &Solid) -> usize {
-        let Some([x_from, x_to, y_from, y_to]) = self.footprint(solid) else {
-            return 0;
-        };
-        let to_solid = solid.rotation.transpose();
-        let origin = to_solid * (self.eye - solid.position);
-        let camera_to_solid = to_solid * self.rotation;
         let mut pixels = 0;
-        for y in y_from..y_to {
-            for x in x_from..x_to {
-                let direction = camera_to_solid * self.camera_direction(x, y);
-                let entry = solid
-                    .kind
-                    .enter(&origin, &direction, &(NEAREST_M..f32::INFINITY));
-                pixels += usize::from(entry.is_some());
-            }
-        }
+        let mut depth_m = vec![f32::INFINITY; self.width * self.height];
+        self.scan(solid, &mut depth_m, |_, _| pixels += 1);
         pixels
     }
 
     fn cast(&self, solids: &[Solid]) -> Hits {
         let pixels = self.width * self.height;
-        let mut hits = Hits {
-            solid: vec![NOTHING; pixels],
-            depth_m: vec![f32::INFINITY; pixels],
-            normal: vec![V3::zeros(); pixels],
-        };
+        let mut depth_m = vec![f32::INFINITY; pixels];
+        let mut seen = vec![NOTHING; pixels];
+        let mut normal = vec![V3::zeros(); pixels];
         for (index, solid) in solids.iter().enumerate().take(usize::from(NOTHING)) {
-            let Some([x_from, x_to, y_from, y_to]) = self.footprint(solid) else {
-                continue;
-            };
-            let to_solid = solid.rotation.transpose();
-            let origin = to_solid * (self.eye - solid.position);
-            let camera_to_solid = to_solid * self.rotation;
-            for y in y_from..y_to {
-                for x in x_from..x_to {
-                    let pixel = y * self.width + x;
-                    let direction = camera_to_solid * self.camera_direction(x, y);
-                    if let Some(entry) =
-                        solid
-                            .kind
-                            .enter(&origin, &direction, &(NEAREST_M..hits.depth_m[pixel]))
-                    {
-                        hits.depth_m[pixel] = entry.t;
-                        hits.solid[pixel] = index as u16;
-                        hits.normal[pixel] = solid.rotation * entry.normal;
+            self.scan(solid, &mut depth_m, |pixel, entry| {
+                seen[pixel] = index as u16;
+                normal[pixel] = solid.rotation * entry.normal;
+            });
+        }
+        Hits {
+            solid: seen,
+            depth_m,
+            normal,
+        }
+    }
+}
+
+/// One solid's pixels.
+struct Scan<'a> {
+    rays: &'a Rays,
+    footprint: Footprint,
+    /// The eye in the solid's frame.
+    origin: V3,
+    camera_to_solid: Matrix3<f32>,
+}
+
+impl Scan<'_> {
+    fn any(&self, kind: &Kind, depth_m: &mut [f32], mut see: impl FnMut(usize, &Entry)) {
+        for (y, columns) in self.footprint.rows() {
+            for x in columns {
+                let pixel = y * self.rays.width + x;
+                let direction = self.camera_to_solid * self.rays.camera_direction(x, y);
+                let span = NEAREST_M..depth_m[pixel];
+                if let Some(entry) = kind.enter(&self.origin, &direction, &span) {
+                    depth_m[pixel] = entry.t;
+                    see(pixel, &entry);
+                }
+            }
+        }
+    }
+
+    fn block(&self, half: &V3, depth_m: &mut [f32], mut see: impl FnMut(usize, &Entry)) {
+        for (y, columns) in self.footprint.rows() {
+            for start in columns.clone().step_by(STRIP) {
+                let directions = self.directions(start, y);
+                let strip = Strip::enter_block(half, &self.origin, &directions);
+                for (ray, x) in (start..columns.end.min(start + STRIP)).enumerate() {
+                    let pixel = y * self.rays.width + x;
+                    let t = strip.t[ray];
+                    if t > NEAREST_M && t < depth_m[pixel] {
+                        let axis = strip.axis[ray] as usize;
+                        let mut normal = V3::zeros();
+                        normal[axis] = -directions[axis][ray].signum();
+                        depth_m[pixel] = t;
+                        see(pixel, &Entry { t, normal });
                     }
                 }
             }
         }
-        hits
+    }
+
+    /// Directions of the rays through the pixels from `x` on, in the solid's frame.
+    #[inline]
+    fn directions(&self, x: usize, y: usize) -> Directions {
+        let rays = self.rays;
+        let down = (y as f32 + 0.5 - rays.center[1]) * rays.inverse_focal[1];
+        let first = x as f32;
+        let right: [f32; STRIP] = core::array::from_fn(|ray| {
+            (first + ray as f32 + 0.5 - rays.center[0]) * rays.inverse_focal[0]
+        });
+        core::array::from_fn(|axis| {
+            let row = self.camera_to_solid.row(axis);
+            let (across, below) = (row[0], row[1] * down);
+            right.map(|right| across * right + below + row[2])
+        })
+    }
+}
+
+/// What can cast a shadow.
+struct Caster<'a> {
+    kind: &'a Kind,
+    /// Index of the solid.
+    index: u16,
+    /// What its box covers of the plane across the light: from and to.
+    across: [Range<f32>; 2],
+    /// End of its box towards the light.
+    top: f32,
+    to_solid: Matrix3<f32>,
+    position: V3,
+    /// Towards the light, in the solid's frame.
+    towards: V3,
+}
+
+/// Added to the boxes of shadow casters on all sides, m: far more than their rounding.
+const CASTER_SLACK_M: f32 = 1e-4;
+
+impl<'a> Caster<'a> {
+    fn new(index: usize, solid: &'a Solid, plane: &[V3; 2], towards: &V3) -> Self {
+        let corners = solid.corners();
+        let extent = |axis: &V3| {
+            let start = f32::INFINITY..f32::NEG_INFINITY;
+            let range = corners.iter().fold(start, |range, corner| {
+                let along = corner.dot(axis);
+                range.start.min(along)..range.end.max(along)
+            });
+            range.start - CASTER_SLACK_M..range.end + CASTER_SLACK_M
+        };
+        let to_solid = solid.rotation.transpose();
+        Self {
+            kind: &solid.kind,
+            index: index as u16,
+            across: [extent(&plane[0]), extent(&plane[1])],
+            top: extent(towards).end,
+            to_solid,
+            position: solid.position,
+            towards: to_solid * towards,
+        }
     }
 }
 
 /// Shadow casters by tile of the plane across the light.
 struct Shade<'a> {
-    solids: &'a [Solid],
     towards: V3,
     across: [V3; 2],
     low: [f32; 2],
     tiles_per_metre: [f32; 2],
-    /// Start of each tile's list in `casters`; one more than there are tiles.
+    casters: Vec<Caster<'a>>,
+    /// Start of each tile's list in `members`; one more than there are tiles.
     starts: Vec<u32>,
-    casters: Vec<u16>,
+    /// Indices into `casters`.
+    members: Vec<u16>,
 }
 
 impl<'a> Shade<'a> {
@@ -189,78 +273,88 @@ impl<'a> Shade<'a> {
         };
         let first = towards.cross(&reference).normalize();
         let across = [first, towards.cross(&first)];
+        let casters: Vec<_> = solids
+            .iter()
+            .enumerate()
+            .take(usize::from(NOTHING))
+            .filter(|(_, solid)| solid.casts_shadow)
+            .map(|(index, solid)| Caster::new(index, solid, &across, &towards))
+            .collect();
         let mut low = [f32::INFINITY; 2];
         let mut high = [f32::NEG_INFINITY; 2];
-        let mut boxes = Vec::with_capacity(solids.len());
-        for (index, solid) in solids.iter().enumerate() {
-            if !solid.casts_shadow {
-                continue;
-            }
-            let mut own = [[f32::INFINITY; 2], [f32::NEG_INFINITY; 2]];
-            for corner in solid.corners() {
-                for axis in 0..2 {
-                    let along = corner.dot(&across[axis]);
-                    own[0][axis] = own[0][axis].min(along);
-                    own[1][axis] = own[1][axis].max(along);
-                }
-            }
+        for caster in &casters {
             for axis in 0..2 {
-                low[axis] = low[axis].min(own[0][axis]);
-                high[axis] = high[axis].max(own[1][axis]);
+                low[axis] = low[axis].min(caster.across[axis].start);
+                high[axis] = high[axis].max(caster.across[axis].end);
             }
-            boxes.push((index as u16, own));
         }
         let tiles_per_metre =
             core::array::from_fn(|axis| TILES as f32 / (high[axis] - low[axis]).max(1e-6));
         let mut shade = Self {
-            solids,
             towards,
             across,
             low,
             tiles_per_metre,
+            casters,
             starts: Vec::new(),
-            casters: Vec::new(),
+            members: Vec::new(),
         };
-        let mut lists = vec![Vec::new(); TILES * TILES];
-        for (index, own) in boxes {
-            let from: [usize; 2] = core::array::from_fn(|axis| shade.tile(own[0][axis], axis));
-            let to: [usize; 2] = core::array::from_fn(|axis| shade.tile(own[1][axis], axis));
-            for row in from[1]..=to[1] {
-                for column in from[0]..=to[0] {
-                    lists[row * TILES + column].push(index);
-                }
-            }
-        }
-        shade.starts.reserve(lists.len() + 1);
-        shade.starts.push(0);
-        for list in &lists {
-            shade.casters.extend_from_slice(list);
-            shade.starts.push(shade.casters.len() as u32);
-        }
+        shade.fill_tiles();
         shade
     }
 
+    /// Counts what lies over each tile, then writes the lists one after the other.
+    fn fill_tiles(&mut self) {
+        let tiles_of = |caster: &Caster<'_>| {
+            let [columns, rows] = [0, 1].map(|axis| {
+                let range = &caster.across[axis];
+                self.tile(range.start, axis)..self.tile(range.end, axis) + 1
+            });
+            rows.flat_map(move |row| columns.clone().map(move |column| row * TILES + column))
+        };
+        let mut starts = vec![0_u32; TILES * TILES + 1];
+        for tile in self.casters.iter().flat_map(tiles_of) {
+            starts[tile + 1] += 1;
+        }
+        for tile in 0..TILES * TILES {
+            starts[tile + 1] += starts[tile];
+        }
+        let mut members = vec![0; starts[TILES * TILES] as usize];
+        let mut next = starts.clone();
+        for (member, caster) in (0..).zip(&self.casters) {
+            for tile in tiles_of(caster) {
+                members[next[tile] as usize] = member;
+                next[tile] += 1;
+            }
+        }
+        self.starts = starts;
+        self.members = members;
+    }
+
     fn tile(&self, along: f32, axis: usize) -> usize {
-        // Saturates at zero on the low side, as float-to-integer casts do.
-        (((along - self.low[axis]) * self.tiles_per_metre[axis]) as usize).min(TILES - 1)
+        let tile = ((along - self.low[axis]) * self.tiles_per_metre[axis]) as i32;
+        tile.clamp(0, TILES as i32 - 1) as usize
     }
 
     fn covers(&self, point: &V3, own: u16) -> bool {
         let along: [f32; 2] = core::array::from_fn(|axis| point.dot(&self.across[axis]));
+        let height = point.dot(&self.towards);
         let tile = self.tile(along[1], 1) * TILES + self.tile(along[0], 0);
-        let list = &self.casters[self.starts[tile] as usize..self.starts[tile + 1] as usize];
-        list.iter().any(|&index| {
+        let list = &self.members[self.starts[tile] as usize..self.starts[tile + 1] as usize];
+        list.iter().any(|&member| {
+            let caster = &self.casters[usize::from(member)];
             // A convex solid shades itself only where it is turned away from the light.
-            if index == own {
+            if caster.index == own
+                || height > caster.top
+                || !caster.across[0].contains(&along[0])
+                || !caster.across[1].contains(&along[1])
+            {
                 return false;
             }
-            let solid = &self.solids[usize::from(index)];
-            let to_solid = solid.rotation.transpose();
-            let origin = to_solid * (point - solid.position);
-            let direction = to_solid * self.towards;
-            solid
+            let origin = caster.to_solid * (point - caster.position);
+            caster
                 .kind
-                .enter(&origin, &direction, &(0.0..f32::INFINITY))
+                .enter(&origin, &caster.towards, &(0.0..f32::INFINITY))
                 .is_some()
         })
     }
@@ -272,23 +366,25 @@ pub(crate) fn render(view: &View, solids: &[Solid], light: &Illumination) -> Ima
     let hits = rays.cast(solids);
     let shade = Shade::new(solids, light.towards);
     let mut color = vec![BACKDROP; hits.solid.len()];
-    for (pixel, rgb) in color.iter_mut().enumerate() {
-        let index = hits.solid[pixel];
-        let Some(solid) = solids.get(usize::from(index)) else {
-            continue;
-        };
-        let (x, y) = (pixel % rays.width, pixel / rays.width);
-        let normal = hits.normal[pixel];
-        let facing = normal.dot(&light.towards);
-        let mut received = light.ambient * (0.8 + 0.2 * normal.z);
-        if facing > 0.0 {
-            let direction = rays.rotation * rays.camera_direction(x, y);
-            let point = rays.eye + direction * hits.depth_m[pixel] + normal * SHADOW_BIAS_M;
-            if !shade.covers(&point, index) {
-                received += light.direct * facing;
+    for (y, row) in color.chunks_exact_mut(rays.width).enumerate() {
+        let start = y * rays.width;
+        for (x, rgb) in row.iter_mut().enumerate() {
+            let index = hits.solid[start + x];
+            let Some(solid) = solids.get(usize::from(index)) else {
+                continue;
+            };
+            let normal = hits.normal[start + x];
+            let facing = normal.dot(&light.towards);
+            let mut received = light.ambient * (0.8 + 0.2 * normal.z);
+            if facing > 0.0 {
+                let direction = rays.rotation * rays.camera_direction(x, y);
+                let point = rays.eye + direction * hits.depth_m[start + x] + normal * SHADOW_BIAS_M;
+                if !shade.covers(&point, index) {
+                    received += light.direct * facing;
+                }
             }
+            *rgb = solid.albedo.map(|albedo| albedo * received);
         }
-        *rgb = core::array::from_fn(|channel| solid.albedo[channel] * received);
     }
     Image {
         color,
