@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 /// Corners of a box that an edge joins; corner `i` is on the high side of axis `a` if bit `a` of `i` is set.
-const EDGES: [(usize, usize); 12] = [
+pub(crate) const EDGES: [(usize, usize); 12] = [
     (0, 1),
     (2, 3),
     (4, 5),
@@ -27,12 +27,29 @@ pub(crate) struct Footprint {
 }
 
 impl Footprint {
-    /// The whole image.
-    pub(crate) fn everywhere(width: usize, height: usize) -> Self {
-        Self {
-            first_row: 0,
-            columns: vec![0..width; height],
+    /// The rectangle around these pixels.
+    pub(crate) fn of_points(
+        pixels: impl Iterator<Item = [f32; 2]>,
+        width: usize,
+        height: usize,
+    ) -> Option<Self> {
+        let mut low = [f32::INFINITY; 2];
+        let mut high = [f32::NEG_INFINITY; 2];
+        for pixel in pixels {
+            for axis in 0..2 {
+                low[axis] = low[axis].min(pixel[axis]);
+                high[axis] = high[axis].max(pixel[axis]);
+            }
         }
+        let columns = covered(low[0], high[0], width);
+        let rows = covered(low[1], high[1], height);
+        if columns.is_empty() || rows.is_empty() {
+            return None;
+        }
+        Some(Self {
+            first_row: rows.start,
+            columns: vec![columns; rows.len()],
+        })
     }
 
     /// What lies inside the outline of a box whose corners are at these pixels.
@@ -43,30 +60,35 @@ impl Footprint {
             low = low.min(*v);
             high = high.max(*v);
         }
-        // Saturates at zero on the low side, as float-to-integer casts do.
-        let first_row = (low - SLACK) as usize;
-        let end_row = ((high + SLACK).max(0.0) as usize).min(height);
-        if first_row >= end_row {
+        let rows = covered(low, high, height);
+        if rows.is_empty() {
             return None;
         }
-        let mut bounds = vec![[f32::INFINITY, f32::NEG_INFINITY]; end_row - first_row];
+        let mut bounds = vec![[f32::INFINITY, f32::NEG_INFINITY]; rows.len()];
         for (from, to) in EDGES {
-            widen(&mut bounds, first_row, corners[from], corners[to]);
+            widen(&mut bounds, rows.start, corners[from], corners[to]);
         }
         let columns = bounds
             .iter()
-            .map(|[left, right]| {
-                let end = ((right + SLACK).max(0.0) as usize).min(width);
-                ((left - SLACK).max(0.0) as usize).min(end)..end
-            })
+            .map(|[left, right]| covered(*left, *right, width))
             .collect();
-        Some(Self { first_row, columns })
+        Some(Self {
+            first_row: rows.start,
+            columns,
+        })
     }
 
     /// Rows and their columns.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (usize, Range<usize>)> + '_ {
         (self.first_row..).zip(self.columns.iter().cloned())
     }
+}
+
+/// Rows or columns, out of `size`, whose middles can lie between `low` and `high`.
+fn covered(low: f32, high: f32, size: usize) -> Range<usize> {
+    // Saturates at zero on the low side, as float-to-integer casts do.
+    let end = ((high + SLACK) as usize).min(size);
+    ((low - SLACK) as usize).min(end)..end
 }
 
 /// Widens the rows that an edge runs through by the part of the edge that lies in them.

@@ -10,7 +10,7 @@ use core::ops::Range;
 
 use nalgebra::Matrix3;
 
-use super::footprint::Footprint;
+use super::footprint::{EDGES, Footprint};
 use super::lens::View;
 use super::solid::{Directions, Entry, Kind, STRIP, Solid, Strip, V3};
 
@@ -83,21 +83,24 @@ impl Rays {
     /// Where the solid can be seen.
     fn footprint(&self, solid: &Solid) -> Option<Footprint> {
         let to_camera = self.rotation.transpose();
-        let mut outline = [[0.0; 2]; 8];
-        let mut behind = 0;
-        for (pixel, corner) in outline.iter_mut().zip(solid.corners()) {
-            let p = to_camera * (corner - self.eye);
-            if p.z <= NEAREST_M {
-                behind += 1;
-                continue;
-            }
-            *pixel = [0, 1].map(|axis| self.center[axis] + self.focal[axis] * p[axis] / p.z);
+        let corners = solid
+            .corners()
+            .map(|corner| to_camera * (corner - self.eye));
+        let pixel = |p: &V3| {
+            [0, 1].map(|axis| self.center[axis] + self.focal[axis] * p[axis] / p.z.max(NEAREST_M))
+        };
+        if corners.iter().all(|p| p.z > NEAREST_M) {
+            return Footprint::of_box(&corners.map(|p| pixel(&p)), self.width, self.height);
         }
-        match behind {
-            0 => Footprint::of_box(&outline, self.width, self.height),
-            8 => None,
-            _ => Some(Footprint::everywhere(self.width, self.height)),
-        }
+        // What is left of the box when what is too near is cut off.
+        let ahead = corners.into_iter().filter(|p| p.z > NEAREST_M);
+        let cuts = EDGES.iter().filter_map(|&(from, to)| {
+            let (a, b) = (corners[from], corners[to]);
+            let is_cut = (a.z > NEAREST_M) != (b.z > NEAREST_M);
+            is_cut.then(|| a + (b - a) * ((NEAREST_M - a.z) / (b.z - a.z)))
+        });
+        let pixels = ahead.chain(cuts).map(|p| pixel(&p));
+        Footprint::of_points(pixels, self.width, self.height)
     }
 
     /// Calls `see` with each pixel at which the solid is entered before `depth_m`, and lowers that depth.
