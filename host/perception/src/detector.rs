@@ -177,24 +177,27 @@ fn tensor(
         });
     }
     let mut input = vec![0.0_f32; 4 * pixels];
-    for (pixel, rgb) in frame.rgb.chunks_exact(3).enumerate() {
-        for (channel, value) in rgb.iter().enumerate() {
-            input[channel * pixels + pixel] = f32::from(*value) / 255.0 - 0.5;
+    let (colors, heights) = input.split_at_mut(3 * pixels);
+    for (channel, plane) in colors.chunks_exact_mut(pixels).enumerate() {
+        for (value, rgb) in plane.iter_mut().zip(frame.rgb.chunks_exact(3)) {
+            *value = f32::from(rgb[channel]) / 255.0 - 0.5;
         }
     }
     let [low, high] = manifest.height_range;
     let eye_z = lens.eye().z;
-    for row in 0..height {
-        for column in 0..width {
-            let pixel = row * width + column;
-            let depth_m = frame.depth_m[pixel];
-            input[3 * pixels + pixel] = if depth_m > 0.0 {
-                let slope = lens.ray(column as f64 + 0.5, row as f64 + 0.5).z;
-                let height_m = eye_z + f64::from(depth_m) * slope;
-                ((height_m / manifest.height_unit_m) as f32).clamp(low, high)
-            } else {
-                low
-            };
+    // How far a pixel's ray climbs is a sum of what its column and its row contribute.
+    let climb = |u: f64, v: f64| lens.ray(u, v).z;
+    let axis = climb(k.cx, k.cy);
+    let of_column: Vec<f64> = (0..width)
+        .map(|column| climb(column as f64 + 0.5, k.cy) - axis)
+        .collect();
+    let rows = heights.chunks_exact_mut(width);
+    for (row, (heights, depths_m)) in rows.zip(frame.depth_m.chunks_exact(width)).enumerate() {
+        let of_row = climb(k.cx, row as f64 + 0.5);
+        for ((value, depth_m), of_column) in heights.iter_mut().zip(depths_m).zip(&of_column) {
+            let height_m = eye_z + f64::from(*depth_m) * (of_row + of_column);
+            let height = ((height_m / manifest.height_unit_m) as f32).clamp(low, high);
+            *value = if *depth_m > 0.0 { height } else { low };
         }
     }
     Ok(input)
