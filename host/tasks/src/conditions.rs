@@ -2,7 +2,7 @@
 //!
 //! | predicate | arguments | holds if |
 //! |---|---|---|
-//! | `class-in-slot` | `class`, `slot`, optional `color`, `position_tolerance_m` (0.015), `yaw_tolerance_deg` (20) | an object of the class (and colour) lies within the tolerances of the place's centre, its yaw modulo its own symmetry |
+//! | `class-in-slot` | `class`, `slot`, optional `color`, `position_tolerance_m` (0.015), `yaw_tolerance_deg` (20), `height_tolerance_m` (0.01) | an object of the class (and colour) lies within the tolerances of the place's centre, its yaw modulo its own symmetry, with its underside on the place's floor: one that toppled, or lies on another, is higher |
 //! | `count` | `place`, optional `class`, `color`, and at least one of `min`, `max` | that many such objects lie in the place |
 //! | `holding` | `value` | the gripper holds something, or nothing |
 //! | `at-pose` | `pose`, optional `tolerance_rad` (0.02) | the joints are at the named pose |
@@ -59,6 +59,8 @@ enum Predicate {
         position_tolerance_m: f64,
         #[serde(default = "slot_tolerance_deg")]
         yaw_tolerance_deg: f64,
+        #[serde(default = "slot_height_tolerance_m")]
+        height_tolerance_m: f64,
     },
     Count {
         place: Value,
@@ -90,6 +92,10 @@ fn slot_tolerance_m() -> f64 {
 
 fn slot_tolerance_deg() -> f64 {
     20.0
+}
+
+fn slot_height_tolerance_m() -> f64 {
+    0.01
 }
 
 fn joint_tolerance_rad() -> f64 {
@@ -237,18 +243,17 @@ impl Predicate {
                 color,
                 position_tolerance_m,
                 yaw_tolerance_deg,
+                height_tolerance_m,
             } => {
                 let class = arguments.text(class, "class")?;
                 let color = arguments.resolve(color).and_then(Value::as_str);
                 let slot = view.place(arguments.text(slot, "slot")?)?;
-                class_in_slot(
-                    view,
-                    class,
-                    color,
-                    slot,
-                    *position_tolerance_m,
-                    yaw_tolerance_deg.to_radians(),
-                )
+                let tolerance = SlotTolerance {
+                    position_m: *position_tolerance_m,
+                    yaw_rad: yaw_tolerance_deg.to_radians(),
+                    height_m: *height_tolerance_m,
+                };
+                class_in_slot(view, class, color, slot, &tolerance)
             }
             Self::Count {
                 place,
@@ -348,13 +353,19 @@ impl<'a> WorldView<'a> {
     }
 }
 
+/// How far from a place's centre, and how turned and raised, an object may be.
+struct SlotTolerance {
+    position_m: f64,
+    yaw_rad: f64,
+    height_m: f64,
+}
+
 fn class_in_slot(
     view: &WorldView<'_>,
     class: &str,
     color: Option<&str>,
     slot: &Place,
-    position_tolerance_m: f64,
-    yaw_tolerance_rad: f64,
+    tolerance: &SlotTolerance,
 ) -> Result<(), String> {
     let wanted = || match color {
         Some(color) => format!("{color} {class}"),
@@ -393,18 +404,23 @@ fn class_in_slot(
     };
     let off = offset(object);
     let turn = turn_between(object, slot);
+    let raised = object.pose.position_m[2] - object.size_m[2] / 2.0 - slot.pose.position_m[2];
     // Asked this way round, NaN does not pass.
-    if off <= position_tolerance_m && turn <= yaw_tolerance_rad {
-        Ok(())
-    } else {
-        Err(format!(
-            "the {} in {} lies {:.0} mm and {:.0}° off",
-            wanted(),
-            slot.name,
-            off * 1e3,
-            turn.to_degrees()
-        ))
+    let is_level = raised.abs() <= tolerance.height_m;
+    if off <= tolerance.position_m && turn <= tolerance.yaw_rad && is_level {
+        return Ok(());
     }
+    let mut reason = format!(
+        "the {} in {} lies {:.0} mm and {:.0}° off",
+        wanted(),
+        slot.name,
+        off * 1e3,
+        turn.to_degrees()
+    );
+    if !is_level {
+        reason += &format!(", {:+.0} mm above its floor", raised * 1e3);
+    }
+    Err(reason)
 }
 
 /// Turn of an object against a place, rad, modulo the object's own symmetry: half a turn for what is longer

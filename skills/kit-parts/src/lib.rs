@@ -214,7 +214,7 @@ impl Kit<'_> {
                     format!("no {} in {}", line.name(), bins.join(", ")),
                 ));
             }
-            view = self.look(Looks::Bin)?;
+            view = self.look_steadily(Looks::Bin)?;
         };
         if part.position_sigma <= SIGMA_MAX && part.confidence >= CONFIDENCE_MIN {
             return Ok(part);
@@ -350,10 +350,11 @@ fn misplaced(slot: &Place, fit: &Fit) -> Failure {
     Failure::new(
         "misplaced",
         format!(
-            "in pocket {} it lies {:.0} mm and {:.0}° off",
+            "in pocket {} it lies {:.0} mm and {:.0}° off, {:+.0} mm above its floor",
             slot.name,
             fit.offset * 1e3,
-            fit.turn.to_degrees()
+            fit.turn.to_degrees(),
+            fit.raised * 1e3
         ),
     )
 }

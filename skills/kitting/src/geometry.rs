@@ -16,6 +16,9 @@ const WALL_MARGIN: f64 = 0.062;
 /// Distance between two spots that are tried.
 const SPOT_PITCH: f64 = 0.02;
 
+/// A part whose underside is this near to a pocket's floor lies on it, metres.
+const LEVEL: f64 = 0.005;
+
 /// Period after which a turned object looks the same, radians: half a turn for what is longer than wide,
 /// 0 (any yaw is right) for what is round seen from above.
 #[must_use]
@@ -34,6 +37,8 @@ pub struct Fit {
     pub offset: f64,
     /// Turn between the two, radians, 0 where any yaw is right.
     pub turn: f64,
+    /// Height of its underside above the pocket's floor, metres: a part that toppled shows a higher top.
+    pub raised: f64,
 }
 
 impl Fit {
@@ -47,13 +52,18 @@ impl Fit {
         } else {
             wrap_angle(object.pose.yaw() - slot.pose.yaw(), period).abs()
         };
-        Self { offset, turn }
+        let underside = object.pose.position.z - object.size.z / 2.0;
+        Self {
+            offset,
+            turn,
+            raised: underside - slot.pose.position.z,
+        }
     }
 
-    /// True if it is within `offset` metres and `turn` radians.
+    /// True if it lies on the floor, within `offset` metres and `turn` radians.
     #[must_use]
     pub fn within(&self, offset: f64, turn: f64) -> bool {
-        self.offset <= offset && self.turn <= turn
+        self.offset <= offset && self.turn <= turn && self.raised.abs() <= LEVEL
     }
 }
 
@@ -216,6 +226,9 @@ mod tests {
         assert!((turned.turn - 0.1).abs() < 1e-9);
         assert_eq!(Fit::of(&object(1, 0.42, 0.15, 1.0, PUCK), &slot).turn, 0.0);
         assert!(turned.within(0.01, 0.2) && !turned.within(0.01, 0.05));
+        let mut toppled = object(1, 0.42, 0.15, 0.0, PUCK);
+        toppled.pose.position.z += 0.006;
+        assert!(!Fit::of(&toppled, &slot).within(0.01, 0.2));
     }
 
     #[test]

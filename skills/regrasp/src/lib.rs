@@ -27,7 +27,7 @@ impl Recovery for Regrasp {
         let trouble: Trouble = failure.detail()?;
         context.params::<Params>().ok()?;
         let success = match failure.label.as_str() {
-            "no-grasp" | "low-confidence" => 0.85,
+            "no-grasp" | "low-confidence" | "policy-stall" => 0.85,
             "slip" | "dropped" => 0.8,
             "misplaced" | "wrong-object" | "blocked-target" => 0.8,
             _ => return None,
@@ -206,7 +206,10 @@ fn lost_part<'a>(
             .iter()
             .any(|place| place.kind == kind && place.name == object.place)
     };
-    let from_bin = matches!(label, "no-grasp" | "low-confidence" | "slip");
+    let from_bin = matches!(
+        label,
+        "no-grasp" | "low-confidence" | "policy-stall" | "slip"
+    );
     let near = |object: &Object| {
         trouble.last_seen.as_ref().map_or(1.0, |last| {
             (object.pose.position.x - last.position.x)

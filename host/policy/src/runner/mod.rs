@@ -599,7 +599,12 @@ fn check_loop(run: &Run, status: &LoopStatus) -> Result<(), Ending> {
     match MotionState::decode(status.arm_state) {
         Some(MotionState::Held | MotionState::Done) => {
             let message = format!("the loop held the arm: {}", reason());
-            Err(Ending::new(PolicyEnd::Stopped, "policy-stall", message))
+            // Pressing on something is how a grasp goes wrong; anything else kept the policy from acting.
+            let label = match LimitKind::decode(status.reason) {
+                Some(LimitKind::Force) => "no-grasp",
+                _ => "policy-stall",
+            };
+            Err(Ending::new(PolicyEnd::Stopped, label, message))
         }
         Some(MotionState::Stopped) => {
             let message = format!("the loop stopped the arm: {}", reason());

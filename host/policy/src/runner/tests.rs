@@ -1,5 +1,5 @@
 use sinew_inference::{InferenceError, Session};
-use sinew_messages::MotionState;
+use sinew_messages::{LimitKind, MotionState};
 use sinew_world::{WorldSnapshot, WorldWriter, world};
 
 use super::fixture::{idle, manifest, track};
@@ -181,7 +181,7 @@ fn two_identical_runs_write_identical_chunks() {
 #[test]
 fn a_run_ends_with_its_reason() {
     type Meddle = fn(&mut Bench);
-    let cases: [(&str, Model, Meddle, PolicyEnd, &str); 7] = [
+    let cases: [(&str, Model, Meddle, PolicyEnd, &str); 8] = [
         (
             "time",
             Model::Down,
@@ -222,6 +222,17 @@ fn a_run_ends_with_its_reason() {
             },
             PolicyEnd::Stopped,
             "policy-stall",
+        ),
+        (
+            "held by a contact",
+            Model::Down,
+            |bench| {
+                bench.status.arm_state = MotionState::Held as u32;
+                bench.status.reason = LimitKind::Force as u32;
+                bench.runner.step(bench.now, &bench.status);
+            },
+            PolicyEnd::Stopped,
+            "no-grasp",
         ),
         (
             "another goal",

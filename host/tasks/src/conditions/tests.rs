@@ -107,6 +107,14 @@ fn class_in_slot_looks_at_class_colour_position_and_yaw() {
         puck(0.0),
         Some("/order/0: the red block in A1 lies 20 mm and 0° off"),
     );
+    // On its end, a block's top is 20 mm higher than that of one that lies.
+    let mut on_end = block(0.4, 0.0);
+    on_end.pose.position_m[2] += 0.02;
+    check(
+        on_end,
+        puck(0.0),
+        Some("/order/0: the red block in A1 lies 0 mm and 0° off, +20 mm above its floor"),
+    );
     check(
         block(0.4, 0.5),
         puck(0.0),

@@ -122,7 +122,10 @@ fn a_skill_that_says_yes_while_the_world_says_no_is_a_false_success() {
         id: 1,
         class: "block".into(),
         color: "red".into(),
-        pose: Pose::IDENTITY,
+        pose: Pose {
+            position_m: [0.0, 0.0, 0.015],
+            ..Pose::IDENTITY
+        },
         velocity_m_s: [0.0; 3],
         size_m: [0.05, 0.03, 0.03],
         confidence: 1.0,
