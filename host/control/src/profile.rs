@@ -1,16 +1,20 @@
 //! Jerk-limited motion of one coordinate: from any state to rest, as quickly as its form allows.
 //!
 //! A profile is at most seven pieces of constant jerk: a change of velocity to a peak, a cruise, and a
-//! change of velocity to zero. For a start with velocity and acceleration the peak velocity is found by
-//! bisection: the distance covered without a cruise is a continuous function of the peak, so a bracket
-//! always holds a solution, the number of steps is fixed, and nothing but `+ - * / √` is used, which gives
-//! the same bits on every machine. From rest this is time-optimal; with motion at the start it is too, except
+//! change of velocity to zero. For a start with velocity and acceleration the peak velocity is found by false
+//! position with a bisection in between: the distance covered without a cruise is a continuous function of the
+//! peak, so a bracket always holds a solution, the number of steps is bounded, and nothing but `+ - * / √` is
+//! used, which gives the same bits on every machine. From rest this is time-optimal; with motion at the start it is too, except
 //! where a start that brakes already has its target barely beyond the stop.
 //!
 //! Units are those of the coordinate (rad, m, or a share of a path) per s, s², s³.
 
-/// Steps of the bisection over the peak velocity: enough to exhaust an `f64`.
-const PEAK_STEPS: usize = 60;
+/// Most steps of the search for the peak velocity: its bisections alone exhaust an `f64`.
+const PEAK_STEPS: usize = 180;
+/// One of so many steps of that search is a bisection.
+const BISECT_EVERY: usize = 3;
+/// A peak whose way is short of the distance by no more than this is the peak: a tick's rounding is more.
+const SHORT_OF: f64 = 1e-16;
 /// Steps of the bisection that stretches a profile to a longer duration.
 const STRETCH_STEPS: usize = 50;
 /// A target this near to the end of the quickest stop is the end of the quickest stop: planning again on
@@ -320,24 +324,49 @@ impl<'a> Plan<'a> {
             return self.profile(&fastest, cruise_s);
         }
         // At a peak of zero the motion is the quickest stop, which is not beyond the target.
-        let (mut low, mut high) = (0.0, peak_max);
+        let excess = |trial: &Trial| trial.distance - self.distance;
+        let mut low = (0.0, self.trial(0.0));
+        let mut high = (peak_max, excess(&fastest));
         let free = velocity_left(self.start, self.limits.jerk);
         if free > 0.0 && free < peak_max {
-            if self.trial(free).distance <= self.distance {
-                low = free;
+            let trial = self.trial(free);
+            let over = excess(&trial);
+            if over <= 0.0 {
+                low = (free, trial);
             } else {
-                high = free;
+                high = (free, over);
             }
         }
-        for _ in 0..PEAK_STEPS {
-            let middle = 0.5 * (low + high);
-            if self.trial(middle).distance <= self.distance {
-                low = middle;
+        // The Illinois rule: an end that stays counts half, so that both ends come near.
+        let mut weights = [1.0; 2];
+        for step in 1..=PEAK_STEPS {
+            let short = -excess(&low.1);
+            if short <= SHORT_OF {
+                break;
+            }
+            let (short, over) = (weights[0] * short, weights[1] * high.1);
+            let middle = 0.5 * (low.0 + high.0);
+            let crossing = low.0 + (high.0 - low.0) * (short / (short + over));
+            let inside = low.0 < crossing && crossing < high.0;
+            let peak = if inside && step % BISECT_EVERY != 0 {
+                crossing
             } else {
-                high = middle;
+                middle
+            };
+            if peak <= low.0 || peak >= high.0 {
+                break;
+            }
+            let trial = self.trial(peak);
+            let over = excess(&trial);
+            if over <= 0.0 {
+                low = (peak, trial);
+                weights = [1.0, 0.5 * weights[1]];
+            } else {
+                high = (peak, over);
+                weights = [0.5 * weights[0], 1.0];
             }
         }
-        self.profile(&self.trial(low), 0.0)
+        self.profile(&low.1, 0.0)
     }
 
     fn stretched(&self, duration_s: f64) -> Option<Profile> {
