@@ -1,18 +1,19 @@
 //! Jerk-limited motion of one coordinate: from any state to rest, as quickly as its form allows.
 //!
 //! A profile is at most seven pieces of constant jerk: a change of velocity to a peak, a cruise, and a
-//! change of velocity to zero. For a start with velocity and acceleration the peak velocity is found by false
-//! position with a bisection in between: the distance covered without a cruise is a continuous function of the
-//! peak, so a bracket always holds a solution, the number of steps is bounded, and nothing but `+ - * / √` is
-//! used, which gives the same bits on every machine. From rest this is time-optimal; with motion at the start it is too, except
-//! where a start that brakes already has its target barely beyond the stop.
+//! change of velocity to zero. For a start with velocity and acceleration the peak velocity is found by
+//! false position, with bisections to fall back on: the distance covered without a cruise is a continuous
+//! function of the peak, so a bracket always holds a solution, the number of steps is bounded, and nothing
+//! but `+ - * / √` is used, which gives the same bits on every machine. From rest this is time-optimal; with
+//! motion at the start it is too, except where a start that brakes already has its target barely beyond the
+//! stop.
 //!
 //! Units are those of the coordinate (rad, m, or a share of a path) per s, s², s³.
 
-/// Most steps of the search for the peak velocity: its bisections alone exhaust an `f64`.
-const PEAK_STEPS: usize = 180;
-/// One of so many steps of that search is a bisection.
-const BISECT_EVERY: usize = 3;
+/// Steps of false position in the search for the peak velocity: a dozen is usual.
+const FALSE_POSITION_STEPS: usize = 40;
+/// Bisections after that: enough to exhaust an `f64`.
+const BISECTION_STEPS: usize = 60;
 /// A peak whose way is short of the distance by no more than this is the peak: a tick's rounding is more.
 const SHORT_OF: f64 = 1e-16;
 /// Steps of the bisection that stretches a profile to a longer duration.
@@ -337,33 +338,38 @@ impl<'a> Plan<'a> {
                 high = (free, over);
             }
         }
-        // The Illinois rule: an end that stays counts half, so that both ends come near.
+        // The Illinois rule: an end that stays a second time counts half, so that both ends come near.
         let mut weights = [1.0; 2];
-        for step in 1..=PEAK_STEPS {
+        let mut was_low = None;
+        for step in 0..FALSE_POSITION_STEPS + BISECTION_STEPS {
             let short = -excess(&low.1);
             if short <= SHORT_OF {
                 break;
             }
             let (short, over) = (weights[0] * short, weights[1] * high.1);
-            let middle = 0.5 * (low.0 + high.0);
             let crossing = low.0 + (high.0 - low.0) * (short / (short + over));
-            let inside = low.0 < crossing && crossing < high.0;
-            let peak = if inside && step % BISECT_EVERY != 0 {
+            let is_inside = low.0 < crossing && crossing < high.0;
+            let peak = if is_inside && step < FALSE_POSITION_STEPS {
                 crossing
             } else {
-                middle
+                0.5 * (low.0 + high.0)
             };
             if peak <= low.0 || peak >= high.0 {
                 break;
             }
             let trial = self.trial(peak);
             let over = excess(&trial);
-            if over <= 0.0 {
+            let is_low = over <= 0.0;
+            let stays = usize::from(is_low);
+            weights[1 - stays] = 1.0;
+            if was_low == Some(is_low) {
+                weights[stays] *= 0.5;
+            }
+            was_low = Some(is_low);
+            if is_low {
                 low = (peak, trial);
-                weights = [1.0, 0.5 * weights[1]];
             } else {
                 high = (peak, over);
-                weights = [0.5 * weights[0], 1.0];
             }
         }
         self.profile(&low.1, 0.0)
