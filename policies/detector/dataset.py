@@ -47,8 +47,8 @@ class Camera:
 class Frames:
     """All images of a folder, and a table of parts for each."""
 
-    # Columns of `parts`: u, v, class, colour, cos 2a, sin 2a, yaw known, top height (dm), counted
-    COLUMNS = 9
+    # Columns of `parts`: u, v, class, colour, cos 2a, sin 2a, yaw known, top height (dm), counted, hard
+    COLUMNS = 10
 
     def __init__(self, folder):
         folder = Path(folder)
@@ -75,7 +75,9 @@ class Frames:
         angle = 2 * np.arctan2(along[1] - v, along[0] - u)
         known = TURNING[name] and upright > UPRIGHT_MIN
         counted = visible >= VISIBLE_MIN
-        return [u, v, name, color, np.cos(angle), np.sin(angle), known, top / HEIGHT_M, counted]
+        # Toppled or partly covered: few of all parts, most of the mistakes.
+        hard = counted and (upright <= UPRIGHT_MIN or visible < 0.9)
+        return [u, v, name, color, np.cos(angle), np.sin(angle), known, top / HEIGHT_M, counted, hard]
 
     def image(self, index):
         rgb = self.rgb[index].astype(np.float32).transpose(2, 0, 1) / 255 - 0.5
