@@ -1,4 +1,4 @@
-"""Reads what `sinew demos generate --kind detector` writes."""
+"""Reads what `sinew demos generate --policy detector` writes."""
 
 from pathlib import Path
 
