@@ -13,6 +13,8 @@ import sys
 HERE = pathlib.Path(__file__).parent
 SMOOTHING = 0.5
 QUANTILES = 20
+# Least usual disagreement: m, rad, share of the gripper channel.
+SCALE_MIN = (0.001, 0.01, 0.05)
 # A run ends as low-confidence where it is this much less consistent than any success was.
 BEYOND_WORST = 2.0
 
@@ -21,9 +23,12 @@ def main():
     report = json.loads(pathlib.Path(sys.argv[1]).read_text())
     good = [run["disagreements"] for run in report["runs"] if run["succeeded"]]
     steps = [step for run in good for step in run]
-    scales = [max(statistics.median(step[k] for step in steps), 1e-6) for k in range(3)]
-    # The gripper channel mostly agrees exactly: its mean is the usual value.
-    scales[2] = max(statistics.fmean(step[2] for step in steps), 1e-3)
+    # Round parts have no yaw to disagree about, and the gripper channel mostly agrees exactly: floors keep a
+    # median of next to nothing from drowning the rest.
+    scales = [
+        max(statistics.median(step[k] for step in steps), least)
+        for k, least in enumerate(SCALE_MIN)
+    ]
     worst = []
     for run in good:
         smoothed, highest = None, 1e-6
