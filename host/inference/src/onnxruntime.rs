@@ -89,11 +89,16 @@ impl Backend for OnnxRuntime {
     }
 
     fn version(&self) -> String {
-        // The build information starts with `… git-branch=rel-1.31.1, …`.
-        let version = ort::info()
+        // The build information of a release starts with `… git-branch=rel-1.31.1, …`; that of the wheel names
+        // no branch, but its file is called `libonnxruntime.so.1.31.1`.
+        let built = ort::info()
             .split_once("git-branch=rel-")
-            .and_then(|(_, rest)| rest.split([',', ' ']).next())
-            .unwrap_or("of unknown version");
+            .and_then(|(_, rest)| rest.split([',', ' ']).next());
+        let named = || {
+            let name = self.path.file_name()?.to_str()?;
+            name.split_once(".so.").map(|(_, version)| version)
+        };
+        let version = built.or_else(named).unwrap_or("of unknown version");
         format!("{version}, {}", self.path.display())
     }
 
