@@ -324,7 +324,9 @@ impl Arm {
             }
             ArmGoalKind::Pose => {
                 let pose = pose_to_isometry(&goal.pose)?;
-                let target = self.chain.inverse(&pose, &positions(start)).ok()?;
+                let from = positions(start);
+                let admitted = |q: &JointVector| self.limits.admits(&self.chain, q, &from);
+                let target = (self.chain.inverse_where(&pose, &from, admitted)).ok()?;
                 self.move_to(&target, start, scales)?;
             }
             ArmGoalKind::Line | ArmGoalKind::Guarded => {

@@ -40,6 +40,9 @@ pub enum IkError {
         /// Rotation error of the best attempt, rad.
         rotation_error_rad: f64,
     },
+    /// The pose is reached, but by no joint position that the caller accepts.
+    #[error("the pose is reached, but by no joint position that is accepted")]
+    NotAccepted,
 }
 
 /// How [`Chain::inverse_step`] steps.
@@ -71,22 +74,41 @@ impl Chain {
     /// # Errors
     /// [`IkError`] if the input is not finite or no attempt reaches the pose within the joint limits.
     pub fn inverse(&self, target: &Isometry, seed: &JointVector) -> Result<JointVector, IkError> {
+        self.inverse_where(target, seed, |_| true)
+    }
+
+    /// Like [`Chain::inverse`], among the joint positions that `accept` holds for: where the one nearest to
+    /// the seed comes too close to a limit, say, another branch of the arm may not.
+    ///
+    /// # Errors
+    /// As [`Chain::inverse`]; [`IkError::NotAccepted`] if the pose is reached but never accepted.
+    pub fn inverse_where(
+        &self,
+        target: &Isometry,
+        seed: &JointVector,
+        accept: impl Fn(&JointVector) -> bool,
+    ) -> Result<JointVector, IkError> {
         let target_finite = target.translation.vector.iter().all(|c| c.is_finite())
             && target.rotation.coords.iter().all(|c| c.is_finite());
         if !target_finite || !seed.iter().all(|q| q.is_finite()) {
             return Err(IkError::NonFinite);
         }
         let mut best = (f64::INFINITY, f64::INFINITY);
+        let mut reached = false;
         for attempt in 0..seeds::COUNT {
             let start = seeds::start(self, target, seed, attempt);
             match self.attempt(target, start) {
-                Ok(joints) => return Ok(joints),
+                Ok(joints) if accept(&joints) => return Ok(joints),
+                Ok(_) => reached = true,
                 Err(error) => {
                     if error.0 + error.1 < best.0 + best.1 {
                         best = error;
                     }
                 }
             }
+        }
+        if reached {
+            return Err(IkError::NotAccepted);
         }
         Err(IkError::Unreachable {
             position_error_m: best.0,
@@ -291,6 +313,20 @@ mod tests {
             .inverse(&tool_down([f64::NAN, 0.0, 0.1], 0.0), chain.rest())
             .expect_err("NaN");
         assert_eq!(error, IkError::NonFinite);
+    }
+
+    #[test]
+    fn another_branch_is_found_if_the_nearest_is_not_accepted() {
+        let chain = arm();
+        let target = tool_down([0.45, -0.2, 0.1], 0.0);
+        let nearest = chain.inverse(&target, chain.rest()).expect("reachable");
+        let far = |q: &JointVector| (q[2] - nearest[2]).abs() > 0.2;
+        let other = (chain.inverse_where(&target, chain.rest(), far)).expect("a turned elbow");
+        let reached = chain.forward(&other).tool;
+        assert!((reached.translation.vector - target.translation.vector).norm() < 1e-6);
+        assert!(far(&other));
+        let none = chain.inverse_where(&target, chain.rest(), |_| false);
+        assert_eq!(none, Err(IkError::NotAccepted));
     }
 
     #[test]
