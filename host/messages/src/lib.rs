@@ -17,7 +17,7 @@ mod verdict;
 pub use command::{
     ActionChunk, ArmGoal, ArmGoalKind, CHUNK_STEPS_MAX, ChunkStep, GripperGoal, Setpoint,
 };
-pub use mailbox::{Mailbox, RequestCounts, Requests, Slot};
+pub use mailbox::{Mailbox, RequestCounts, Requests, Slot, words_of};
 pub use sensor::{DriveStatus, LoopStatus, MotionState, SafetyInputs, SensorFrame, StopState};
 pub use verdict::{LimitKind, StopCategory, TickRecord, VerdictKind, VerdictRecord};
 

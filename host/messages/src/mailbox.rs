@@ -1,6 +1,7 @@
 //! The mailbox between reflex and skill brain: latest value wins, one writer a slot, bounded reads.
 //!
-//! A [`Slot`] is a sequence lock over atomic words. There is no pointer, no lock and no `unsafe`: a
+//! A [`Slot`] is a sequence lock over atomic words that lie in it: fixed layout, no pointer, no lock and no
+//! `unsafe`, so that the whole [`Mailbox`] can lie in memory that two processes share. A
 //! reader that keeps meeting a writer gives up after [`READ_TRIES`] and keeps its old value, so the
 //! control loop's time stays bounded whatever the other side does.
 
@@ -14,35 +15,41 @@ use crate::{ActionChunk, ArmGoal, GripperGoal, LoopStatus, StopCategory};
 /// Reads attempted before a reader keeps its old value.
 const READ_TRIES: usize = 4;
 
-/// A single-writer cell of plain data; latest value wins.
+/// Words of 8 bytes that a value takes: the second parameter of its [`Slot`].
+#[must_use]
+pub const fn words_of<T>() -> usize {
+    size_of::<T>() / 8
+}
+
+/// A single-writer cell of plain data of `WORDS` words; latest value wins.
 #[derive(Debug)]
-pub struct Slot<T> {
+#[repr(C)]
+pub struct Slot<T, const WORDS: usize> {
     /// Even: stable. Odd: being written. 0: never written.
     sequence: AtomicU64,
-    words: Box<[AtomicU64]>,
+    words: [AtomicU64; WORDS],
     _holds: PhantomData<T>,
 }
 
-impl<T: Pod> Default for Slot<T> {
+impl<T: Pod, const WORDS: usize> Default for Slot<T, WORDS> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T: Pod> Slot<T> {
+impl<T: Pod, const WORDS: usize> Slot<T, WORDS> {
     /// An empty slot.
     #[must_use]
     pub fn new() -> Self {
         const {
             assert!(
-                size_of::<T>().is_multiple_of(8),
-                "slot types are made of whole words"
+                size_of::<T>() == 8 * WORDS,
+                "a slot has as many words as its type, and that is made of whole words"
             )
         };
-        let words = (0..size_of::<T>() / 8).map(|_| AtomicU64::new(0)).collect();
         Self {
             sequence: AtomicU64::new(0),
-            words,
+            words: [const { AtomicU64::new(0) }; WORDS],
             _holds: PhantomData,
         }
     }
@@ -101,6 +108,7 @@ impl<T: Pod> Slot<T> {
 
 /// Requests that must not overwrite each other: counters that only grow.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub struct Requests {
     heartbeat_tick: AtomicU64,
     stop_power_off: AtomicU64,
@@ -159,19 +167,20 @@ impl Requests {
     }
 }
 
-/// Everything that crosses between reflex and skill brain. Shared as an `Arc`.
+/// Everything that crosses between reflex and skill brain. Shared as an `Arc`; plain memory, all zero at first.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub struct Mailbox {
     /// Brain → reflex.
-    pub arm: Slot<ArmGoal>,
+    pub arm: Slot<ArmGoal, { words_of::<ArmGoal>() }>,
     /// Brain → reflex.
-    pub gripper: Slot<GripperGoal>,
+    pub gripper: Slot<GripperGoal, { words_of::<GripperGoal>() }>,
     /// Brain → reflex.
-    pub chunk: Slot<ActionChunk>,
+    pub chunk: Slot<ActionChunk, { words_of::<ActionChunk>() }>,
     /// Brain → reflex, counters.
     pub requests: Requests,
     /// Reflex → brain, every tick.
-    pub status: Slot<LoopStatus>,
+    pub status: Slot<LoopStatus, { words_of::<LoopStatus>() }>,
 }
 
 #[cfg(test)]
@@ -180,7 +189,7 @@ mod tests {
 
     #[test]
     fn latest_value_wins_and_is_seen_once() {
-        let slot = Slot::<GripperGoal>::new();
+        let slot = Slot::<GripperGoal, 4>::new();
         let mut seen = GripperGoal::zeroed();
         assert_eq!(slot.read_newer(0, &mut seen), None);
         for id in 1..=3 {
@@ -196,9 +205,37 @@ mod tests {
         assert_eq!(slot.read_newer(sequence, &mut seen), None);
     }
 
+    /// Two processes that map the same memory agree on where everything lies, and a pointer would not fit in.
+    #[test]
+    fn the_mailbox_is_its_fields_one_after_the_other() {
+        let slots = [
+            size_of::<ArmGoal>(),
+            size_of::<GripperGoal>(),
+            size_of::<ActionChunk>(),
+        ];
+        let mut at = 0;
+        for (offset, size) in [
+            core::mem::offset_of!(Mailbox, arm),
+            core::mem::offset_of!(Mailbox, gripper),
+            core::mem::offset_of!(Mailbox, chunk),
+        ]
+        .into_iter()
+        .zip(slots)
+        {
+            assert_eq!(offset, at);
+            at += 8 + size;
+        }
+        assert_eq!(core::mem::offset_of!(Mailbox, requests), at);
+        at += size_of::<Requests>();
+        assert_eq!(size_of::<Requests>(), 5 * 8);
+        assert_eq!(core::mem::offset_of!(Mailbox, status), at);
+        assert_eq!(size_of::<Mailbox>(), at + 8 + size_of::<LoopStatus>());
+        assert!(!core::mem::needs_drop::<Mailbox>(), "it owns nothing");
+    }
+
     #[test]
     fn a_reader_never_sees_a_torn_value() {
-        let slot = Slot::<[u64; 16]>::new();
+        let slot = Slot::<[u64; 16], 16>::new();
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for n in 1..20_000_u64 {
