@@ -1,10 +1,10 @@
 //! Harness of the integration tests: a whole host in virtual time, with every seam that a test needs.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use serde_json::{Value, json};
-use sinew_runtime::hardware::{Camera, Exposure, RgbdFrame};
+use sinew_runtime::hardware::{Camera, Exposure, HardwareComponent, RgbdFrame};
 use sinew_runtime::host::{Host, HostOptions, Speed, Surroundings};
 use sinew_runtime::kit::{Kit, PluginFile};
 use sinew_runtime::sim::{Cell, Grade, OrderLine, Profile};
@@ -68,7 +68,15 @@ impl Rig {
         profile: &Profile,
         mut wrap: impl FnMut(usize, Box<dyn Camera>) -> Box<dyn Camera>,
     ) -> Self {
-        let mut rig = Self::stopped(seed, cycle, profile, &mut wrap);
+        let mut rig = Self::stopped(seed, cycle, profile, Speed::Max, &mut wrap);
+        rig.host.reset("test").expect("a healthy robot is reset");
+        rig
+    }
+
+    /// Cycle 0 of seed `seed`, on the real clock.
+    #[must_use]
+    pub fn in_real_time(seed: u64, profile: &Profile) -> Self {
+        let mut rig = Self::stopped(seed, 0, profile, Speed::Real, &mut |_, camera| camera);
         rig.host.reset("test").expect("a healthy robot is reset");
         rig
     }
@@ -79,6 +87,7 @@ impl Rig {
         seed: u64,
         cycle: u64,
         profile: &Profile,
+        speed: Speed,
         wrap: &mut dyn FnMut(usize, Box<dyn Camera>) -> Box<dyn Camera>,
     ) -> Self {
         let kit = kit();
@@ -93,7 +102,7 @@ impl Rig {
             .collect();
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let options = HostOptions {
-            speed: Speed::Max,
+            speed,
             incidents: folder.path().to_owned(),
         };
         let host = Host::new(kit, around, &options).expect("the kit makes a host");
@@ -127,7 +136,7 @@ impl Rig {
     /// Steps until the task has ended, and a moment longer.
     pub fn finish(&mut self, task: TaskId) -> TaskEnd {
         for _ in 0..300_000 {
-            self.host.step();
+            self.host.step().expect("the control loop runs");
             self.events.extend(self.host.take_events());
             if let Some(end) = self.host.tasks().end(task).cloned() {
                 self.run_for(300);
@@ -146,16 +155,46 @@ impl Rig {
         self.finish(task)
     }
 
+    /// Runs a task, and says where the tool was when it turned up again low over the table: what it reached for.
+    pub fn run_and_watch_low_points(
+        &mut self,
+        skill: &str,
+        params: &Value,
+    ) -> (Vec<[f64; 2]>, TaskEnd) {
+        /// Below this the hand is over a part, about to grasp it; parts are carried higher. Metres.
+        const LOW_M: f64 = 0.19;
+        let task = self.submit(skill, params);
+        let (mut low, mut lowest) = (Vec::new(), None::<[f64; 3]>);
+        for _ in 0..300_000 {
+            self.host.step().expect("the control loop runs");
+            self.events.extend(self.host.take_events());
+            let at = self.host.status().tool_pose.position_m;
+            if at[2] < LOW_M {
+                if lowest.is_none_or(|lowest| at[2] < lowest[2]) {
+                    lowest = Some(at);
+                }
+            } else if let Some([x, y, _]) = lowest.take() {
+                low.push([x, y]);
+            }
+            if let Some(end) = self.host.tasks().end(task).cloned() {
+                return (low, end);
+            }
+        }
+        panic!("the task did not end");
+    }
+
     /// Steps for this many ticks.
     pub fn run_for(&mut self, ticks: u64) {
-        self.host.run_for(Ticks(ticks));
+        self.host
+            .run_for(Ticks(ticks))
+            .expect("the control loop runs");
         self.events.extend(self.host.take_events());
     }
 
     /// Steps until the task engine says something that fits.
     pub fn run_until(&mut self, fits: impl Fn(&Happening) -> bool) {
         for _ in 0..300_000 {
-            self.host.step();
+            self.host.step().expect("the control loop runs");
             let new = self.host.take_events();
             let found = new.iter().any(|event| fits(&event.what));
             self.events.extend(new);
@@ -251,8 +290,34 @@ impl Exposure for BlankExposure {
 pub struct Swapped {
     /// Whose exposures set the rhythm.
     pub own: Box<dyn Camera>,
-    /// Whose pictures are shown. It belongs to a cell that stands still.
+    /// Whose pictures are shown. It belongs to a cell in which nothing moves.
     pub other: Box<dyn Camera>,
+    /// The time of that cell.
+    pub time: OtherTime,
+    /// Tick of the picture that was shown last.
+    pub shown: u64,
+}
+
+/// Lets another cell's time pass, so that its cameras take new pictures. Clones share the cell.
+#[derive(Clone)]
+pub struct OtherTime(Arc<Mutex<(Box<dyn HardwareComponent>, u64)>>);
+
+impl OtherTime {
+    /// The time of the cell that `robot` stands in.
+    #[must_use]
+    pub fn new(robot: Box<dyn HardwareComponent>) -> Self {
+        Self(Arc::new(Mutex::new((robot, 0))))
+    }
+
+    fn tick(&self) {
+        let mut cell = self.0.lock().expect("nobody panics with it");
+        cell.1 += 1;
+        let (robot, tick) = &mut *cell;
+        let mut frame = bytemuck::Zeroable::zeroed();
+        robot
+            .read(*tick, &mut frame)
+            .expect("the simulated robot can be read");
+    }
 }
 
 struct SwappedExposure {
@@ -267,8 +332,16 @@ impl Camera for Swapped {
 
     fn newest(&mut self, after: u64) -> Option<Box<dyn Exposure>> {
         let own = self.own.newest(after)?;
-        let shown = self.other.newest(0)?.develop();
-        Some(Box::new(SwappedExposure { own, shown }))
+        // Its next picture: at 30 Hz within 34 ticks.
+        for _ in 0..40 {
+            self.time.tick();
+            if let Some(picture) = self.other.newest(self.shown) {
+                self.shown = picture.tick();
+                let shown = picture.develop();
+                return Some(Box::new(SwappedExposure { own, shown }));
+            }
+        }
+        None
     }
 }
 

@@ -12,8 +12,8 @@ use sinew_sim::camera::labels::Label;
 
 const MANIFEST: &str = include_str!("../../../policies/detector/detector.toml");
 const MODEL: &[u8] = include_bytes!("../../../policies/detector/detector.onnx");
-/// Seeds of training and checking are 1, 2 and 900 001.
-const HELD_OUT_SEED: u64 = 777_000;
+/// Neither the seed of the training images nor those that the reported figures come from.
+const SEED: u64 = 888_000;
 const SCENES: u64 = 30;
 
 fn load(manifest: &str, model: &[u8]) -> Result<Detector, DetectorError> {
@@ -42,24 +42,24 @@ fn truth(label: Label) -> Truth {
 }
 
 #[test]
-fn held_out_scenes_are_read_within_the_targets() {
+fn scenes_it_was_not_trained_on_are_read_well() {
     let (detector, sampler) = (detector(), sampler());
     let mut evaluation = Evaluation::default();
-    for sample in (0..SCENES).flat_map(|index| sampler.sample(HELD_OUT_SEED, index)) {
+    for sample in (0..SCENES).flat_map(|index| sampler.sample(SEED, index)) {
         let found = detector.detect(&sample.frame).expect("runs");
         let parts = sample.labels.into_iter().filter(|label| label.is_part);
         let truths: Vec<Truth> = parts.map(truth).collect();
         evaluation.add(detector.manifest(), &found, &truths);
     }
     assert!(evaluation.asked > 200, "{} parts", evaluation.asked);
-    assert!(evaluation.recall() > 0.93, "recall {}", evaluation.recall());
+    assert!(evaluation.recall() > 0.96, "recall {}", evaluation.recall());
     assert!(
         evaluation.invented * 50 < evaluation.found,
         "{} invented",
         evaluation.invented
     );
     assert!(
-        evaluation.class_accuracy() > 0.93,
+        evaluation.class_accuracy() > 0.96,
         "class {}",
         evaluation.class_accuracy()
     );
@@ -74,12 +74,42 @@ fn held_out_scenes_are_read_within_the_targets() {
     assert!(yaw < 8.0, "yaw {yaw}");
 }
 
+/// Whatever the backend, the same parts are seen in the same places.
+#[test]
+fn both_backends_see_the_same() {
+    let load = |choice: &Choice| -> Result<Detector, DetectorError> {
+        Detector::load(&*select(choice)?, MANIFEST, MODEL, "detector.toml")
+    };
+    let embedded = load(&Choice::Embedded).expect("the embedded backend is built in");
+    let onnxruntime = match load(&Choice::OnnxRuntime(None)) {
+        Ok(detector) => detector,
+        Err(error) => {
+            let both = std::env::var_os("SINEW_TEST_BOTH_BACKENDS").is_some();
+            assert!(!both, "ONNX Runtime must take part: {error}");
+            return eprintln!("ONNX Runtime does not take part: {error}");
+        }
+    };
+    let mut seen = 0;
+    for sample in (0..3).flat_map(|index| sampler().sample(SEED, index)) {
+        let one = embedded.detect(&sample.frame).expect("runs");
+        let other = onnxruntime.detect(&sample.frame).expect("runs");
+        assert_eq!(one.len(), other.len());
+        for (a, b) in one.iter().zip(&other) {
+            assert_eq!((a.class, a.color), (b.class, b.color));
+            let apart = (0..3).map(|i| (a.pose.position_m[i] - b.pose.position_m[i]).abs());
+            assert!(apart.fold(0.0, f64::max) < 1e-4, "{a:?} against {b:?}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen} parts");
+}
+
 #[test]
 fn images_that_show_nothing_show_no_parts() {
     let detector = detector();
     let sampler = sampler();
     let images: Vec<RgbdFrame> = sampler
-        .sample(HELD_OUT_SEED, 0)
+        .sample(SEED, 0)
         .into_iter()
         .map(|s| s.frame)
         .collect();
@@ -96,7 +126,7 @@ fn images_that_show_nothing_show_no_parts() {
 #[test]
 fn a_pose_that_is_no_number_is_an_error_and_no_part() {
     let detector = detector();
-    let mut frame = sampler().sample(HELD_OUT_SEED, 0).remove(0).frame;
+    let mut frame = sampler().sample(SEED, 0).remove(0).frame;
     frame.pose.position_m[2] = f64::NAN;
     assert!(detector.detect(&frame).is_err());
 }

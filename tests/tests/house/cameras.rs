@@ -1,8 +1,8 @@
 //! What the robot knows of its world comes through the cameras and from nowhere else.
 
-use sinew_runtime::sim::{Cell, Profile};
+use sinew_runtime::sim::{Cell, OrderLine, Profile};
 use sinew_runtime::tasks::TaskState;
-use sinew_tests::{Blank, Rig, Swapped, kit, kit_parts};
+use sinew_tests::{Blank, OtherTime, Rig, Swapped, kit, kit_parts};
 
 const KIT_PARTS: &str = "sinew/kit-parts";
 
@@ -25,11 +25,7 @@ fn with_another_scenes_images_it_reaches_for_the_wrong_places() {
     let config = kit().config();
     let other = Cell::new(&config.robot, &config.cell);
     let mut order = other.reset(202, 1, &calm).order;
-    // One tick of the other robot, so that its cameras have exposed.
-    let mut frame = bytemuck::Zeroable::zeroed();
-    let mut robot = other.robot();
-    sinew_runtime::hardware::HardwareComponent::read(&mut robot, 1, &mut frame)
-        .expect("the simulated robot can be read");
+    let time = OtherTime::new(Box::new(other.robot()));
     let mut cameras: Vec<_> = other.cameras().into_iter().map(Some).collect();
 
     let mut rig = Rig::with_cameras(202, 0, &calm, |index, own| {
@@ -37,34 +33,41 @@ fn with_another_scenes_images_it_reaches_for_the_wrong_places() {
         Box::new(Swapped {
             own,
             other: Box::new(other),
+            time: time.clone(),
+            shown: 0,
         })
     });
     order.truncate(1);
-    let truth = other.scene();
-    let end = rig.run(KIT_PARTS, &kit_parts(&order));
+    let shown = places_of(&other, &order[0]);
+    let own = places_of(&rig.cell, &order[0]);
+    let (low, end) = rig.run_and_watch_low_points(KIT_PARTS, &kit_parts(&order));
     assert_ne!(end.state, TaskState::Succeeded);
     assert!(!rig.grade(&order).is_complete());
-    // It believes what it sees: tracks lie at the other scene's parts.
-    let snapshot = rig.host.world().snapshot();
-    assert!(!snapshot.objects.is_empty(), "it sees something");
-    for object in snapshot
-        .objects
-        .iter()
-        .filter(|object| *object.class == order[0].class)
-    {
-        let [x, y, _] = object.pose.position_m;
-        let nearest = truth
-            .model
-            .solids
-            .iter()
-            .zip(&truth.poses)
-            .filter(|(solid, _)| solid.class == order[0].class)
-            .map(|(_, pose)| (pose.position_m[0] - x).hypot(pose.position_m[1] - y))
-            .fold(f64::INFINITY, f64::min);
+    // It believes what it sees, and reaches for it: in the bin the hand goes down where the images show such a
+    // part, and where none lies in the cell that it moves in.
+    let reach = |at: &[f64; 2], places: &[[f64; 2]]| {
+        (places.iter())
+            .map(|[x, y]| (x - at[0]).hypot(y - at[1]))
+            .fold(f64::INFINITY, f64::min)
+    };
+    assert!(!low.is_empty(), "it reached for nothing: {}", end.message);
+    for at in &low {
         assert!(
-            nearest < 0.02,
-            "{} is {nearest} m from where the images show one",
-            object.class
+            reach(at, &shown) < 0.03,
+            "{at:?} is not where the images show one: {shown:?}"
+        );
+        assert!(
+            reach(at, &own) > 0.03,
+            "{at:?} is where one lies indeed: {own:?}"
         );
     }
+}
+
+/// Where parts of a line's class and colour lie, metres.
+fn places_of(cell: &Cell, line: &OrderLine) -> Vec<[f64; 2]> {
+    let scene = cell.scene();
+    (scene.model.solids.iter().zip(&scene.poses))
+        .filter(|(solid, _)| solid.class == line.class && solid.color == line.color)
+        .map(|(_, pose)| [pose.position_m[0], pose.position_m[1]])
+        .collect()
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use sinew_runtime::sim::Profile;
 use sinew_runtime::sim::profile::MissingPart;
 use sinew_runtime::tasks::{FailureLabel, Happening, TaskState};
-use sinew_tests::{Rig, kit_parts};
+use sinew_tests::{Rig, kit, kit_parts};
 
 const KIT_PARTS: &str = "sinew/kit-parts";
 
@@ -56,6 +56,53 @@ fn a_missing_part_fails_the_task_and_a_recovery_finds_the_spare() {
     assert!(end.failures_met.contains(&FailureLabel::MissingObject));
     assert!(!end.first_pass);
     assert!(rig.grade(&order).is_complete());
+}
+
+/// A part gets a push as the hand comes near: it is lost, found and taken again, and the order goes on.
+#[test]
+fn a_part_that_was_lost_is_taken_again() {
+    let config = kit().config();
+    let mild = config.profiles.get("mild").expect("a profile that ships");
+    let mut rig = Rig::new(6500, 53, mild);
+    let order = rig.order.clone();
+    let end = rig.run(KIT_PARTS, &kit_parts(&order));
+    let faults = rig.cell.fault_events();
+    assert!(
+        faults.iter().any(|fault| fault.kind == "nudge"),
+        "{faults:?}"
+    );
+    assert!(end.failures_met.contains(&FailureLabel::Dropped));
+    assert!(rig.said(|what| matches!(
+        what,
+        Happening::RecoveryChosen { recovery, .. } if recovery == "sinew/regrasp"
+    )));
+    assert_eq!(end.state, TaskState::Succeeded, "{}", end.message);
+    assert!(rig.grade(&order).is_complete());
+}
+
+/// What was placed before the failure stays placed: after the recovery the skill goes on from its checkpoint.
+#[test]
+fn after_a_recovery_the_order_goes_on_from_the_checkpoint() {
+    let mut rig = Rig::new(102, 0, &always_missing());
+    let mut order = rig.order.clone();
+    order.reverse();
+    let end = rig.run(KIT_PARTS, &kit_parts(&order));
+    assert_eq!(end.state, TaskState::Succeeded, "{}", end.message);
+    assert!(end.recoveries_attempted > 0);
+    assert!(rig.said(|what| matches!(
+        what,
+        Happening::RunStarted { plugin, resumed: Some(1), .. } if plugin == KIT_PARTS
+    )));
+    assert!(rig.grade(&order).is_complete());
+}
+
+/// The same host on the real clock, with the control loop on its own thread.
+#[test]
+fn in_real_time_the_same_host_moves_the_arm() {
+    let mut rig = Rig::in_real_time(106, &Profile::calm());
+    let end = rig.run("sinew/go-home", &json!({ "pose": "look-tray" }));
+    assert_eq!(end.state, TaskState::Succeeded, "{}", end.message);
+    assert!(end.ended.0 - end.started.0 > 200, "it had a way to go");
 }
 
 #[test]

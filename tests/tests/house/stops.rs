@@ -1,6 +1,7 @@
 //! Boot, stops and resets of the whole host.
 
 use serde_json::json;
+use sinew_runtime::host::Speed;
 use sinew_runtime::messages::{LimitKind, StopCategory, StopState};
 use sinew_runtime::sim::Profile;
 use sinew_runtime::tasks::{FailureLabel, Happening, TaskState};
@@ -12,7 +13,9 @@ fn is_latched(rig: &Rig) -> bool {
 
 #[test]
 fn the_robot_boots_stopped_and_a_reset_moves_nothing() {
-    let mut rig = Rig::stopped(301, 0, &Profile::calm(), &mut |_, camera| camera);
+    let mut rig = Rig::stopped(301, 0, &Profile::calm(), Speed::Max, &mut |_, camera| {
+        camera
+    });
     rig.run_for(50);
     assert!(is_latched(&rig));
     assert_eq!(rig.host.status().reason, LimitKind::Boot as u32);
