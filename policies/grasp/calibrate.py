@@ -1,6 +1,6 @@
 """Writes the [confidence] table of policy.toml from an evaluation.
 
-    sinew policy eval grasp --seeds 20001..20200 --json eval.json
+    sinew policy eval grasp --seeds 20001..20150 --json eval.json
     python calibrate.py eval.json
 
 Only runs that succeeded count. Needs nothing but Python.

@@ -24,6 +24,12 @@ CLIP = 6.0  # as the host does
 STD_MIN = 1e-4
 
 
+def seeds_of(path):
+    """First and last seed of a file of demonstrations."""
+    with open(path, "rb") as file:
+        return json.loads(file.readline())["seeds"]
+
+
 def load(paths):
     """Rows of seed, class, observation, chunk; and the header they share."""
     headers, rows = [], []
@@ -155,7 +161,9 @@ def main():
     head, _, generated = text.partition(MARK)
     confidence = re.search(r"^\[confidence\]\n(?:.+\n?)*", generated, re.M).group(0)
     data = ", ".join(
-        f"{path.name}: {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}" for path in arguments.demos
+        f"{path.name}: seeds {'..'.join(map(str, seeds_of(path)))}, "
+        f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+        for path in arguments.demos
     )
     text = f"""{head}{MARK}
 [model]

@@ -34,7 +34,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         sinew run --seed 7 --cycles 20 --profile mild\n  \
         sinew run --no-recovery --json report.json\n  \
-        sinew run --skill sinew/go-home --cycles 1\n  \
+        sinew run --cycles 1 --skill sinew/go-home --params '{\"pose\":\"look-tray\"}'\n  \
         sinew run --cycles 1 --params '{\"order\":[{\"class\":\"block\",\"slot\":\"A1\"}]}'\n  \
         sinew run --robot-config my-arm.toml --safety-config my-cell.toml --speed real")]
     Run(RunArguments),
@@ -127,8 +127,26 @@ pub(crate) enum InferenceArgument {
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct JsonArgument {
     /// Report as JSON to FILE, or to standard output (and nothing else there) without a FILE or with `-`.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-", value_parser = parse_report)]
     pub(crate) json: Option<PathBuf>,
+}
+
+/// A report is written after minutes of work: that it can be is tried before, without touching what is there.
+fn parse_report(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if text != "-" {
+        let is_new = !path.exists();
+        std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .map_err(|error| format!("it can't be written: {error}"))?;
+        if is_new {
+            // Left there it would pass for a report.
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+    Ok(path)
 }
 
 /// Files that replace built-in configuration.
@@ -140,7 +158,7 @@ pub(crate) struct ConfigArguments {
     /// Safety limits (TOML) instead of the built-in ones.
     #[arg(long, value_name = "FILE", help_heading = "Configuration")]
     pub(crate) safety_config: Option<PathBuf>,
-    /// Grants (TOML) instead of the built-in ones: who may touch what.
+    /// Grants (TOML), who may touch what: overrides the built-in ones plugin by plugin.
     #[arg(long, value_name = "FILE", help_heading = "Configuration")]
     pub(crate) grants: Option<PathBuf>,
     /// Host settings (TOML) instead of the built-in ones: rates, latencies, budgets.
@@ -158,25 +176,25 @@ pub(crate) struct ConfigArguments {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RunArguments {
     /// Seed: with the number of a cycle it draws scene, order and faults.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
     pub(crate) seed: u64,
     /// Cycles to run.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000), allow_negative_numbers = true)]
     pub(crate) cycles: u64,
     /// Number of the first cycle.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=u64::MAX / 2), allow_negative_numbers = true)]
     pub(crate) first_cycle: u64,
     /// Fault profile: `calm` or `mild`.
     #[arg(long, default_value = "mild")]
     pub(crate) profile: String,
     /// Share of cycles that must succeed.
-    #[arg(long, value_name = "RATE", default_value = "0.9", value_parser = parse_rate)]
+    #[arg(long, value_name = "RATE", default_value = "0.9", value_parser = parse_rate, allow_negative_numbers = true)]
     pub(crate) goal: f64,
     /// Don't ask recovery plugins for help.
     #[arg(long)]
     pub(crate) no_recovery: bool,
     /// `max`, `real`, or a multiple of real time.
-    #[arg(long, value_name = "SPEED", default_value = "max", value_parser = parse_speed)]
+    #[arg(long, value_name = "SPEED", default_value = "max", value_parser = parse_speed, allow_negative_numbers = true)]
     pub(crate) speed: SpeedArgument,
     /// Skill to run.
     #[arg(long, value_name = "NAME", default_value = "sinew/kit-parts")]
@@ -230,8 +248,16 @@ fn parse_seeds(text: &str) -> Result<Seeds, String> {
             "{first}..{last} is empty: the first seed comes first"
         ));
     }
+    if last - first >= SEEDS_MAX || last > SEED_MAX {
+        return Err(format!("at most {SEEDS_MAX} seeds, the largest {SEED_MAX}"));
+    }
     Ok(Seeds { first, last })
 }
+
+/// Most seeds of one command.
+const SEEDS_MAX: u64 = 1_000_000;
+/// Largest seed of a range: what counts beyond it does not overflow.
+const SEED_MAX: u64 = u64::MAX / 2;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PerceptionCommand {
@@ -274,16 +300,17 @@ pub(crate) enum PolicyCommand {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct JobsArgument {
     /// Threads; one a core by default. The result doesn't depend on it.
-    #[arg(long)]
-    pub(crate) jobs: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: Option<u16>,
 }
 
 impl JobsArgument {
     /// At least one.
     pub(crate) fn count(self) -> usize {
-        self.jobs
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
-            .max(1)
+        self.jobs.map_or_else(
+            || std::thread::available_parallelism().map_or(1, usize::from),
+            usize::from,
+        )
     }
 }
 
@@ -297,10 +324,10 @@ pub(crate) enum DemosCommand {
         /// What to demonstrate: `grasp`, or `detector` for labelled images.
         #[arg(long, default_value = "grasp")]
         policy: String,
-        /// One scene a seed.
+        /// One scene a seed; for `detector` as many scenes, all drawn from the first seed.
         #[arg(long, value_parser = parse_seeds, default_value = "1..300")]
         seeds: Seeds,
-        /// Where to write them.
+        /// Where to write them: a file, for `detector` a folder.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
         /// Folder of a policy that acts, while the expert only says what it would have done.

@@ -31,7 +31,10 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(NOT_REACHED),
         Err(error) => {
-            eprintln!("sinew: {}", in_words(&error));
+            output::tell(format_args!(
+                "sinew: {}\n",
+                output::plain(&in_words(&error))
+            ));
             ExitCode::from(exit_code(&error))
         }
     }

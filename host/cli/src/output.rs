@@ -22,8 +22,46 @@ pub(crate) fn result<T: Serialize>(
     if file == Path::new("-") {
         return self::text(encoded.trim_end());
     }
-    std::fs::write(file, encoded).with_context(|| format!("writing {}", file.display()))?;
-    self::text(text)
+    // The text first: it is what is left if the file can't be written.
+    self::text(text)?;
+    replace(file, encoded.as_bytes()).with_context(|| format!("writing {}", file.display()))
+}
+
+/// Writes a file beside `file` and moves it there, so that no half of it is ever seen. What is no regular file
+/// (`/dev/stdout`, a pipe) is written as it is.
+fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if file.exists() && !file.is_file() {
+        return std::fs::write(file, bytes);
+    }
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".part");
+    let beside = Path::new(&beside);
+    std::fs::write(beside, bytes)
+        .and_then(|()| std::fs::rename(beside, file))
+        .inspect_err(|_| {
+            let _ = std::fs::remove_file(beside);
+        })
+}
+
+/// Longest message, characters.
+const MESSAGE_MAX: usize = 6_000;
+
+/// A message as a terminal may have it: names from files and plugins bring no escape sequences with them, and
+/// no more than can be read.
+pub(crate) fn plain(message: &str) -> String {
+    let mut out = String::new();
+    for (index, c) in message.chars().enumerate() {
+        if index == MESSAGE_MAX {
+            out.push_str(" …");
+            break;
+        }
+        if c.is_control() && c != '\n' {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Prints lines to standard output. A reader that hangs up early (`| head`) is no error.
@@ -34,6 +72,12 @@ pub(crate) fn text(text: &str) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Says something on standard error. Whoever listened may have gone (a log pipe, a lost connection, a full disk):
+/// the work goes on without.
+pub(crate) fn tell(message: std::fmt::Arguments<'_>) {
+    let _ = std::io::stderr().lock().write_fmt(message);
 }
 
 /// Progress on standard error: one line that is rewritten on a terminal, lasting lines elsewhere.
@@ -61,32 +105,33 @@ impl Progress {
         if !self.rewrites {
             return;
         }
-        let line: String = line.chars().take(118).collect();
+        let line: String = plain(line).replace('\n', " ").chars().take(118).collect();
         let columns = line.chars().count();
         let gap = " ".repeat(self.shown.saturating_sub(columns));
-        eprint!("\r{line}{gap}");
+        tell(format_args!("\r{line}{gap}"));
         self.shown = columns;
     }
 
     /// A line that stays.
     pub(crate) fn line(&mut self, line: &str) {
         self.clear();
-        eprintln!("{line}");
+        tell(format_args!("{}\n", plain(line)));
     }
 
     /// A line that stays and stands out.
     pub(crate) fn heading(&mut self, line: &str) {
+        self.clear();
         if self.bold {
-            self.line(&format!("\x1b[1m{line}\x1b[0m"));
+            tell(format_args!("\x1b[1m{}\x1b[0m\n", plain(line)));
         } else {
-            self.line(line);
+            tell(format_args!("{}\n", plain(line)));
         }
     }
 
     /// Removes the line of the moment.
     pub(crate) fn clear(&mut self) {
         if self.shown > 0 {
-            eprint!("\r{}\r", " ".repeat(self.shown));
+            tell(format_args!("\r{}\r", " ".repeat(self.shown)));
             self.shown = 0;
         }
     }
@@ -95,5 +140,16 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_bring_no_escape_sequences_and_end() {
+        assert_eq!(plain("a\nb\tc \u{1b}[31mé"), "a\nb\\tc \\u{1b}[31mé");
+        assert_eq!(plain(&"x".repeat(10_000)).chars().count(), MESSAGE_MAX + 2);
     }
 }

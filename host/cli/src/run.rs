@@ -1,13 +1,16 @@
 //! `sinew run`: a job on the simulated cell, watched and reported.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use sinew_runtime::host::Speed;
 use sinew_runtime::job::{self, JobOptions};
 use sinew_runtime::kit::PluginFile;
 use sinew_runtime::watch::Progress as JobProgress;
-use sinew_runtime::{Choice, InputError, Sources};
+use sinew_runtime::{Choice, InputError, Sources, files};
 
 use crate::arguments::{ConfigArguments, InferenceArgument, RunArguments, SpeedArgument};
 use crate::output::{self, Progress};
@@ -31,12 +34,24 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<bool> {
         plugins: plugins(&arguments.plugin)?,
         out: arguments.out.clone(),
         sources: sources(&arguments.config),
+        interrupt: interrupt().context("waiting for an interrupt")?,
     };
     let mut screen = Screen::new();
     let report = job::run(&options, &mut |progress| screen.show(progress))?;
     drop(screen);
     output::result(&arguments.json, &report, &job::report_text(&report))?;
     Ok(report.goal_reached)
+}
+
+/// A flag that Ctrl-C and a request to terminate set. The second one ends the process at once.
+fn interrupt() -> std::io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal finds the flag down, the second finds it up.
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&flag))?;
+        signal_hook::flag::register(signal, Arc::clone(&flag))?;
+    }
+    Ok(flag)
 }
 
 /// Where configuration and models come from.
@@ -66,8 +81,8 @@ fn plugins(files: &[std::path::PathBuf]) -> anyhow::Result<Vec<PluginFile>> {
         })
         .collect();
     for file in files {
-        let bytes = std::fs::read(file)
-            .map_err(|error| InputError(format!("--plugin {}: {error}", file.display())))?;
+        let bytes = files::read_bytes(file, files::BINARY_MAX)
+            .map_err(|error| InputError(format!("--plugin {error}")))?;
         all.push(PluginFile {
             origin: file.display().to_string(),
             bytes,
@@ -81,8 +96,8 @@ fn parameters(text: &str) -> anyhow::Result<serde_json::Value> {
     let (origin, json) = match text.strip_prefix('@') {
         Some(file) => (
             file,
-            std::fs::read_to_string(Path::new(file))
-                .map_err(|error| InputError(format!("--params {file}: {error}")))?,
+            files::read_text(Path::new(file))
+                .map_err(|error| InputError(format!("--params {error}")))?,
         ),
         None => ("--params", text.to_owned()),
     };

@@ -91,6 +91,14 @@ impl Paced {
         })
     }
 
+    /// False after a panic of the loop: then no tick comes any more, and the drives' watchdog stops the robot.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.thread
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished())
+    }
+
     /// How well the deadlines are kept.
     #[must_use]
     pub fn counts(&self) -> &PaceCounts {

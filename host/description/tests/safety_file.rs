@@ -33,7 +33,7 @@ fn a_broken_file_is_refused_with_line_key_and_what_is_allowed() {
             "speed_max_m_s = 1.2",
             "speed_max_m_s = -1.2",
             "speed_max_m_s",
-            ["tool.speed_max_m_s", "above 0"],
+            ["tool.speed_max_m_s", "0.001 to 100"],
         ),
         (
             "speed_max_m_s = 1.2",
@@ -52,6 +52,30 @@ fn a_broken_file_is_refused_with_line_key_and_what_is_allowed() {
             "acceleration_rad_s2 = [1.0",
             "acceleration_rad_s2",
             ["stop.acceleration_rad_s2", "joint 0"],
+        ),
+        (
+            "acceleration_rad_s2 = [16.0",
+            "acceleration_rad_s2 = [1e-300",
+            "acceleration_rad_s2",
+            ["stop.acceleration_rad_s2", "0.01 to 10000"],
+        ),
+        (
+            "jerk_rad_s3 = [2000.0",
+            "jerk_rad_s3 = [0.1",
+            "acceleration_rad_s2",
+            ["too weak for joint 0", "raise"],
+        ),
+        (
+            "velocity_max_rad_s = [2.4",
+            "velocity_max_rad_s = [1e300",
+            "velocity_max_rad_s",
+            ["joints.velocity_max_rad_s", "0.001 to 100"],
+        ),
+        (
+            "offset_m = -1.0",
+            "offset_m = 1e300",
+            "offset_m",
+            ["zone[2].half_space.offset_m", "-1000 to 1000"],
         ),
         (
             "normal = [-1.0, 0.0, 0.0]",

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 pub enum InferenceError {
     /// No ONNX Runtime library anywhere.
     #[error(
-        "no ONNX Runtime library in {searched:?}; run `sinew setup onnxruntime`, or set ORT_DYLIB_PATH to the library"
+        "no ONNX Runtime library in {}; run `sinew setup onnxruntime`, or set ORT_DYLIB_PATH to the library",
+        folders(.searched)
     )]
     LibraryNotFound {
         /// Where was looked.
@@ -128,4 +129,12 @@ pub(crate) fn panic_words(payload: &(dyn std::any::Any + Send)) -> String {
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_default();
     one_line(&format!("it panicked: {words}"))
+}
+
+fn folders(searched: &[PathBuf]) -> String {
+    let names: Vec<_> = searched
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
+    names.join(" or ")
 }

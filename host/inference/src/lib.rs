@@ -11,6 +11,8 @@
 
 mod check;
 mod digest;
+#[cfg(target_os = "linux")]
+mod elf;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
@@ -25,7 +27,7 @@ use std::fmt;
 
 pub use digest::sha256_hex;
 pub use error::InferenceError;
-pub use probe::{Probe, probe};
+pub use probe::{Probe, probe, try_out};
 pub use select::{Choice, Selection, cache_dir, choose, select};
 
 /// Name and fixed shape of one input or output.

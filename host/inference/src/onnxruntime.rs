@@ -55,6 +55,10 @@ impl OnnxRuntime {
                 path,
             });
         }
+        #[cfg(target_os = "linux")]
+        if let Some(reason) = crate::elf::cut_off(&path) {
+            return Err(unusable(reason));
+        }
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let builder = ort::init_from(&path).map_err(|error| one_line(&error))?;
             builder

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Backend, InferenceError};
+use crate::{Backend, InferenceError, Session};
 
 /// A network 64 → 128 → 128 → 7, made by `tests/models/make.py`.
 const MODEL: &[u8] = include_bytes!("../tests/models/probe.onnx");
@@ -25,6 +25,19 @@ pub struct Probe {
     pub run_p50: Duration,
     /// 99th percentile of the time of one run.
     pub run_p99: Duration,
+}
+
+/// Runs a model once on zeros: finds weights that give no numbers, whatever the input.
+///
+/// # Errors
+/// As [`Session::run`].
+pub fn try_out(session: &mut dyn Session) -> Result<(), InferenceError> {
+    let zeros: Vec<Vec<f32>> = (session.inputs().iter())
+        .map(|spec| vec![0.0; spec.len()])
+        .collect();
+    let inputs: Vec<&[f32]> = zeros.iter().map(Vec::as_slice).collect();
+    let mut outputs = session.output_buffers();
+    session.run(&inputs, &mut outputs)
 }
 
 /// Loads and times a small model, and checks that its result is right.

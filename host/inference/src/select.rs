@@ -30,7 +30,8 @@ pub struct Selection {
 /// Chooses a backend and says what was skipped on the way.
 ///
 /// ONNX Runtime is looked for in this order: `ORT_DYLIB_PATH`, beside the executable, the cache folder
-/// that `sinew setup onnxruntime` fills ([`cache_dir`]).
+/// that `sinew setup onnxruntime` fills ([`cache_dir`]). A library that `ORT_DYLIB_PATH` names and that can't
+/// be used is an error if ONNX Runtime was asked for: another one would not be what the user meant.
 ///
 /// # Errors
 /// [`InferenceError`] if nothing that fits the choice can be used.
@@ -44,7 +45,10 @@ pub fn choose(choice: &Choice) -> Result<Selection, InferenceError> {
             backend: Arc::new(OnnxRuntime::open(path)?),
             skipped: Vec::new(),
         }),
-        Choice::OnnxRuntime(None) => found().map_err(|mut errors| errors.remove(0)),
+        Choice::OnnxRuntime(None) => match named() {
+            Some(path) => choose(&Choice::OnnxRuntime(Some(path))),
+            None => found().map_err(|mut errors| errors.remove(0)),
+        },
         Choice::Auto => match found() {
             Ok(selection) => Ok(selection),
             Err(skipped) => Ok(Selection {
@@ -91,20 +95,23 @@ fn embedded() -> Result<Arc<dyn Backend>, InferenceError> {
     Err(InferenceError::NotBuilt)
 }
 
+/// The library that the user names.
+fn named() -> Option<PathBuf> {
+    std::env::var_os("ORT_DYLIB_PATH")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+}
+
 /// The first library of the search order that loads; otherwise why none did, at least one reason.
 fn found() -> Result<Selection, Vec<InferenceError>> {
-    let named = std::env::var_os("ORT_DYLIB_PATH")
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from);
     let folders: Vec<PathBuf> = std::env::current_exe()
         .ok()
         .and_then(|executable| executable.parent().map(Path::to_path_buf))
         .into_iter()
         .chain(cache_dir().map(|cache| cache.join("onnxruntime")))
         .collect();
-    let candidates = named
-        .iter()
-        .cloned()
+    let candidates = named()
+        .into_iter()
         .chain(folders.iter().flat_map(|folder| libraries(folder)));
     let mut skipped = Vec::new();
     for path in candidates {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nalgebra::Vector3;
 use sinew_hardware::RgbdFrame;
-use sinew_inference::{Backend, Session, sha256_hex};
+use sinew_inference::{Backend, Session, sha256_hex, try_out};
 use sinew_messages::Pose;
 
 use crate::DetectorError;
@@ -78,7 +78,8 @@ impl Detector {
                 found,
             });
         }
-        let session = backend.load(&manifest.name, model)?;
+        let mut session = backend.load(&manifest.name, model)?;
+        try_out(&mut *session)?;
         Self::new(manifest, session, origin)
     }
 

@@ -13,6 +13,11 @@ pub(crate) fn manifest_section(bytes: &[u8], origin: &str) -> Result<Vec<u8>, Lo
         origin: origin.to_owned(),
         reason,
     };
+    if !bytes.starts_with(b"\0asm") {
+        return Err(not_a_component(
+            "it does not start with the bytes that every WebAssembly file starts with".to_owned(),
+        ));
+    }
     let mut found = Vec::new();
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {

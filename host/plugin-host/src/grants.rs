@@ -104,6 +104,11 @@ fn default_quota() -> u64 {
 }
 
 impl Grants {
+    /// The plugins that are named, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.plugins.keys().map(String::as_str)
+    }
+
     /// Parses and checks; `origin` names the source in messages.
     ///
     /// # Errors
@@ -168,13 +173,33 @@ impl Grants {
             .filter(|ask| !ask.optional)
             .filter(|ask| granted.is_none_or(|grant| !grant.interfaces.contains(&ask.interface)))
             .collect();
-        if missing.is_empty() {
+        let policies: Vec<&String> = (manifest.policies.iter())
+            .filter(|policy| {
+                let given = granted.and_then(|grant| grant.policies.as_ref());
+                given.is_some_and(|given| !given.contains(*policy))
+            })
+            .collect();
+        if missing.is_empty() && policies.is_empty() {
             return None;
         }
-        let asks: Vec<String> = missing
+        let interfaces = missing
             .iter()
-            .map(|ask| format!("  {}: {}", ask.interface, ask.why))
+            .map(|ask| format!("  {}: {}", ask.interface, ask.why));
+        let asks: Vec<String> = interfaces
+            .chain(
+                policies
+                    .iter()
+                    .map(|policy| format!("  the policy `{policy}`")),
+            )
             .collect();
+        let allowed_policies = if policies.is_empty() {
+            String::new()
+        } else {
+            let given = granted.and_then(|grant| grant.policies.as_ref());
+            let all: BTreeSet<_> = (given.into_iter().flatten()).chain(policies).collect();
+            let all: Vec<_> = all.iter().map(|name| format!("\"{name}\"")).collect();
+            format!("\npolicies = [{}]", all.join(", "))
+        };
         let mut wanted: BTreeSet<&str> = missing.iter().map(|ask| ask.interface.as_str()).collect();
         wanted.extend(
             granted
@@ -184,7 +209,7 @@ impl Grants {
         );
         let wanted: Vec<String> = wanted.iter().map(|name| format!("\"{name}\"")).collect();
         Some(format!(
-            "`{name}` {version} asks for interfaces that it was not granted:\n{asks}\nThe operator of this robot can allow them in the grants file:\n\n[plugins.\"{name}\"]\ninterfaces = [{wanted}]",
+            "`{name}` {version} asks for what it was not granted:\n{asks}\nThe operator of this robot can allow them in the grants file:\n\n[plugins.\"{name}\"]\ninterfaces = [{wanted}]{allowed_policies}",
             name = manifest.name,
             version = manifest.version,
             asks = asks.join("\n"),

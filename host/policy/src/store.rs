@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use sinew_inference::{InferenceError, sha256_hex};
+use sinew_inference::{Backend, InferenceError, Session, TensorSpec, sha256_hex};
 
-use crate::Manifest;
+use crate::{Manifest, TensorShape};
 
 /// Why a policy cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +104,7 @@ impl Policy {
     /// Any [`PolicyError`] but the ones of loading the model.
     pub fn from_dir(dir: &Path) -> Result<Self, PolicyError> {
         let read = |path: &Path| {
-            std::fs::read(path).map_err(|source| PolicyError::File {
+            read_bounded(path).map_err(|source| PolicyError::File {
                 path: path.display().to_string(),
                 source,
             })
@@ -129,6 +131,22 @@ impl Policy {
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Loads the model, and holds it to its manifest.
+    ///
+    /// # Errors
+    /// [`PolicyError`] if the model does not load or has other tensors than the manifest says.
+    pub fn load(&self, backend: &dyn Backend) -> Result<Box<dyn Session>, PolicyError> {
+        let manifest = &self.manifest;
+        let session = backend.load(&manifest.name, &self.model)?;
+        for (side, expected, found) in [
+            ("input", &manifest.model.input, session.inputs()),
+            ("output", &manifest.model.output, session.outputs()),
+        ] {
+            check_tensor(&manifest.name, side, expected, found)?;
+        }
+        Ok(session)
     }
 
     /// The bytes of the model.
@@ -189,6 +207,39 @@ impl PolicyStore {
     pub fn iter(&self) -> impl Iterator<Item = &Policy> {
         self.policies.values()
     }
+}
+
+fn check_tensor(
+    policy: &str,
+    side: &'static str,
+    expected: &TensorShape,
+    found: &[TensorSpec],
+) -> Result<(), PolicyError> {
+    let fits = matches!(found, [one] if one.name == expected.name && one.shape == expected.shape);
+    if fits {
+        return Ok(());
+    }
+    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    Err(PolicyError::Tensor {
+        policy: policy.into(),
+        side,
+        expected: format!("{}{:?}", expected.name, expected.shape),
+        found: found.join(", "),
+    })
+}
+
+/// Most bytes of a manifest or a model.
+const FILE_MAX: u64 = 64 << 20;
+
+fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(FILE_MAX + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_MAX {
+        return Err(std::io::Error::other(format!("more than {FILE_MAX} bytes")));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -49,8 +49,10 @@ pub struct CycleReport {
     pub parts_ordered: u64,
     /// Parts that the scorer found in their pockets.
     pub parts_placed: u64,
-    /// Names of the faults that the profile injected, for reading only.
+    /// Names of the faults that came about, for reading only.
     pub faults: Vec<String>,
+    /// The guard of the host's thread ended a run of a plugin: the same cycle may end elsewhere next time.
+    pub nondeterministic: bool,
     /// Incident files written in this cycle.
     pub incidents: Vec<String>,
 }
@@ -130,6 +132,8 @@ pub struct RunReport {
     pub interventions: u64,
     /// Latched safety stops.
     pub safety_stops: u64,
+    /// Cycles that another run with the same seed may end elsewhere: the state hash says nothing then.
+    pub nondeterministic: u64,
     /// Cycles whose task failed, by label. `false-success` also counts cycles that only the scorer failed.
     pub failures: BTreeMap<String, u64>,
     /// Every failure met on the way, the recovered ones included, by label.
@@ -191,6 +195,7 @@ impl RunReport {
             },
             interventions: sum(|cycle| cycle.interventions),
             safety_stops: sum(|cycle| cycle.safety_stops),
+            nondeterministic: count(|cycle| cycle.nondeterministic),
             failures,
             failures_met,
             false_successes,
@@ -233,6 +238,7 @@ mod tests {
             parts_ordered: 4,
             parts_placed: 4,
             faults: Vec::new(),
+            nondeterministic: false,
             incidents: vec![format!("incident-{number}.mcap")],
         }
     }

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use sinew_inference::{Backend, Choice, choose, sha256_hex};
+use sinew_inference::{Backend, Choice, choose, sha256_hex, try_out};
 use sinew_perception::Detector;
 use sinew_policy::{Manifest, Policy, PolicyStore};
 
 use crate::doctor::{Check, Status};
-use crate::sources::read;
+use crate::files::{BINARY_MAX, read, read_bytes};
 use crate::trouble::input;
 
 /// A model with its manifest.
@@ -37,9 +37,7 @@ pub(crate) fn detector(
     };
     let folder = models.join("detector");
     let manifest = read(&folder.join("detector.toml"))?;
-    let path = folder.join("detector.onnx");
-    let model =
-        std::fs::read(&path).map_err(|error| input(format!("{}: {error}", path.display())))?;
+    let model = read_bytes(&folder.join("detector.onnx"), BINARY_MAX)?;
     load_detector(backend, &manifest, &model, &folder.display().to_string())
 }
 
@@ -75,6 +73,12 @@ pub(crate) fn policies(models: Option<&Path>) -> anyhow::Result<PolicyStore> {
         store.insert(Policy::from_dir(&folder).map_err(|error| input(error.to_string()))?);
     }
     Ok(store)
+}
+
+/// Loads a policy's model and runs it once: whether a host can, before one starts.
+pub(crate) fn try_policy(policy: &Policy, backend: &dyn Backend) -> anyhow::Result<()> {
+    let mut session = (policy.load(backend)).map_err(|error| input(error.to_string()))?;
+    try_out(&mut *session).map_err(|error| input(error.to_string()))
 }
 
 /// The manifest of the grasp policy, whatever its model: what demonstrations are made for.

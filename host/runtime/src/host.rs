@@ -236,7 +236,11 @@ impl Host {
     }
 
     /// One step of the brain; in lock step one tick of the loop before it.
-    pub fn step(&mut self) {
+    ///
+    /// # Errors
+    /// If the thread of the control loop has died: no tick will come any more. The drives' watchdog stops the
+    /// robot then.
+    pub fn step(&mut self) -> anyhow::Result<()> {
         match &mut self.reflex {
             Reflex::LockStep {
                 control,
@@ -254,20 +258,28 @@ impl Host {
                     std::thread::sleep(due.saturating_duration_since(Instant::now()));
                 }
             }
-            Reflex::Threaded(_) => {
-                while !self.brain.step() {
-                    std::thread::sleep(BRAIN_NAP);
+            Reflex::Threaded(paced) => loop {
+                let runs = paced.is_running();
+                if self.brain.step() {
+                    break;
                 }
-            }
+                anyhow::ensure!(runs, "the thread of the control loop has died");
+                std::thread::sleep(BRAIN_NAP);
+            },
         }
+        Ok(())
     }
 
     /// Steps for a span of simulated time.
-    pub fn run_for(&mut self, span: Ticks) {
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn run_for(&mut self, span: Ticks) -> anyhow::Result<()> {
         let end = self.now() + span;
         while self.now() < end {
-            self.step();
+            self.step()?;
         }
+        Ok(())
     }
 
     /// The tick of the newest status.
@@ -302,15 +314,15 @@ impl Host {
     /// Asks for a reset as `actor`, and waits for the answer. A reset causes no motion.
     ///
     /// # Errors
-    /// [`Refused`](crate::Refused) if the loop doesn't grant it, with the reason.
+    /// [`Refused`](crate::Refused) if the loop doesn't grant it, with the reason; as [`Self::step`].
     pub fn reset(&mut self, actor: &str) -> anyhow::Result<()> {
-        self.step();
+        self.step()?;
         self.brain
             .note(Level::Info, "reset", &format!("reset by {actor}"));
         let request = self.brain.mailbox.requests.reset();
         let deadline = self.now() + Ticks(RESET_TICKS);
         while self.now() < deadline {
-            self.step();
+            self.step()?;
             let status = self.status();
             if status.reset_answered >= request && status.stop_state == StopState::Clear as u32 {
                 return Ok(());

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
-use sinew_inference::{Backend, choose};
+use sinew_inference::{Backend, InferenceError, choose};
 use sinew_messages::{JointVector, Mailbox};
 use sinew_perception::Detector;
 use sinew_plugin_host::{
-    HostPorts, Limits, LoadError, PluginHost, PolicyEnd, PolicyPort, PolicyRefusal, RobotPort,
+    HostPorts, Kind, Limits, LoadError, PluginHost, PolicyEnd, PolicyPort, PolicyRefusal, RobotPort,
 };
 use sinew_policy::PolicyStore;
 use sinew_sim::FixedPlace;
-use sinew_tasks::{InstallError, Installed};
+use sinew_tasks::{CellNames, InstallError, Installed, Plugins as _};
 use sinew_units::{Tick, Ticks};
 use sinew_world::Place;
 
@@ -34,6 +34,8 @@ pub struct PluginFile {
 pub struct Kit {
     pub(crate) config: Config,
     pub(crate) backend: Arc<dyn Backend>,
+    /// What a person should know about how it came to be loaded like this.
+    pub(crate) notes: Vec<String>,
     pub(crate) detector: Detector,
     pub(crate) policies: PolicyStore,
     pub(crate) plugins: Installed,
@@ -50,9 +52,17 @@ impl Kit {
     pub fn load(sources: &Sources, plugins: &[PluginFile]) -> anyhow::Result<Self> {
         let config = sources.load()?;
         let selection = choose(&sources.backend).map_err(|error| input(error.to_string()))?;
+        let mut notes: Vec<String> = (selection.skipped.iter())
+            .filter(|error| matches!(error, InferenceError::Library { .. }))
+            .map(|error| format!("skipped: {error}"))
+            .collect();
         let backend = selection.backend;
         let (detector, digest) = assets::detector(sources.models.as_deref(), &*backend)?;
         let policies = assets::policies(sources.models.as_deref())?;
+        for policy in policies.iter() {
+            // Every host loads its own; that it can is known before the first one starts.
+            assets::try_policy(policy, &*backend)?;
+        }
         let (installed, mut versions) = install(&config, plugins)?;
         versions.insert("sinew".into(), env!("CARGO_PKG_VERSION").into());
         versions.insert("detector".into(), digest);
@@ -61,14 +71,29 @@ impl Kit {
             let name = format!("policy {}", manifest.name);
             versions.insert(name, manifest.model.sha256.clone());
         }
+        needed_policies(&installed, &policies)?;
+        notes.extend(unused_grants(&config, &installed));
         Ok(Self {
             config,
             backend,
+            notes,
             detector,
             policies,
             plugins: installed,
             versions,
         })
+    }
+
+    /// What parameters may name: what perception knows, and the places.
+    pub(crate) fn cell_names(&self, places: &[Place]) -> CellNames {
+        CellNames {
+            classes: self.detector.classes().map(str::to_owned).collect(),
+            colors: self.detector.colors().map(str::to_owned).collect(),
+            places: (places.iter())
+                .map(|place| (place.name.clone(), place.kind.clone()))
+                .collect(),
+            poses: named_poses(&self.config).into_keys().collect(),
+        }
     }
 
     /// The configuration.
@@ -98,6 +123,36 @@ fn install(
         versions.insert(name, digest);
     }
     Ok((installed, versions))
+}
+
+/// The policies that the plugins say they run are there.
+fn needed_policies(installed: &Installed, policies: &PolicyStore) -> anyhow::Result<()> {
+    for kind in [Kind::Skill, Kind::Recovery] {
+        for name in installed.names(kind) {
+            let needs = (installed.manifest(name)).map_or(&[][..], |manifest| &manifest.policies);
+            if let Some(missing) = needs.iter().find(|need| policies.get(need).is_none()) {
+                let there: Vec<_> = policies.names().collect();
+                return Err(input(format!(
+                    "`{name}` runs the policy `{missing}`, which is not there; there are: {}. Put it into the \
+                     folder of --models",
+                    if there.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        there.join(", ")
+                    }
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Grants that name no plugin: a slip of the pen, or for one that is not loaded.
+fn unused_grants(config: &Config, installed: &Installed) -> Vec<String> {
+    (config.grants.names())
+        .filter(|name| installed.manifest(name).is_none())
+        .map(|name| format!("grants: no plugin `{name}` is loaded"))
+        .collect()
 }
 
 /// Ports that lead nowhere: for loading, when there is no robot yet.

@@ -7,6 +7,7 @@ mod assets;
 pub mod bench;
 mod brain;
 pub mod doctor;
+pub mod files;
 mod fingerprint;
 pub mod grasp;
 pub mod host;

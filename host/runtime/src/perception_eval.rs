@@ -50,9 +50,9 @@ pub struct TrackFigures {
     pub yaw_error_deg: Quantiles,
 }
 
-/// Figures of a detector.
+/// Figures of the detector on single images.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PerceptionFigures {
+pub struct ImageFigures {
     /// Images looked at.
     pub images: u64,
     /// Parts that the images show well enough to be asked for.
@@ -73,8 +73,16 @@ pub struct PerceptionFigures {
     pub lateral_error_m: Quantiles,
     /// Yaw error of parts that have a yaw, degrees.
     pub yaw_error_deg: Quantiles,
-    /// What tracking makes of it.
+}
+
+/// Figures of perception.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PerceptionFigures {
+    /// What perception hands out: its keys are those of the report.
+    #[serde(flatten)]
     pub tracks: TrackFigures,
+    /// The detector alone, which tracking is made from.
+    pub single_images: ImageFigures,
     /// The backend that ran the detector.
     pub inference_backend: String,
     /// sha256 of the model.
@@ -124,9 +132,7 @@ pub fn evaluate(
         }
     }
     let tracks = track(sources, first, last, progress)?;
-    let position = quantiles(&|q| evaluation.position_error_m(q));
-    let yaw = quantiles(&|q| evaluation.yaw_error_deg(q));
-    Ok(PerceptionFigures {
+    let single_images = ImageFigures {
         images,
         parts: evaluation.asked,
         recall: evaluation.recall(),
@@ -134,13 +140,16 @@ pub fn evaluate(
         class_accuracy: evaluation.class_accuracy(),
         class_accuracy_upright: evaluation.class_accuracy_upright(),
         color_accuracy: evaluation.color_accuracy(),
-        position_error_m: position,
+        position_error_m: quantiles(&|q| evaluation.position_error_m(q)),
         lateral_error_m: quantiles(&|q| evaluation.lateral_error_m(q)),
-        yaw_error_deg: yaw,
-        goal_reached: position.p50 <= POSITION_GOAL_M
-            && yaw.p50 <= YAW_GOAL_DEG
+        yaw_error_deg: quantiles(&|q| evaluation.yaw_error_deg(q)),
+    };
+    Ok(PerceptionFigures {
+        goal_reached: single_images.position_error_m.p50 <= POSITION_GOAL_M
+            && single_images.yaw_error_deg.p50 <= YAW_GOAL_DEG
             && tracks.reach_the_goal(),
         tracks,
+        single_images,
         inference_backend: format!("{} {}", backend.name(), backend.version()),
         model,
     })
@@ -189,7 +198,7 @@ fn track(
         host.reset(ACTOR)?;
         for (pose, id) in config.robot.poses.iter().zip(1..) {
             go_to(&mut host, &pose.joints_rad, id)?;
-            host.run_for(LOOKED);
+            host.run_for(LOOKED)?;
         }
         let seen: Vec<Detection> = host
             .world()
@@ -226,7 +235,7 @@ fn go_to(host: &mut Host, joints_rad: &JointVector, id: u64) -> anyhow::Result<(
     });
     let give_up = host.now() + MOVE;
     while host.now() < give_up {
-        host.step();
+        host.step()?;
         let status = host.status();
         let state = MotionState::decode(status.arm_state);
         if status.arm_goal_id == id && state == Some(MotionState::Done) {
@@ -327,6 +336,7 @@ impl PerceptionFigures {
     /// The figures as a person reads them.
     #[must_use]
     pub fn to_text(&self) -> String {
+        let images = &self.single_images;
         format!(
             "{} single images, {} parts to be found ({})\n  \
              recall      {:.2} %, false alarms {}\n  \
@@ -334,22 +344,22 @@ impl PerceptionFigures {
              position    {:.1} mm median (goal {:.0} mm), {:.1} mm p95; horizontally {:.1} and {:.1} mm\n  \
              yaw         {:.1}° median (goal {:.0}°), {:.1}° p95\n\
              {}goal {}",
-            self.images,
-            self.parts,
+            images.images,
+            images.parts,
             self.inference_backend,
-            100.0 * self.recall,
-            self.false_alarms,
-            100.0 * self.class_accuracy,
-            100.0 * self.class_accuracy_upright,
-            100.0 * self.color_accuracy,
-            1e3 * self.position_error_m.p50,
+            100.0 * images.recall,
+            images.false_alarms,
+            100.0 * images.class_accuracy,
+            100.0 * images.class_accuracy_upright,
+            100.0 * images.color_accuracy,
+            1e3 * images.position_error_m.p50,
             1e3 * POSITION_GOAL_M,
-            1e3 * self.position_error_m.p95,
-            1e3 * self.lateral_error_m.p50,
-            1e3 * self.lateral_error_m.p95,
-            self.yaw_error_deg.p50,
+            1e3 * images.position_error_m.p95,
+            1e3 * images.lateral_error_m.p50,
+            1e3 * images.lateral_error_m.p95,
+            images.yaw_error_deg.p50,
             YAW_GOAL_DEG,
-            self.yaw_error_deg.p95,
+            images.yaw_error_deg.p95,
             self.tracks.to_text(),
             if self.goal_reached {
                 "reached"

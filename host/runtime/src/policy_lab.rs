@@ -36,6 +36,7 @@ pub fn evaluate(
             names.join(", ")
         ))
     })?;
+    assets::try_policy(policy, &*backend)?;
     let (detector, _) = assets::detector(sources.models.as_deref(), &*backend)?;
     eval::run(&config, &backend, &detector, policy, options, progress)
 }
@@ -78,6 +79,7 @@ pub fn photograph(
 ) -> anyhow::Result<()> {
     let config = sources.load()?;
     let sampler = Sampler::new(config.cell, config.robot);
-    export(&sampler, folder, seed, scenes)?;
+    export(&sampler, folder, seed, scenes)
+        .map_err(|error| input(format!("--out {}: {error}", folder.display())))?;
     Ok(())
 }

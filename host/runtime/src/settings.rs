@@ -129,7 +129,7 @@ impl Settings {
             0,
             1_000,
         )?;
-        real("recorder.seconds", self.recorder.seconds, 1.0, 600.0)
+        real("recorder.seconds", self.recorder.seconds, 1.0, 120.0)
     }
 }
 

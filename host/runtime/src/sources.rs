@@ -9,6 +9,7 @@ use sinew_plugin_host::Grants;
 use sinew_safety::SafetyLimits;
 use sinew_sim::{CellConfig, Profiles};
 
+use crate::files::read;
 use crate::settings::Settings;
 use crate::trouble::input;
 
@@ -24,7 +25,7 @@ pub struct Sources {
     pub safety: Option<PathBuf>,
     /// Grants that come with the plugins, as TOML.
     pub default_grants: String,
-    /// Grants of the operator, added to the ones that come with the plugins.
+    /// Grants of the operator: where it names a plugin, it overrides what comes with that plugin.
     pub grants: Option<PathBuf>,
     /// Host settings.
     pub host: Option<PathBuf>,
@@ -113,11 +114,6 @@ fn motion_limits(robot: &RobotDescription, safety: &SafetyLimits) -> anyhow::Res
         .velocity
         .min(TOOL_SPEED_SHARE * gate_speed_m_s);
     MotionLimits::new(motion).map_err(|error| input(error.to_string()))
-}
-
-/// The text of an input file.
-pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).map_err(|error| input(format!("{}: {error}", path.display())))
 }
 
 fn origin(path: &Path) -> String {

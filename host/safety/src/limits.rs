@@ -171,27 +171,48 @@ impl SafetyLimits {
     }
 }
 
+/// What a quantity may be at all: far beyond any robot, near enough to catch a slip of the exponent.
+struct Range {
+    least: f64,
+    most: f64,
+    words: &'static str,
+}
+
+const fn range(least: f64, most: f64, words: &'static str) -> Range {
+    Range { least, most, words }
+}
+
+const VELOCITY: Range = range(1e-3, 100.0, "0.001 to 100");
+const ACCELERATION: Range = range(1e-2, 1e4, "0.01 to 10000");
+const JERK: Range = range(0.1, 1e6, "0.1 to 1000000");
+const FORCE: Range = range(0.1, 1e4, "0.1 to 10000");
+/// Margins and rests, in rad, rad/s or m.
+const SMALL: Range = range(1e-6, 1.0, "0.000001 to 1");
+/// Positions of envelope and zones, m, or of joints, rad.
+const PLACE_MAX: f64 = 1e3;
+const PLACE_WORDS: &str = "-1000 to 1000";
+
 fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
-    let positive = |field, index, found: f64| {
-        if found > 0.0 && found.is_finite() {
+    let within = |field, index, found: f64, range: &Range| {
+        if (range.least..=range.most).contains(&found) {
             return Ok(());
         }
         Err(LimitsError::Value {
             field,
             index,
             found,
-            allowed: "finite and above 0",
+            allowed: range.words,
         })
     };
     let finite = |field, index, found: f64| {
-        if found.is_finite() {
+        if at_most(found.abs(), PLACE_MAX) {
             return Ok(());
         }
         Err(LimitsError::Value {
             field,
             index,
             found,
-            allowed: "finite",
+            allowed: PLACE_WORDS,
         })
     };
     let ordered = |min_field, max_field, index, min: f64, max: f64| {
@@ -210,15 +231,27 @@ fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
     };
     for i in 0..JOINTS {
         let joint = Some(i);
-        for (field, values) in [
-            ("velocity_max_rad_s", &c.velocity_max_rad_s),
-            ("acceleration_max_rad_s2", &c.acceleration_max_rad_s2),
-            ("jerk_max_rad_s3", &c.jerk_max_rad_s3),
-            ("stop_acceleration_rad_s2", &c.stop_acceleration_rad_s2),
-            ("stop_jerk_rad_s3", &c.stop_jerk_rad_s3),
-            ("following_error_max_rad", &c.following_error_max_rad),
+        for (field, values, range) in [
+            ("velocity_max_rad_s", &c.velocity_max_rad_s, &VELOCITY),
+            (
+                "acceleration_max_rad_s2",
+                &c.acceleration_max_rad_s2,
+                &ACCELERATION,
+            ),
+            ("jerk_max_rad_s3", &c.jerk_max_rad_s3, &JERK),
+            (
+                "stop_acceleration_rad_s2",
+                &c.stop_acceleration_rad_s2,
+                &ACCELERATION,
+            ),
+            ("stop_jerk_rad_s3", &c.stop_jerk_rad_s3, &JERK),
+            (
+                "following_error_max_rad",
+                &c.following_error_max_rad,
+                &SMALL,
+            ),
         ] {
-            positive(field, joint, values[i])?;
+            within(field, joint, values[i], range)?;
         }
         let (min, max) = (c.position_min_rad[i], c.position_max_rad[i]);
         ordered("position_min_rad", "position_max_rad", joint, min, max)?;
@@ -234,8 +267,11 @@ fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
         let stop_s = c.velocity_max_rad_s[i] / c.stop_acceleration_rad_s2[i]
             + 2.0 * (c.acceleration_max_rad_s2[i].max(c.stop_acceleration_rad_s2[i]))
                 / c.stop_jerk_rad_s3[i];
-        let ticks = (stop_s / TICK_S).ceil() as u64 + 4;
-        if ticks > STOP_TICKS_MAX as u64 {
+        let ticks = (stop_s / TICK_S).ceil() + 4.0;
+        // Written so that NaN fails too.
+        if !at_most(ticks, STOP_TICKS_MAX as f64) {
+            // The cast saturates.
+            let ticks = ticks as u64;
             return Err(LimitsError::StopTooLong { joint: i, ticks });
         }
     }
@@ -248,10 +284,10 @@ fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
             c.envelope_max_m[i],
         )?;
     }
-    positive("tool_speed_max_m_s", None, c.tool_speed_max_m_s)?;
-    positive("tracking_margin_m", None, c.tracking_margin_m)?;
-    positive("force_stop_n", None, c.force_stop_n)?;
-    positive("standstill_rad_s", None, c.standstill_rad_s)?;
+    within("tool_speed_max_m_s", None, c.tool_speed_max_m_s, &VELOCITY)?;
+    within("tracking_margin_m", None, c.tracking_margin_m, &SMALL)?;
+    within("force_stop_n", None, c.force_stop_n, &FORCE)?;
+    within("standstill_rad_s", None, c.standstill_rad_s, &SMALL)?;
     ordered(
         "gripper_width_min_m",
         "gripper_width_max_m",
@@ -267,7 +303,7 @@ fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
             allowed: "0 or more",
         });
     }
-    positive("gripper_force_max_n", None, c.gripper_force_max_n)?;
+    within("gripper_force_max_n", None, c.gripper_force_max_n, &FORCE)?;
     if c.heartbeat_ticks == 0 {
         return Err(LimitsError::Value {
             field: "heartbeat_ticks",
@@ -303,12 +339,10 @@ fn check_zones(zones: &[Zone]) -> Result<(), LimitsError> {
         match &zone.shape {
             ZoneShape::Box(aabb) => {
                 for (min, max) in aabb.min.iter().zip(aabb.max.iter()) {
-                    if !min.is_finite() || !max.is_finite() {
-                        return refuse(
-                            "zones",
-                            if min.is_finite() { *max } else { *min },
-                            "finite",
-                        );
+                    for found in [*min, *max] {
+                        if !at_most(found.abs(), PLACE_MAX) {
+                            return refuse("zones", found, PLACE_WORDS);
+                        }
                     }
                     if min >= max {
                         return Err(LimitsError::Reversed {
@@ -326,8 +360,8 @@ fn check_zones(zones: &[Zone]) -> Result<(), LimitsError> {
                 if !at_most((norm - 1.0).abs(), 1e-6) {
                     return refuse("zones.normal", norm, "a unit vector");
                 }
-                if !half_space.offset_m.is_finite() {
-                    return refuse("zones.offset_m", half_space.offset_m, "finite");
+                if !at_most(half_space.offset_m.abs(), PLACE_MAX) {
+                    return refuse("zones.offset_m", half_space.offset_m, PLACE_WORDS);
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sinew_messages::{JointVector, LoopStatus};
-use sinew_plugin_host::{Kind, StartError};
+use sinew_plugin_host::{Kind, Manifest, StartError};
 use sinew_units::{Tick, Ticks};
 use sinew_world::WorldReader;
 
@@ -60,6 +60,8 @@ pub struct CellNames {
     pub colors: Vec<String>,
     /// Name and kind of every place.
     pub places: Vec<(String, String)>,
+    /// Named poses of the robot.
+    pub poses: Vec<String>,
 }
 
 impl CellNames {
@@ -105,6 +107,12 @@ pub enum SubmitError {
         /// What there is.
         skills: Vec<String>,
     },
+    /// A recovery is no skill.
+    #[error("`{found}` is a recovery: it runs when a skill has failed, not as a task")]
+    NoSkill {
+        /// What was asked for.
+        found: String,
+    },
     /// The parameters miss the schema.
     #[error(transparent)]
     Params(#[from] StartError),
@@ -127,6 +135,54 @@ fn list(names: &[String]) -> String {
     } else {
         names.join(", ")
     }
+}
+
+/// Checks that there is a skill of this name.
+///
+/// # Errors
+/// [`SubmitError::UnknownSkill`], with the names that there are.
+pub fn check_skill<P: Plugins>(plugins: &P, skill: &str) -> Result<(), SubmitError> {
+    skill_manifest(plugins, skill).map(|_| ())
+}
+
+/// Checks a task without taking it: whoever prepares many of them learns of a mistake before the first one
+/// moves anything. Returns the parameters, parsed.
+///
+/// # Errors
+/// An unknown skill, parameters that miss its schema or name what this cell doesn't have.
+pub fn check_task<P: Plugins>(
+    plugins: &P,
+    names: &CellNames,
+    skill: &str,
+    params_json: &str,
+) -> Result<serde_json::Value, SubmitError> {
+    let manifest = skill_manifest(plugins, skill)?;
+    let params = plugins.check_params(skill, params_json)?;
+    check_names(&manifest.params_schema, &params, names).map_err(|source| SubmitError::Names {
+        skill: skill.to_owned(),
+        source,
+    })?;
+    Ok(params)
+}
+
+fn skill_manifest<'p, P: Plugins>(
+    plugins: &'p P,
+    skill: &str,
+) -> Result<&'p Manifest, SubmitError> {
+    let manifest = plugins.manifest(skill);
+    if manifest.is_some_and(|manifest| manifest.kind == Kind::Recovery) {
+        return Err(SubmitError::NoSkill {
+            found: skill.to_owned(),
+        });
+    }
+    manifest
+        .filter(|manifest| manifest.kind == Kind::Skill)
+        .ok_or_else(|| SubmitError::UnknownSkill {
+            found: skill.to_owned(),
+            skills: (plugins.names(Kind::Skill).into_iter())
+                .map(str::to_owned)
+                .collect(),
+        })
 }
 
 /// Runs tasks. See the crate's documentation.
@@ -186,21 +242,7 @@ impl<P: Plugins> TaskEngine<P> {
         params_json: &str,
         options: SubmitOptions,
     ) -> Result<TaskId, SubmitError> {
-        let manifest = self.plugins.manifest(skill);
-        let Some(manifest) = manifest.filter(|manifest| manifest.kind == Kind::Skill) else {
-            let skills = self.plugins.names(Kind::Skill);
-            return Err(SubmitError::UnknownSkill {
-                found: skill.to_owned(),
-                skills: skills.into_iter().map(str::to_owned).collect(),
-            });
-        };
-        let params = self.plugins.check_params(skill, params_json)?;
-        check_names(&manifest.params_schema, &params, &self.names()).map_err(|source| {
-            SubmitError::Names {
-                skill: skill.to_owned(),
-                source,
-            }
-        })?;
+        let params = check_task(&self.plugins, &self.names(), skill, params_json)?;
         let open = self.tasks.values().filter(|task| !task.is_over()).count();
         if open >= TASKS_MAX {
             return Err(SubmitError::Full);
@@ -236,6 +278,7 @@ impl<P: Plugins> TaskEngine<P> {
                 .iter()
                 .map(|place| (place.name.clone(), place.kind.clone()))
                 .collect(),
+            poses: self.config.named_poses.keys().cloned().collect(),
         }
     }
 

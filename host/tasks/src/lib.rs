@@ -32,7 +32,9 @@ mod recovery;
 mod task;
 
 pub use conditions::{Condition, ConditionError, WorldView};
-pub use engine::{CellNames, EngineConfig, SubmitError, SubmitOptions, TaskEngine};
+pub use engine::{
+    CellNames, EngineConfig, SubmitError, SubmitOptions, TaskEngine, check_skill, check_task,
+};
 pub use event::{Happening, TaskEvent, Weighed};
 pub use failure::FailureLabel;
 pub use installed::{InstallError, Installed, PluginRun, Plugins};

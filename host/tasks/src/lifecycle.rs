@@ -153,6 +153,7 @@ pub(crate) struct Task<R> {
     latched_since: Option<Tick>,
     step_name: String,
     step_object: Option<u64>,
+    nondeterministic: bool,
     end: Option<TaskEnd>,
 }
 
@@ -190,6 +191,7 @@ impl<R: PluginRun> Task<R> {
             latched_since: None,
             step_name: String::new(),
             step_object: None,
+            nondeterministic: false,
             end: None,
         }
     }

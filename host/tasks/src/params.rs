@@ -1,25 +1,42 @@
 //! Names of the cell in a skill's parameters.
 //!
 //! A schema can mark a string as a name of this cell: `"x-sinew-place": "<kind>"` for a place of that kind,
-//! `"x-sinew-class": true` for a class and `"x-sinew-color": true` for a colour that perception knows. They are
+//! `"x-sinew-class": true` for a class and `"x-sinew-color": true` for a colour that perception knows,
+//! `"x-sinew-pose": true` for a named pose of the robot. `"x-sinew-unique": true` on a property of an array's
+//! items says that no two of them may have the same one. All of it is
 //! checked when the task is submitted, so that a wrong name is refused before anything moves.
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use crate::engine::CellNames;
 
-/// A value that the cell doesn't know.
+/// What is wrong with a value that fits its schema.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: there is no {what} `{found}`; {}", allowed_text(.allowed))]
-pub struct ParamsError {
-    /// JSON Pointer to the value.
-    pub path: String,
-    /// What it should name: `class`, `colour`, or the kind of place.
-    pub what: String,
-    /// What stands there.
-    pub found: String,
-    /// What could.
-    pub allowed: Vec<String>,
+pub enum ParamsError {
+    /// A name that the cell doesn't know.
+    #[error("{path}: there is no {what} `{found}`; {}", allowed_text(.allowed))]
+    Unknown {
+        /// JSON Pointer to the value.
+        path: String,
+        /// What it should name: `class`, `colour`, `pose`, or the kind of place.
+        what: String,
+        /// What stands there.
+        found: String,
+        /// What could.
+        allowed: Vec<String>,
+    },
+    /// A value that may stand there once stands there again.
+    #[error("{path}: `{found}` is asked for by {first} already; each may be asked for once")]
+    Repeated {
+        /// JSON Pointer to the second one.
+        path: String,
+        /// JSON Pointer to the first one.
+        first: String,
+        /// The value.
+        found: String,
+    },
 }
 
 fn allowed_text(allowed: &[String]) -> String {
@@ -36,7 +53,7 @@ const DEPTH_MAX: u32 = 32;
 /// Checks every marked string of `params`.
 ///
 /// # Errors
-/// The first one that names nothing.
+/// The first one that names nothing, or repeats what must not be repeated.
 pub(crate) fn check_names(
     schema: &Value,
     params: &Value,
@@ -62,7 +79,7 @@ fn walk(
                 if allowed.contains(found) {
                     Ok(())
                 } else {
-                    Err(ParamsError {
+                    Err(ParamsError::Unknown {
                         path: path.clone(),
                         what: what.to_owned(),
                         found: found.clone(),
@@ -79,6 +96,9 @@ fn walk(
             if marked("x-sinew-color") {
                 check("colour", names.colors.clone())?;
             }
+            if marked("x-sinew-pose") {
+                check("pose", names.poses.clone())?;
+            }
         }
         Value::Array(items) => {
             if let Some(item_schema) = schema.get("items") {
@@ -88,6 +108,7 @@ fn walk(
                     walk(item_schema, item, names, path, depth)?;
                     path.truncate(length);
                 }
+                check_unique(item_schema, items, path)?;
             }
         }
         Value::Object(fields) => {
@@ -115,6 +136,31 @@ fn walk(
     Ok(())
 }
 
+/// No two `items` have the same value where their schema marks it as unique.
+fn check_unique(item_schema: &Value, items: &[Value], path: &str) -> Result<(), ParamsError> {
+    let properties = item_schema.get("properties").and_then(Value::as_object);
+    let marked = properties
+        .into_iter()
+        .flatten()
+        .filter(|(_, schema)| schema.get("x-sinew-unique") == Some(&Value::Bool(true)));
+    for (key, _) in marked {
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for (index, item) in items.iter().enumerate() {
+            let Some(found) = item.get(key).and_then(Value::as_str) else {
+                continue;
+            };
+            if let Some(first) = seen.insert(found, index) {
+                return Err(ParamsError::Repeated {
+                    path: format!("{path}/{index}/{key}"),
+                    first: format!("{path}/{first}/{key}"),
+                    found: found.to_owned(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,17 +172,23 @@ mod tests {
             "order": { "type": "array", "items": { "properties": {
                 "class": { "type": "string", "x-sinew-class": true },
                 "color": { "anyOf": [{ "type": "string", "x-sinew-color": true }, { "type": "null" }] },
-                "slot": { "type": "string", "x-sinew-place": "pocket" },
+                "slot": { "type": "string", "x-sinew-place": "pocket", "x-sinew-unique": true },
             }}},
+            "then": { "type": "string", "x-sinew-pose": true },
             "note": { "type": "string" },
         }});
         let names = CellNames {
             classes: vec!["block".into(), "puck".into()],
             colors: vec!["red".into()],
-            places: vec![("A1".into(), "pocket".into()), ("bin".into(), "bin".into())],
+            places: ["A1", "A2"]
+                .map(|name| (name.into(), "pocket".into()))
+                .into_iter()
+                .chain([("bin".into(), "bin".into())])
+                .collect(),
+            poses: vec!["home".into()],
         };
         let check = |line: Value, expected: Option<&str>| {
-            let params = json!({ "order": [{ "class": "puck", "slot": "A1" }, line], "note": "x" });
+            let params = json!({ "order": [{ "class": "puck", "slot": "A2" }, line], "note": "x" });
             let error = check_names(&schema, &params, &names).err();
             assert_eq!(error.map(|error| error.to_string()).as_deref(), expected);
         };
@@ -154,11 +206,22 @@ mod tests {
         );
         check(
             json!({ "class": "block", "slot": "bin" }),
-            Some("/order/1/slot: there is no pocket `bin`; this cell has A1"),
+            Some("/order/1/slot: there is no pocket `bin`; this cell has A1, A2"),
         );
         check(
             json!({ "class": "block", "color": "pink", "slot": "A1" }),
             Some("/order/1/color: there is no colour `pink`; this cell has red"),
+        );
+        check(
+            json!({ "class": "block", "slot": "A2" }),
+            Some(
+                "/order/1/slot: `A2` is asked for by /order/0/slot already; each may be asked for once",
+            ),
+        );
+        let error = check_names(&schema, &json!({ "then": "hom" }), &names).err();
+        assert_eq!(
+            error.map(|error| error.to_string()).as_deref(),
+            Some("/then: there is no pose `hom`; this cell has home")
         );
     }
 

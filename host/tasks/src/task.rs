@@ -81,6 +81,8 @@ pub struct TaskEnd {
     pub needs_person: bool,
     /// What to ask that person.
     pub question: Option<String>,
+    /// The guard of the host's thread ended a run of it, so the same task may end elsewhere next time.
+    pub nondeterministic: bool,
     /// Tick at which it left the queue; the end's tick if it never did.
     #[serde(serialize_with = "tick_number")]
     pub started: Tick,

@@ -25,6 +25,11 @@
 //! What the compiler can't know stands in `manifest.toml` beside `Cargo.toml` (see [`manifest`]): name,
 //! summary, the interfaces asked for and why, the parts of the robot, policies, post-conditions.
 //!
+//! Marks on a parameter let the host refuse a task before anything moves; without them a wrong name is a failure
+//! of the run. `#[schemars(extend("x-sinew-class" = true))]` says that the string is a class of parts that
+//! perception knows, `x-sinew-color` a colour, `x-sinew-pose` a named pose of the robot, `"x-sinew-place" =
+//! "pocket"` a place of that kind; `x-sinew-unique` that no two items of the list may have the same one.
+//!
 //! Units are metres, radians, newtons; moments and spans are ticks of 1 ms. Poses are in the robot's base
 //! frame, z up; tool poses are of the point between the finger tips.
 

@@ -8,6 +8,7 @@ use sinew_sdk::prelude::*;
 pub struct Params {
     /// Name of the pose.
     #[serde(default = "home")]
+    #[schemars(extend("x-sinew-pose" = true))]
     pose: String,
     /// Share of the granted speed.
     #[serde(default = "full")]

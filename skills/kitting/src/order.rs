@@ -27,7 +27,7 @@ pub struct Line {
     #[schemars(extend("x-sinew-color" = true))]
     pub color: Option<String>,
     /// Name of the pocket that it goes into.
-    #[schemars(extend("x-sinew-place" = "pocket"))]
+    #[schemars(extend("x-sinew-place" = "pocket", "x-sinew-unique" = true))]
     pub slot: String,
 }
 

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytemuck::Zeroable;
-use sinew_inference::{Backend, TensorSpec};
+use sinew_inference::Backend;
 use sinew_messages::{
     ActionChunk, ArmGoal, ArmGoalKind, CHUNK_STEPS_MAX, ChunkStep, GripperGoal, LimitKind,
     LoopStatus, Mailbox, MotionState, StopState,
@@ -25,9 +25,7 @@ use crate::confidence::Doubt;
 use crate::ending::{EndWatch, Progress};
 use crate::observation::{Observer, Target};
 use crate::worker::{InferenceResult, Worker};
-use crate::{
-    Disagreement, GoalIds, Heading, Manifest, PolicyError, PolicyStore, TensorShape, tool_down,
-};
+use crate::{Disagreement, GoalIds, Heading, Manifest, PolicyError, PolicyStore, tool_down};
 
 /// The arm may go on for this long without hearing from the runner.
 const LEASE: Ticks = Ticks::from_ms(250);
@@ -281,13 +279,7 @@ impl PolicyRunner {
         let mut sessions = Vec::new();
         for policy in store.iter() {
             let manifest = Arc::clone(&policy.manifest);
-            let session = backend.load(&manifest.name, &policy.model)?;
-            for (side, expected, found) in [
-                ("input", &manifest.model.input, session.inputs()),
-                ("output", &manifest.model.output, session.outputs()),
-            ] {
-                check_tensor(&manifest.name, side, expected, found)?;
-            }
+            let session = policy.load(&*backend)?;
             let loaded = Loaded {
                 manifest: Arc::clone(&manifest),
                 session: sessions.len(),
@@ -653,25 +645,6 @@ fn chunk_step(manifest: &Manifest, grasp_width_m: f64, aim: &Aim) -> ChunkStep {
         gripper_width_m,
         gripper_force_n: gripper.force_n,
     }
-}
-
-fn check_tensor(
-    policy: &str,
-    side: &'static str,
-    expected: &TensorShape,
-    found: &[TensorSpec],
-) -> Result<(), PolicyError> {
-    let fits = matches!(found, [one] if one.name == expected.name && one.shape == expected.shape);
-    if fits {
-        return Ok(());
-    }
-    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-    Err(PolicyError::Tensor {
-        policy: policy.into(),
-        side,
-        expected: format!("{}{:?}", expected.name, expected.shape),
-        found: found.join(", "),
-    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use sinew_inference::{InferenceError, Session};
+use sinew_inference::{InferenceError, Session, TensorSpec};
 use sinew_messages::{LimitKind, MotionState};
 use sinew_world::{WorldSnapshot, WorldWriter, world};
 

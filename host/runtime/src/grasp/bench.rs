@@ -239,7 +239,9 @@ impl Bench {
     }
 
     fn grasp(&mut self, object_id: u64) -> Result<PolicyOutcome, StartError> {
-        let run = self.runner.start("grasp", object_id, self.now(), TIMEOUT)?;
+        // The runner was made for one policy.
+        let policy = (self.runner.policies().next()).map_or_else(String::new, |m| m.name.clone());
+        let run = self.runner.start(&policy, object_id, self.now(), TIMEOUT)?;
         loop {
             self.step();
             if let Some(outcome) = self.runner.outcome(run) {

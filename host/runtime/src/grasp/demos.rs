@@ -4,7 +4,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Context as _;
 use sinew_inference::{Backend, InferenceError, Session, sha256_hex};
 use sinew_policy::{Feature, Manifest, Policy, PolicyStore};
 use sinew_sim::Cell;
@@ -16,6 +15,7 @@ use super::eyes::{Eyes, NoisyEyes, PoseNoise};
 use super::in_parallel;
 use super::noise::Noise;
 use crate::sources::Config;
+use crate::trouble::input;
 
 /// Observations are handed to the expert in units of this, so that the runner's cut does not touch them.
 const RAW_UNIT: f64 = 100.0;
@@ -91,15 +91,17 @@ pub fn generate(
         .learner
         .as_deref()
         .map(|folder| Learner::load(folder, backend))
-        .transpose()?
+        .transpose()
+        .map_err(|error| input(format!("--learner: {error:#}")))?
         .map(Mutex::new);
+    // Before the work, not after it.
+    let file = std::fs::File::create(&options.out)
+        .map_err(|error| input(format!("--out {}: {error}", options.out.display())))?;
     let results = in_parallel(options.seeds.clone(), options.jobs, progress, |seed| {
         episode(config, &raw, learner.as_ref(), backend, seed)
     })?;
 
-    let mut file = std::io::BufWriter::new(
-        std::fs::File::create(&options.out).with_context(|| options.out.display().to_string())?,
-    );
+    let mut file = std::io::BufWriter::new(file);
     let mut classes: Vec<&str> = raw.objects.iter().map(|object| &*object.class).collect();
     classes.sort_unstable();
     let header = serde_json::json!({

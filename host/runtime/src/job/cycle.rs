@@ -1,5 +1,6 @@
 //! One cycle: a scene, a host, a task, a grade.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
@@ -82,15 +83,17 @@ impl Cycle<'_> {
             )
             .map_err(|error| input(error.to_string()))?;
         let started = host.now();
-        let end = self.watch_task(&mut host, task, wall, watch);
-        host.run_for(SETTLE);
+        let end = self.watch_task(&mut host, task, wall, watch)?;
+        host.run_for(SETTLE)?;
 
         let grade = self.cell.grade(&order);
         let stops = host.status().stops_total - stops_before;
         let ended = end.as_ref().map_or(host.now(), |end| end.ended);
         let mut report = self.report(end, &grade, order.len(), stops);
         report.duration_s = ended.since(started).as_seconds();
-        report.faults = scene.faults.iter().map(|&name| name.to_owned()).collect();
+        report.faults = (self.cell.fault_events().iter())
+            .map(|event| event.kind.to_owned())
+            .collect();
         if !report.succeeded {
             let path = self.freeze(&mut host, &report, &params);
             report.incidents.push(path);
@@ -134,13 +137,18 @@ impl Cycle<'_> {
         task: TaskId,
         wall: Instant,
         watch: Watcher<'_>,
-    ) -> Option<TaskEnd> {
+    ) -> anyhow::Result<Option<TaskEnd>> {
         let started = host.now();
         let give_up = started + Ticks(self.time_limit().0 + GRACE.0);
         let mut next_line = started;
         let mut now = Now::default();
+        let mut interrupted = false;
         while host.tasks().end(task).is_none() && host.now() < give_up {
-            host.step();
+            host.step()?;
+            if !interrupted && self.options.interrupt.load(Ordering::Relaxed) {
+                interrupted = true;
+                host.tasks().cancel(task, "the person who runs this");
+            }
             let at = host.now();
             for event in host.take_events() {
                 follow(&event, &mut now);
@@ -157,7 +165,7 @@ impl Cycle<'_> {
                 watch(&Progress::Now(now.clone()));
             }
         }
-        host.tasks().end(task).cloned()
+        Ok(host.tasks().end(task).cloned())
     }
 
     fn report(
@@ -209,6 +217,7 @@ impl Cycle<'_> {
             parts_ordered: ordered as u64,
             parts_placed: grade.placed() as u64,
             faults: Vec::new(),
+            nondeterministic: end.as_ref().is_some_and(|end| end.nondeterministic),
             incidents: Vec::new(),
         }
     }

@@ -5,9 +5,10 @@ mod text;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::Context as _;
 use serde_json::Value;
 use sinew_recorder::IncidentWriter;
 use sinew_recorder::report::{RunHeader, RunReport, VerdictReport};
@@ -15,7 +16,7 @@ use sinew_sim::Cell;
 
 use crate::fingerprint::Fingerprint;
 use crate::host::Speed;
-use crate::kit::{Kit, PluginFile};
+use crate::kit::{Kit, PluginFile, place};
 use crate::picture::write_png;
 use crate::sources::Sources;
 use crate::trouble::input;
@@ -55,6 +56,9 @@ pub struct JobOptions {
     pub out: PathBuf,
     /// Configuration and models.
     pub sources: Sources,
+    /// Set from outside: the task of the present cycle is cancelled (the robot stops in a controlled way and
+    /// holds), no other cycle begins, and the report says what there is.
+    pub interrupt: Arc<AtomicBool>,
 }
 
 /// Runs a job and reports.
@@ -71,9 +75,10 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
         .get(&options.profile)
         .map_err(|error| input(error.to_string()))?
         .clone();
+    let cell = Cell::new(&kit.config.robot, &kit.config.cell);
+    check_task(&kit, &cell, options)?;
     std::fs::create_dir_all(&options.out)
         .map_err(|error| input(format!("--out {}: {error}", options.out.display())))?;
-    let cell = Cell::new(&kit.config.robot, &kit.config.cell);
     let mut header = header(&kit, options);
     watch(&Progress::Started {
         lines: &text::greeting(&kit, &header),
@@ -83,13 +88,16 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
     let mut cycles = Vec::new();
     let mut fingerprint = Fingerprint::default();
     for number in 0..options.cycles {
+        if options.interrupt.load(Ordering::Relaxed) {
+            break;
+        }
         let mut cycle = cycle::Cycle {
             kit: &kit,
             cell: &cell,
             profile: &profile,
             options,
             number: number + 1,
-            cycle: options.first_cycle.saturating_add(number),
+            cycle: options.first_cycle + number,
             incidents: &mut incidents,
         };
         let outcome = cycle.run(watch)?;
@@ -114,15 +122,41 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
         .collect();
     let picture = options.out.join("cell.png");
     let (width, height) = PICTURE;
-    write_png(&picture, width, height, &cell.picture(width, height))
-        .context("the picture of the cell")?;
-    header.picture = Some(picture.display().to_string());
+    // A run is not lost with its picture.
+    match write_png(&picture, width, height, &cell.picture(width, height)) {
+        Ok(()) => header.picture = Some(picture.display().to_string()),
+        Err(error) => (header.recorder_errors).push(format!("the picture of the cell: {error:#}")),
+    }
     header.state_hash = fingerprint.to_string();
     header.wall_seconds = started.elapsed().as_secs_f64();
     let accounted: f64 = header.wall_seconds_by_stage.values().sum();
     let other = (header.wall_seconds - accounted).max(0.0);
     header.wall_seconds_by_stage.insert("other".into(), other);
-    Ok(RunReport::new(header, cycles))
+    let mut report = RunReport::new(header, cycles);
+    // What was not run can't have reached its goal.
+    report.goal_reached &= report.cycles == options.cycles;
+    Ok(report)
+}
+
+/// The task of every cycle, before the first one moves anything. Orders that the cell draws need no check.
+fn check_task(kit: &Kit, cell: &Cell, options: &JobOptions) -> anyhow::Result<()> {
+    if options.first_cycle.checked_add(options.cycles).is_none() {
+        return Err(input("the numbers of the cycles go beyond 64 bits"));
+    }
+    let places: Vec<_> = cell.places().into_iter().map(place).collect();
+    let empty = Value::Object(serde_json::Map::new());
+    let params = match &options.params {
+        None if options.skill == KIT_PARTS => None,
+        params => Some(params.as_ref().unwrap_or(&empty).to_string()),
+    };
+    match params {
+        None => sinew_tasks::check_skill(&kit.plugins, &options.skill),
+        Some(params) => {
+            let names = kit.cell_names(&places);
+            sinew_tasks::check_task(&kit.plugins, &names, &options.skill, &params).map(|_| ())
+        }
+    }
+    .map_err(|error| input(error.to_string()))
 }
 
 fn header(kit: &Kit, options: &JobOptions) -> RunHeader {

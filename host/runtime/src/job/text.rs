@@ -9,7 +9,7 @@ use crate::kit::Kit;
 
 /// What is said before the first cycle.
 pub(super) fn greeting(kit: &Kit, header: &RunHeader) -> Vec<String> {
-    vec![
+    let mut lines = vec![
         format!(
             "{} on {}, profile {}, seed {}, recovery {}",
             header.skill,
@@ -22,7 +22,9 @@ pub(super) fn greeting(kit: &Kit, header: &RunHeader) -> Vec<String> {
             "inference: {}; images at {} Hz; safety configuration {}",
             header.inference_backend, header.perception_rate_hz, header.safety_hash
         ),
-    ]
+    ];
+    lines.extend(kit.notes.iter().cloned());
+    lines
 }
 
 /// The report in words.
@@ -126,7 +128,16 @@ fn write(report: &RunReport, out: &mut String) -> std::fmt::Result {
     if let Some(picture) = &header.picture {
         writeln!(out, "  picture       {picture}")?;
     }
-    writeln!(out, "  state hash    {}", header.state_hash)?;
+    writeln!(
+        out,
+        "  state hash    {}{}",
+        header.state_hash,
+        if report.nondeterministic > 0 {
+            ", of no use: a guard of wall time ended a plugin"
+        } else {
+            ""
+        }
+    )?;
     write!(
         out,
         "Sinew is not a certified safety function and claims no PL or SIL."

@@ -144,6 +144,12 @@ impl<R: PluginRun> Task<R> {
     /// Files the end of a run.
     fn outcome<P: Plugins>(&mut self, context: &Context<'_, P>, ended: RunEnd) -> Outcome {
         let has_finished = matches!(ended, RunEnd::Finished(_));
+        if let RunEnd::OutOfBudget {
+            nondeterministic, ..
+        } = &ended
+        {
+            self.nondeterministic |= nondeterministic;
+        }
         match self.end_asked.take() {
             Some(EndAsked::By(cause)) => return Outcome::Cancelled(cause),
             Some(EndAsked::Stop) => return Outcome::Failure(stop_problem(context.status)),

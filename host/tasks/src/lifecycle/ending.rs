@@ -93,7 +93,7 @@ impl<R: PluginRun> Task<R> {
             TaskState::Succeeded,
             "the skill has finished and its post-conditions hold",
         );
-        self.finish(context, None, String::new(), result, false, None);
+        self.finish(context, None, String::new(), result, None);
         (Phase::Over, false)
     }
 
@@ -105,20 +105,15 @@ impl<R: PluginRun> Task<R> {
         context.leases.release(self.id);
         self.judge_claim(context, false);
         let question = question(&self.skill, &problem, self.attempts);
-        // Where recoveries were not wanted, nobody asked for a person either.
-        let needs_person = problem.label.needs_person() || self.options.recovery;
         let cause = format!("{}: {}", problem.label, problem.message);
         self.enter(context, TaskState::Failed, &cause);
-        if needs_person {
-            let text = question.clone();
-            self.say(context, Happening::Question { text });
-        }
+        let text = question.clone();
+        self.say(context, Happening::Question { text });
         self.finish(
             context,
             Some(problem.label),
             problem.message,
             Value::Null,
-            needs_person,
             Some(question),
         );
         (Phase::Over, false)
@@ -132,7 +127,7 @@ impl<R: PluginRun> Task<R> {
         context.leases.release(self.id);
         self.enter(context, TaskState::Cancelled, cause);
         let label = Some(FailureLabel::OperatorAbort);
-        self.finish(context, label, cause.to_owned(), Value::Null, false, None);
+        self.finish(context, label, cause.to_owned(), Value::Null, None);
         (Phase::Over, false)
     }
 
@@ -142,7 +137,6 @@ impl<R: PluginRun> Task<R> {
         label: Option<FailureLabel>,
         message: String,
         result: Value,
-        needs_person: bool,
         question: Option<String>,
     ) {
         self.step_name.clear();
@@ -156,8 +150,9 @@ impl<R: PluginRun> Task<R> {
             recoveries_attempted: u64::from(self.attempts),
             recoveries_succeeded: self.attempts_helped,
             first_pass: self.state == TaskState::Succeeded && self.attempts == 0,
-            needs_person,
+            needs_person: question.is_some(),
             question,
+            nondeterministic: self.nondeterministic,
             started: self.started.unwrap_or(context.now),
             ended: context.now,
         });

@@ -159,7 +159,7 @@ fn a_recovery_that_takes_too_long_is_cancelled() {
 }
 
 #[test]
-fn without_recovery_a_failure_is_final_and_nobody_is_called() {
+fn without_recovery_a_failure_is_final_and_a_person_is_needed() {
     let mut fakes = skill(vec![fails("dropped")]);
     fakes.recovery("t/fix", &["dropped"], (1, 1.0), vec![put_right("resume")]);
     let mut bench = bench(fakes);
@@ -173,6 +173,6 @@ fn without_recovery_a_failure_is_final_and_nobody_is_called() {
         (TaskState::Failed, Some(FailureLabel::Dropped))
     );
     assert_eq!(end.recoveries_attempted, 0);
-    assert!(!end.needs_person);
+    assert!(end.needs_person && end.question.is_some());
     assert_eq!(bench.states(), [TaskState::Running, TaskState::Failed]);
 }

@@ -242,7 +242,7 @@ fn requests_that_make_no_sense_are_refused_before_anything_runs() {
         "{}",
         "there is no skill `t/skil`; there are t/skill"
     ));
-    assert!(check("t/fix", "{}", "there is no skill `t/fix`"));
+    assert!(!check("t/fix", "{}", "`t/fix` is a recovery"));
     check("t/skill", "{", "not JSON");
     check(
         "t/skill",

@@ -1,0 +1,79 @@
+//! Reading input files, never more of one than it may have: `/dev/zero` is a path like any other.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use crate::trouble::{InputError, input};
+
+/// Most bytes of a model or a plugin.
+pub const BINARY_MAX: u64 = 64 << 20;
+/// Most bytes of a configuration file or of parameters.
+pub const TEXT_MAX: u64 = 4 << 20;
+
+/// The bytes of an input file.
+///
+/// # Errors
+/// [`InputError`] that names the file: it can't be read, or has more than `most` bytes.
+pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, InputError> {
+    let named = |what: &dyn std::fmt::Display| InputError(format!("{}: {what}", path.display()));
+    let file = File::open(path).map_err(|error| named(&error))?;
+    let mut bytes = Vec::new();
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| named(&error))?;
+    if bytes.len() as u64 > most {
+        return Err(named(&format_args!(
+            "more than {most} bytes, the most that is read of such a file"
+        )));
+    }
+    Ok(bytes)
+}
+
+/// The text of an input file.
+///
+/// # Errors
+/// As [`read_bytes`]; or it is not UTF-8: says where.
+pub fn read_text(path: &Path) -> Result<String, InputError> {
+    String::from_utf8(read_bytes(path, TEXT_MAX)?).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..at]
+            .iter()
+            .filter(|&&b| b == b'\n')
+            .count();
+        InputError(format!("{}:{line}: not UTF-8 text", path.display()))
+    })
+}
+
+/// [`read_text`], ready for `?`.
+pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
+    read_text(path).map_err(|error| input(error.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_up_to_its_limit_and_named_in_every_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x");
+        std::fs::write(&path, b"12345").expect("written");
+        assert_eq!(read_bytes(&path, 5).expect("fits"), b"12345");
+        let error = read_bytes(&path, 4).expect_err("too long").to_string();
+        assert!(error.contains("x: more than 4 bytes"), "{error}");
+        std::fs::write(&path, b"ab\ncd\xff").expect("written");
+        let error = read_text(&path).expect_err("not text").to_string();
+        assert!(error.ends_with("x:2: not UTF-8 text"), "{error}");
+        let error = read_text(folder.path()).expect_err("a folder").to_string();
+        assert!(error.contains("directory"), "{error}");
+        #[cfg(target_os = "linux")]
+        {
+            let endless = Path::new("/dev/zero");
+            let error = read_bytes(endless, TEXT_MAX)
+                .expect_err("endless")
+                .to_string();
+            assert!(error.contains("more than"), "{error}");
+        }
+    }
+}
