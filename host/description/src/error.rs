@@ -80,7 +80,7 @@ impl Source<'_> {
         if (low..=high).contains(&value) {
             return Ok(value);
         }
-        Err(self.refuse(key, value.to_string(), &format!("{low} to {high}")))
+        Err(self.refuse(key, number(value), &format!("{low} to {high}")))
     }
 
     /// Above zero, up to `high`.
@@ -93,7 +93,7 @@ impl Source<'_> {
         if value > 0.0 && value <= high {
             return Ok(value);
         }
-        Err(self.refuse(key, value.to_string(), &format!("above 0, up to {high}")))
+        Err(self.refuse(key, number(value), &format!("above 0, up to {high}")))
     }
 
     /// Every coordinate within ± `reach`.
@@ -132,5 +132,15 @@ impl Source<'_> {
             }
         }
         Ok(value)
+    }
+}
+
+/// A number as a person reads it: 1e300 has no 301 digits.
+pub(crate) fn number(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-6..1e9).contains(&size) && value.is_finite() {
+        format!("{value:e}")
+    } else {
+        value.to_string()
     }
 }

@@ -96,7 +96,7 @@ impl SafetyFile {
             if value > allowed {
                 return Err(source.refuse(
                     key,
-                    value.to_string(),
+                    crate::error::number(value),
                     &format!("up to the robot's own {allowed}"),
                 ));
             }
@@ -343,7 +343,7 @@ fn refusal(source: &Source<'_>, error: &LimitsError) -> DescriptionError {
             allowed,
         } => source.refuse(
             &key_of(field, *index),
-            format!("{found}{}", place(*index)),
+            format!("{}{}", crate::error::number(*found), place(*index)),
             allowed,
         ),
         LimitsError::Reversed {

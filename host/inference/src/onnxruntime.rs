@@ -42,6 +42,10 @@ impl OnnxRuntime {
         let path = path
             .canonicalize()
             .map_err(|error| unusable(one_line(&error)))?;
+        #[cfg(target_os = "linux")]
+        if let Some(reason) = crate::elf::cut_off(&path) {
+            return Err(unusable(reason));
+        }
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((held, environment)) = &*loaded {
             if *held != path {
@@ -54,10 +58,6 @@ impl OnnxRuntime {
                 environment: environment.clone(),
                 path,
             });
-        }
-        #[cfg(target_os = "linux")]
-        if let Some(reason) = crate::elf::cut_off(&path) {
-            return Err(unusable(reason));
         }
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let builder = ort::init_from(&path).map_err(|error| one_line(&error))?;

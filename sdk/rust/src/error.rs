@@ -136,7 +136,12 @@ impl From<Error> for Failure {
             Error::Limit(_) => "timeout",
             _ => "skill-fault",
         });
-        Self::new(label, error.to_string())
+        // The label stands beside the message, not in front of it again.
+        let text = error.to_string();
+        let message = text
+            .strip_prefix(label)
+            .and_then(|rest| rest.strip_prefix(": "));
+        Self::new(label, message.unwrap_or(&text))
     }
 }
 
