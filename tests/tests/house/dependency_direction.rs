@@ -74,6 +74,54 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "sinew-units",
         ],
     ),
+    ("sinew-inference", &[]),
+    (
+        "sinew-description",
+        &[
+            "sinew-safety",
+            "sinew-kinematics",
+            "sinew-messages",
+            "sinew-units",
+        ],
+    ),
+    (
+        "sinew-perception",
+        &[
+            "sinew-hardware",
+            "sinew-inference",
+            "sinew-world",
+            "sinew-messages",
+            "sinew-units",
+        ],
+    ),
+    (
+        "sinew-policy",
+        &[
+            "sinew-inference",
+            "sinew-world",
+            "sinew-messages",
+            "sinew-units",
+        ],
+    ),
+    (
+        "sinew-tasks",
+        &[
+            "sinew-plugin-host",
+            "sinew-world",
+            "sinew-messages",
+            "sinew-units",
+        ],
+    ),
+    (
+        // Camera frames and tracked objects are part of the evidence.
+        "sinew-recorder",
+        &[
+            "sinew-hardware",
+            "sinew-world",
+            "sinew-messages",
+            "sinew-units",
+        ],
+    ),
 ];
 
 /// Crates that only the listed ones may name in their manifest.
