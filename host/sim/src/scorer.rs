@@ -27,6 +27,10 @@ pub struct LineGrade {
     pub position_error_m: f64,
     /// Yaw error of that part modulo its symmetry, rad; 0 where any yaw is right.
     pub yaw_error_rad: f64,
+    /// Tilt of that part against how it is delivered, rad.
+    pub tilt_rad: f64,
+    /// How far that part's centre is above or below where it would lie in the pocket, m.
+    pub height_error_m: f64,
     /// True if the part is still in the gripper.
     pub held: bool,
 }
@@ -102,6 +106,8 @@ fn grade_line(config: &CellConfig, physics: &Physics, line: &OrderLine) -> LineG
         placed: false,
         position_error_m: f64::INFINITY,
         yaw_error_rad: 0.0,
+        tilt_rad: 0.0,
+        height_error_m: 0.0,
         held: false,
     };
     let tray = &config.tray;
@@ -139,6 +145,8 @@ fn grade_line(config: &CellConfig, physics: &Physics, line: &OrderLine) -> LineG
                 && !state.is_held,
             position_error_m,
             yaw_error_rad,
+            tilt_rad: libm::acos(up_cos.clamp(-1.0, 1.0)),
+            height_error_m: height_error,
             held: state.is_held,
         };
     }

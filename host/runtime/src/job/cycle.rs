@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use sinew_messages::LoopStatus;
 use sinew_recorder::report::{CycleReport, RecoveryCount, VerdictReport};
 use sinew_recorder::{Cause, IncidentWriter, Level};
-use sinew_sim::{Cell, Grade, OrderLine, Profile};
+use sinew_sim::{Cell, Grade, LineGrade, OrderLine, Profile};
 use sinew_tasks::{Happening, SubmitOptions, TaskEnd, TaskEvent, TaskId, TaskState};
 use sinew_units::{Tick, Ticks};
 
@@ -343,15 +343,38 @@ fn misplaced(grade: &Grade) -> String {
         .iter()
         .filter(|line| !line.placed)
         .map(|line| {
+            let part = format!("{} {}", line.line.color, line.line.class);
             format!(
-                "{} {} is not in {} (off by {:.0} mm, {:.0}°)",
-                line.line.color,
-                line.line.class,
+                "{} is not in {} ({})",
+                part.trim(),
                 line.line.slot,
-                line.position_error_m * 1e3,
-                line.yaw_error_rad.to_degrees()
+                whereabouts(line)
             )
         })
         .collect();
     lines.join("; ")
+}
+
+/// Where the nearest part that fits the line is, against where it should be.
+fn whereabouts(line: &LineGrade) -> String {
+    if !line.position_error_m.is_finite() {
+        return "the cell has none".to_owned();
+    }
+    let mut words = format!(
+        "off by {:.0} mm, {:.0}°",
+        line.position_error_m * 1e3,
+        line.yaw_error_rad.to_degrees()
+    );
+    let tilt_deg = line.tilt_rad.to_degrees();
+    if tilt_deg >= 1.0 {
+        words += &format!(", tilted by {tilt_deg:.0}°");
+    }
+    let height_mm = line.height_error_m * 1e3;
+    if height_mm >= 1.0 {
+        words += &format!(", {height_mm:.0} mm from its height");
+    }
+    if line.held {
+        words += ", still in the gripper";
+    }
+    words
 }
