@@ -86,12 +86,6 @@ pub fn height_over_half_space(a: &Point, b: &Point, half_space: &HalfSpace) -> f
     height(a).min(height(b))
 }
 
-/// Clearance of a capsule to a box, m. Negative if they overlap; at the least minus the radius.
-#[must_use]
-pub fn clearance_to_box(capsule: &PlacedCapsule, aabb: &Aabb) -> f64 {
-    distance_to_box(&capsule.a, &capsule.b, aabb) - capsule.radius_m
-}
-
 /// Clearance of a capsule to a half-space, m. Negative if they overlap.
 #[must_use]
 pub fn clearance_to_half_space(capsule: &PlacedCapsule, half_space: &HalfSpace) -> f64 {

@@ -10,16 +10,21 @@ mod capsule;
 mod chain;
 mod inverse;
 mod pose;
+mod solid;
 
 pub use capsule::{
-    Aabb, HalfSpace, clearance_to_box, clearance_to_half_space, distance_between_segments,
-    distance_to_box, height_over_half_space,
+    Aabb, HalfSpace, clearance_to_half_space, distance_between_segments, distance_to_box,
+    height_over_half_space,
 };
 pub use chain::{
     CAPSULES_MAX, Chain, ChainError, Forward, HAND, Joint, LinkCapsule, PlacedCapsule,
 };
 pub use inverse::{IkError, StepOptions, StepOutcome};
 pub use pose::{isometry_to_pose, pose_to_isometry, tool_down, tool_yaw};
+pub use solid::{
+    Cylinder, HULL_POINTS_MAX, Hull, HullError, clearance_to_ball, clearance_to_box,
+    clearance_to_column, clearance_to_cylinder, clearance_to_hull,
+};
 
 /// Rigid transforms of this crate.
 pub type Isometry = nalgebra::Isometry3<f64>;
