@@ -18,7 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
         sinew                                   ten cycles of the kitting job, and a report\n  \
         sinew run --profile calm --cycles 3     three undisturbed cycles\n  \
         sinew doctor                            what this machine has, and what to do about it\n\n\
-        Exit codes: 0 goal reached, 1 not reached, 2 wrong usage or input, 3 host not reached, 4 refused.",
+        Exit codes: 0 goal reached, 1 not reached, 2 wrong usage or input, 4 refused.",
     args_conflicts_with_subcommands = true
 )]
 pub(crate) struct Cli {
@@ -48,16 +48,21 @@ pub(crate) enum Command {
         what: SetupCommand,
     },
     /// The detector against the cell.
+    #[command(after_help = "Example:\n  sinew perception eval --seeds 9000..9049")]
     Perception {
         #[command(subcommand)]
         what: PerceptionCommand,
     },
     /// Learned policies against the cell.
+    #[command(after_help = "Example:\n  sinew policy eval grasp --seeds 9000..9019")]
     Policy {
         #[command(subcommand)]
         what: PolicyCommand,
     },
     /// Demonstrations to train policies and the detector from.
+    #[command(
+        after_help = "Example:\n  sinew demos generate --policy grasp --seeds 1..300 --out demos.bin"
+    )]
     Demos {
         #[command(subcommand)]
         what: DemosCommand,
@@ -134,6 +139,12 @@ pub(crate) struct JsonArgument {
 /// A report is written after minutes of work: that it can be is tried before, without touching what is there.
 fn parse_report(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
+    use clap::CommandFactory as _;
+    if Cli::command().find_subcommand(text).is_some() {
+        return Err(format!(
+            "`{text}` is a command, which comes first: `sinew {text} --json`. For a file of that name, `./{text}`"
+        ));
+    }
     if text != "-" {
         let is_new = !path.exists();
         std::fs::OpenOptions::new()
@@ -158,7 +169,8 @@ pub(crate) struct ConfigArguments {
     /// Safety limits (TOML) instead of the built-in ones.
     #[arg(long, value_name = "FILE", help_heading = "Configuration")]
     pub(crate) safety_config: Option<PathBuf>,
-    /// Grants (TOML), who may touch what: overrides the built-in ones plugin by plugin.
+    /// Grants (TOML), who may touch what: what it says of a plugin replaces the built-in grant of that plugin
+    /// (`interfaces = []` takes everything away); the built-in grants of the others stay.
     #[arg(long, value_name = "FILE", help_heading = "Configuration")]
     pub(crate) grants: Option<PathBuf>,
     /// Host settings (TOML) instead of the built-in ones: rates, latencies, budgets.
@@ -196,13 +208,14 @@ pub(crate) struct RunArguments {
     /// `max`, `real`, or a multiple of real time.
     #[arg(long, value_name = "SPEED", default_value = "max", value_parser = parse_speed, allow_negative_numbers = true)]
     pub(crate) speed: SpeedArgument,
-    /// Skill to run.
+    /// Skill to run: `sinew/kit-parts`, `sinew/go-home`, or one that `--plugin` loads.
     #[arg(long, value_name = "NAME", default_value = "sinew/kit-parts")]
     pub(crate) skill: String,
     /// Component file (.wasm) to load beside the built-in plugins; may be given more than once.
     #[arg(long, value_name = "FILE")]
     pub(crate) plugin: Vec<PathBuf>,
-    /// Parameters of the skill as JSON, or `@FILE`. Without it, each cycle's order is drawn by the cell.
+    /// Parameters of the skill as JSON, or `@FILE`. `{"order":[{"class":"block","color":"red","slot":"A1"}]}` for
+    /// kit-parts (without it, the cell draws each cycle's order), `{"pose":"look-tray","speed":0.5}` for go-home.
     #[arg(long, value_name = "JSON")]
     pub(crate) params: Option<String>,
     /// Folder for incidents and pictures.

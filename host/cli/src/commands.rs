@@ -133,7 +133,7 @@ fn policy(
         policy_lab::evaluate(&sources, name, &options, progress)
     })?;
     output::result(json, &report, &policy_text(&report))?;
-    Ok(policy_lab::is_good(&report))
+    Ok(report.goal_reached)
 }
 
 fn policy_text(report: &EvalReport) -> String {
@@ -151,7 +151,8 @@ fn policy_text(report: &EvalReport) -> String {
         "{} on {}: {} of {} episodes succeeded ({:.1} %): {}\n  \
          ends        {}; said done and was not: {}\n  \
          length      p50 {:.2} s, p90 {:.2} s\n  \
-         confidence  AUROC between good and failed runs {}",
+         confidence  AUROC between good and failed runs {}\n  \
+         goal        {:.0} % of each class: {}",
         report.policy,
         report.inference_backend,
         report.succeeded,
@@ -167,6 +168,12 @@ fn policy_text(report: &EvalReport) -> String {
             .map_or("unknown: all runs ended alike".to_owned(), |area| format!(
                 "{area:.3}"
             )),
+        100.0 * report.goal_success_rate,
+        if report.goal_reached {
+            "reached"
+        } else {
+            "NOT reached"
+        },
     )
 }
 

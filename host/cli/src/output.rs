@@ -80,6 +80,9 @@ pub(crate) fn tell(message: std::fmt::Arguments<'_>) {
     let _ = std::io::stderr().lock().write_fmt(message);
 }
 
+/// Longest line of the moment, columns.
+const NOW_COLUMNS_MAX: usize = 118;
+
 /// Progress on standard error: one line that is rewritten on a terminal, lasting lines elsewhere.
 pub(crate) struct Progress {
     rewrites: bool,
@@ -105,7 +108,13 @@ impl Progress {
         if !self.rewrites {
             return;
         }
-        let line: String = plain(line).replace('\n', " ").chars().take(118).collect();
+        // Asked each time: a window may be made narrower. A full last column would wrap.
+        let width = terminal_size::terminal_size_of(std::io::stderr())
+            .map_or(NOW_COLUMNS_MAX, |(width, _)| {
+                usize::from(width.0).saturating_sub(1)
+            })
+            .min(NOW_COLUMNS_MAX);
+        let line: String = plain(line).replace('\n', " ").chars().take(width).collect();
         let columns = line.chars().count();
         let gap = " ".repeat(self.shown.saturating_sub(columns));
         tell(format_args!("\r{line}{gap}"));

@@ -128,7 +128,7 @@ impl Screen {
                 order,
             } => self
                 .0
-                .heading(&format!("cycle {number}/{of} (#{cycle}): {order}")),
+                .heading(&format!("{number} of {of}, cycle #{cycle}: {order}")),
             JobProgress::Now(now) => self.0.now(&format!(
                 "  {:6.1} s  {:4.2} m/s  stops {}  recoveries {}  {:4.1}x  {}",
                 now.sim_seconds,
@@ -143,14 +143,16 @@ impl Screen {
                 message,
             } => self.0.line(&format!("  {sim_seconds:6.1} s  {message}")),
             JobProgress::CycleEnded { report } => self.0.line(&format!(
-                "  {}: {} of {} parts in {:.1} s{}{}",
+                "  {}: {}in {:.1} s{}{}",
                 if report.succeeded {
                     "succeeded"
                 } else {
                     "FAILED"
                 },
-                report.parts_placed,
-                report.parts_ordered,
+                match report.parts_ordered {
+                    0 => String::new(),
+                    ordered => format!("{} of {ordered} parts ", report.parts_placed),
+                },
                 report.duration_s,
                 match report.recoveries.attempted {
                     0 => String::new(),
@@ -159,10 +161,9 @@ impl Screen {
                         report.recoveries.succeeded
                     ),
                 },
-                match (&report.failure, report.succeeded) {
-                    (Some(label), _) => format!(", {label}"),
-                    (None, false) => ", false success".to_owned(),
-                    (None, true) => String::new(),
+                match &report.failure {
+                    Some(label) => format!(", {label}"),
+                    None => String::new(),
                 }
             )),
         }

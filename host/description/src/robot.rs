@@ -128,7 +128,7 @@ impl RobotDescription {
     /// The robot that comes with Sinew, `sinew-arm-7`.
     #[must_use]
     pub fn builtin() -> Self {
-        Self::from_toml_str(BUILTIN, "sinew-arm-7.toml")
+        Self::from_toml_str(BUILTIN, "sinew-arm-7.toml (built in)")
             .expect("the embedded file is checked by this crate's tests")
     }
 

@@ -27,7 +27,7 @@ impl SafetyFile {
     /// The configuration of the cell that comes with Sinew.
     #[must_use]
     pub fn builtin() -> Self {
-        Self::from_toml_str(BUILTIN, "cell-safety.toml")
+        Self::from_toml_str(BUILTIN, "cell-safety.toml (built in)")
             .expect("the embedded file is checked by this crate's tests")
     }
 

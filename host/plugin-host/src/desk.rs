@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sinew_messages::{ArmGoal, ArmGoalKind, LoopStatus, MotionState, Pose, StopState};
+use sinew_messages::{ArmGoal, ArmGoalKind, LimitKind, LoopStatus, MotionState, Pose, StopState};
 use sinew_units::Tick;
 
 use crate::ports::RobotPort;
@@ -29,6 +29,8 @@ struct Active {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Ended {
     pub(crate) state: MotionState,
+    /// Why the gate held or stopped it.
+    pub(crate) reason: LimitKind,
     pub(crate) tool: Pose,
     pub(crate) tick: u64,
 }
@@ -68,7 +70,7 @@ impl Desk {
     /// The active motion ends because somebody else's goal replaces it.
     pub(crate) fn preempt(&mut self, now: Tick, status: Option<&LoopStatus>) {
         if let Some(active) = self.active.take() {
-            self.end(active.goal.id, MotionState::Preempted, now, status);
+            self.end(active.goal.id, MotionState::Preempted, false, now, status);
         }
     }
 
@@ -130,9 +132,9 @@ impl Desk {
         };
         match ended {
             Some(state) => {
-                let id = active.goal.id;
+                let (id, cancelled) = (active.goal.id, active.hold.is_some());
                 self.active = None;
-                self.end(id, state, now, Some(status));
+                self.end(id, state, cancelled, now, Some(status));
             }
             None if active.hold.is_none() => {
                 active.goal.lease_end_tick = now.0.saturating_add(self.lease_ticks);
@@ -142,11 +144,26 @@ impl Desk {
         }
     }
 
-    fn end(&mut self, id: u64, state: MotionState, now: Tick, status: Option<&LoopStatus>) {
+    fn end(
+        &mut self,
+        id: u64,
+        state: MotionState,
+        cancelled: bool,
+        now: Tick,
+        status: Option<&LoopStatus>,
+    ) {
         self.ended.insert(
             id,
             Ended {
                 state,
+                reason: match (state, status) {
+                    // A motion that its own plugin cancelled is held for no other reason.
+                    (MotionState::Held, _) if cancelled => LimitKind::None,
+                    (MotionState::Held | MotionState::Stopped, Some(status)) => {
+                        LimitKind::decode(status.reason).unwrap_or(LimitKind::None)
+                    }
+                    _ => LimitKind::None,
+                },
                 tool: status.map_or(Pose::IDENTITY, |status| status.tool_pose),
                 tick: status.map_or(now.0, |status| status.tick),
             },

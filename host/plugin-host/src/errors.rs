@@ -39,7 +39,7 @@ pub enum LoadError {
     },
     /// None or several manifests.
     #[error(
-        "{origin} has {count} sections `sinew:manifest`, a plugin has one; pack it with the SDK's tool"
+        "{origin} has {count} sections `sinew:manifest`, a plugin has one; `sdk/rust/README.md` says how a component is packed with its manifest"
     )]
     ManifestSections {
         /// The file.

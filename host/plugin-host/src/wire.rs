@@ -132,6 +132,7 @@ pub(crate) struct Goal {
 #[component(record)]
 pub(crate) struct MotionOutcome {
     pub(crate) state: String,
+    pub(crate) reason: String,
     pub(crate) tool: Pose,
     pub(crate) tick: u64,
 }

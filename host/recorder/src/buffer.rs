@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sinew_hardware::RgbdFrame;
-use sinew_messages::{JointVector, Pose, TickRecord, VerdictKind};
+use sinew_messages::{JOINTS, JointVector, Pose, TickRecord, VerdictKind};
 use sinew_units::{TICK_HZ, Tick, Ticks};
 use sinew_world::{Place, WorldSnapshot};
 
@@ -30,6 +30,8 @@ pub struct RecorderConfig {
     pub frame_every_ticks: u64,
     /// Folder for the incidents; made when the first one is written.
     pub folder: PathBuf,
+    /// Names of the joints, base to tool, as the robot's description has them.
+    pub joint_names: [String; JOINTS],
 }
 
 impl Default for RecorderConfig {
@@ -39,6 +41,7 @@ impl Default for RecorderConfig {
             write_every_ticks: 10,
             frame_every_ticks: 500,
             folder: PathBuf::from("out/incidents"),
+            joint_names: core::array::from_fn(|i| format!("joint{}", i + 1)),
         }
     }
 }
@@ -212,6 +215,7 @@ impl Recorder {
             cause,
             tick: self.newest,
             every,
+            joint_names: self.config.joint_names.clone(),
             places: self.places.clone(),
             ticks,
             links,

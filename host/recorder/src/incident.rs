@@ -11,7 +11,7 @@ use mcap::records::{MessageHeader, Metadata};
 use mcap::{Compression, McapError, WriteOptions};
 use serde_json::{Map, Value};
 use sinew_hardware::RgbdFrame;
-use sinew_messages::{Pose, TickRecord};
+use sinew_messages::{JOINTS, Pose, TickRecord};
 use sinew_units::Tick;
 use sinew_world::{Place, WorldSnapshot};
 
@@ -110,6 +110,7 @@ pub struct Frozen {
     pub(crate) cause: Cause,
     pub(crate) tick: Tick,
     pub(crate) every: u64,
+    pub(crate) joint_names: [String; JOINTS],
     pub(crate) places: Vec<Place>,
     pub(crate) ticks: Vec<TickRecord>,
     pub(crate) links: Vec<(u64, Vec<(String, Pose)>)>,
@@ -185,7 +186,8 @@ impl Frozen {
         let first = self.ticks.first().map(|record| record.frame.tick);
         places_row(first.unwrap_or(self.tick.0), &self.places, &mut rows);
         for record in &self.ticks {
-            tick_rows(record, record.frame.tick % self.every == 0, &mut rows);
+            let sampled = record.frame.tick % self.every == 0;
+            tick_rows(record, &self.joint_names, sampled, &mut rows);
         }
         for (tick, links) in &self.links {
             link_row(*tick, links, &mut rows);

@@ -29,7 +29,7 @@ pub struct CycleReport {
     pub believed: bool,
     /// Succeeded without a recovery and without a person.
     pub first_pass: bool,
-    /// Failure label of the task's end; absent if it believed to have succeeded.
+    /// Label of the failure: that of the task's end, or `false-success`; absent if the cycle succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// One line on the failure.
@@ -79,6 +79,12 @@ pub struct RunHeader {
     pub profile: String,
     /// Skill that was run.
     pub skill: String,
+    /// Name of the robot.
+    pub robot: String,
+    /// `virtual` or `real` time. In real time two runs differ.
+    pub clock: String,
+    /// Cycles that were asked for; fewer were run if somebody ended the run.
+    pub cycles_asked: u64,
     /// Recovery plugins were allowed to help.
     pub recovery: bool,
     /// Share of cycles that must succeed for the run to have reached its goal.
@@ -99,6 +105,8 @@ pub struct RunHeader {
     pub versions: BTreeMap<String, String>,
     /// What the gate said.
     pub verdicts: VerdictReport,
+    /// Deadlines that the control loop missed; in virtual time there are none.
+    pub deadline_misses: u64,
     /// Where wall time went, seconds by stage.
     pub wall_seconds_by_stage: BTreeMap<String, f64>,
     /// Picture of the cell at the end of the run.
@@ -164,13 +172,8 @@ impl RunReport {
         let mut failures = BTreeMap::new();
         let mut failures_met = BTreeMap::new();
         for cycle in &cycle_list {
-            let label = match &cycle.failure {
-                Some(label) => Some(label.as_str()),
-                None if !cycle.succeeded => Some("false-success"),
-                None => None,
-            };
-            if let Some(label) = label {
-                *failures.entry(label.to_owned()).or_default() += 1;
+            if let Some(label) = &cycle.failure {
+                *failures.entry(label.clone()).or_default() += 1;
             }
             for label in &cycle.failures_met {
                 *failures_met.entry(label.clone()).or_default() += 1;
@@ -225,7 +228,11 @@ mod tests {
             succeeded,
             believed,
             first_pass: succeeded && number == 0,
-            failure: (!believed).then(|| "dropped".to_owned()),
+            failure: match (believed, succeeded) {
+                (false, _) => Some("dropped".to_owned()),
+                (true, false) => Some("false-success".to_owned()),
+                (true, true) => None,
+            },
             message: None,
             failures_met: vec!["no-grasp".to_owned()],
             recoveries: RecoveryCount {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use sinew_hardware::RgbdFrame;
-use sinew_messages::{LimitKind, Pose, Setpoint, TickRecord, VerdictKind};
+use sinew_messages::{JOINTS, LimitKind, Pose, Setpoint, TickRecord, VerdictKind};
 use sinew_units::TICK_NS;
 use sinew_world::{ObjectTrack, Place, WorldSnapshot};
 
@@ -43,7 +43,12 @@ fn finite(value: f64) -> Option<f64> {
 
 /// The messages of one tick: joint states, setpoint and robot state if it is `sampled`, and the verdict if
 /// it was not a pass.
-pub(crate) fn tick_rows(record: &TickRecord, sampled: bool, rows: &mut Vec<Row>) {
+pub(crate) fn tick_rows(
+    record: &TickRecord,
+    joint_names: &[String; JOINTS],
+    sampled: bool,
+    rows: &mut Vec<Row>,
+) {
     let tick = record.frame.tick;
     let kind = verdict_name(record.verdict.kind);
     if sampled {
@@ -51,13 +56,13 @@ pub(crate) fn tick_rows(record: &TickRecord, sampled: bool, rows: &mut Vec<Row>)
             tick,
             "/joint_states",
             Schema::JointStates,
-            &measured(record),
+            &measured(record, joint_names),
         ));
         for (topic, setpoint) in [
             ("/setpoint/asked", &record.asked),
             ("/setpoint/given", &record.given),
         ] {
-            let message = commanded(tick, setpoint);
+            let message = commanded(tick, setpoint, joint_names);
             rows.push(Row::new(tick, topic, Schema::JointStates, &message));
         }
         rows.push(Row::new(
@@ -77,11 +82,11 @@ pub(crate) fn tick_rows(record: &TickRecord, sampled: bool, rows: &mut Vec<Row>)
     }
 }
 
-fn measured(record: &TickRecord) -> JointStates {
+fn measured(record: &TickRecord, joint_names: &[String; JOINTS]) -> JointStates {
     let frame = &record.frame;
     let mut joints: Vec<JointState> = (0..frame.position_rad.len())
         .map(|i| JointState {
-            name: format!("joint{}", i + 1),
+            name: joint_names[i].clone(),
             position: finite(frame.position_rad[i]),
             velocity: finite(frame.velocity_rad_s[i]),
             acceleration: None,
@@ -101,10 +106,10 @@ fn measured(record: &TickRecord) -> JointStates {
     }
 }
 
-fn commanded(tick: u64, setpoint: &Setpoint) -> JointStates {
+fn commanded(tick: u64, setpoint: &Setpoint, joint_names: &[String; JOINTS]) -> JointStates {
     let mut joints: Vec<JointState> = (0..setpoint.position_rad.len())
         .map(|i| JointState {
-            name: format!("joint{}", i + 1),
+            name: joint_names[i].clone(),
             position: finite(setpoint.position_rad[i]),
             velocity: finite(setpoint.velocity_rad_s[i]),
             acceleration: finite(setpoint.acceleration_rad_s2[i]),

@@ -180,6 +180,7 @@ impl Host {
             RecorderConfig {
                 seconds: config.settings.recorder.seconds,
                 folder: options.incidents.clone(),
+                joint_names: core::array::from_fn(|i| config.robot.joints[i].name.clone()),
                 ..RecorderConfig::default()
             },
             around.places,

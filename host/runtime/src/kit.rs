@@ -52,7 +52,7 @@ impl Kit {
     pub fn load(sources: &Sources, plugins: &[PluginFile]) -> anyhow::Result<Self> {
         let config = sources.load()?;
         let selection = choose(&sources.backend).map_err(|error| input(error.to_string()))?;
-        let mut notes: Vec<String> = (selection.skipped.iter())
+        let notes: Vec<String> = (selection.skipped.iter())
             .filter(|error| matches!(error, InferenceError::Library { .. }))
             .map(|error| format!("skipped: {error}"))
             .collect();
@@ -65,6 +65,7 @@ impl Kit {
         }
         let (installed, mut versions) = install(&config, plugins)?;
         versions.insert("sinew".into(), env!("CARGO_PKG_VERSION").into());
+        versions.extend(config.digests.clone());
         versions.insert("detector".into(), digest);
         for policy in policies.iter() {
             let manifest = policy.manifest();
@@ -72,7 +73,7 @@ impl Kit {
             versions.insert(name, manifest.model.sha256.clone());
         }
         needed_policies(&installed, &policies)?;
-        notes.extend(unused_grants(&config, &installed));
+        grants_meet_plugins(sources, &config, &installed)?;
         Ok(Self {
             config,
             backend,
@@ -147,12 +148,30 @@ fn needed_policies(installed: &Installed, policies: &PolicyStore) -> anyhow::Res
     Ok(())
 }
 
-/// Grants that name no plugin: a slip of the pen, or for one that is not loaded.
-fn unused_grants(config: &Config, installed: &Installed) -> Vec<String> {
-    (config.grants.names())
-        .filter(|name| installed.manifest(name).is_none())
-        .map(|name| format!("grants: no plugin `{name}` is loaded"))
-        .collect()
+/// A grant for a plugin that is not there is a slip of the pen: whoever wrote it believes that it says something.
+fn grants_meet_plugins(
+    sources: &Sources,
+    config: &Config,
+    installed: &Installed,
+) -> anyhow::Result<()> {
+    let Some(path) = &sources.grants else {
+        return Ok(());
+    };
+    let stray = (config.operator_grants.iter()).find(|name| installed.manifest(name).is_none());
+    let Some(stray) = stray else {
+        return Ok(());
+    };
+    let origin = path.display();
+    let loaded: Vec<String> = [Kind::Skill, Kind::Recovery]
+        .into_iter()
+        .flat_map(|kind| installed.names(kind))
+        .map(|name| name.to_string())
+        .collect();
+    Err(input(format!(
+        "{origin}: plugins.\"{stray}\": no such plugin is loaded; loaded are {}. Correct the name, take the \
+         section out, or load the plugin with --plugin",
+        loaded.join(", ")
+    )))
 }
 
 /// Ports that lead nowhere: for loading, when there is no robot yet.

@@ -8,9 +8,6 @@ use crate::grasp::{DemoOptions, DemoReport, EvalOptions, EvalReport, demos, eval
 use crate::sources::Sources;
 use crate::trouble::input;
 
-/// Share of held-out episodes that must succeed.
-const SUCCESS_GOAL: f64 = 0.95;
-
 /// Evaluates a policy closed loop.
 ///
 /// # Errors
@@ -39,15 +36,6 @@ pub fn evaluate(
     assets::try_policy(policy, &*backend)?;
     let (detector, _) = assets::detector(sources.models.as_deref(), &*backend)?;
     eval::run(&config, &backend, &detector, policy, options, progress)
-}
-
-/// True if the policy is good enough to ship.
-#[must_use]
-pub fn is_good(report: &EvalReport) -> bool {
-    report
-        .by_class
-        .values()
-        .all(|[episodes, succeeded]| *succeeded as f64 >= SUCCESS_GOAL * *episodes as f64)
 }
 
 /// Writes demonstrations of the grasp policy's task.

@@ -1,5 +1,6 @@
 //! Where configuration comes from, and all of it read and checked before anything is started.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sinew_control::{MotionConfig, MotionLimits};
@@ -9,7 +10,7 @@ use sinew_plugin_host::Grants;
 use sinew_safety::SafetyLimits;
 use sinew_sim::{CellConfig, Profiles};
 
-use crate::files::read;
+use crate::files;
 use crate::settings::Settings;
 use crate::trouble::input;
 
@@ -50,6 +51,10 @@ pub struct Config {
     pub profiles: Profiles,
     /// Who may touch what.
     pub grants: Grants,
+    /// Plugins that the operator's own grants name.
+    pub operator_grants: Vec<String>,
+    /// sha256 of the files that were given in place of what is built in, by what they are.
+    pub digests: BTreeMap<String, String>,
     /// Rates, latencies, budgets.
     pub settings: Settings,
 }
@@ -60,14 +65,23 @@ impl Sources {
     /// # Errors
     /// [`InputError`](crate::InputError) that names file, line or key, and what would be right.
     pub fn load(&self) -> anyhow::Result<Config> {
+        let mut digests = BTreeMap::new();
+        let mut read = |what: &str, path: &Path| -> anyhow::Result<String> {
+            let text = files::read(path)?;
+            let digest = sinew_inference::sha256_hex(text.as_bytes());
+            digests.insert(what.to_owned(), digest);
+            Ok(text)
+        };
         let robot = match &self.robot {
             None => RobotDescription::builtin(),
-            Some(path) => RobotDescription::from_toml_str(&read(path)?, &origin(path))
-                .map_err(|error| input(error.to_string()))?,
+            Some(path) => {
+                RobotDescription::from_toml_str(&read("robot file", path)?, &origin(path))
+                    .map_err(|error| input(error.to_string()))?
+            }
         };
         let safety = match &self.safety {
             None => SafetyFile::builtin(),
-            Some(path) => SafetyFile::from_toml_str(&read(path)?, &origin(path))
+            Some(path) => SafetyFile::from_toml_str(&read("safety file", path)?, &origin(path))
                 .map_err(|error| input(error.to_string()))?,
         };
         let safety = safety
@@ -75,15 +89,20 @@ impl Sources {
             .map_err(|error| input(error.to_string()))?;
         let mut grants = Grants::from_toml_str(&self.default_grants, "the plugins' own grants")
             .map_err(|error| input(error.to_string()))?;
+        let mut operator_grants = Vec::new();
         if let Some(path) = &self.grants {
-            let added = Grants::from_toml_str(&read(path)?, &origin(path))
+            let added = Grants::from_toml_str(&read("grants file", path)?, &origin(path))
                 .map_err(|error| input(error.to_string()))?;
+            operator_grants.extend(added.names().map(str::to_owned));
             grants = grants.overridden_by(added);
         }
         let settings = match &self.host {
             None => Settings::builtin(),
-            Some(path) => Settings::from_toml_str(&read(path)?, &origin(path))?,
+            Some(path) => {
+                Settings::from_toml_str(&read("host settings file", path)?, &origin(path))?
+            }
         };
+        heartbeat_fits(&settings, &safety)?;
         let motion = motion_limits(&robot, &safety)?;
         Ok(Config {
             robot,
@@ -92,9 +111,26 @@ impl Sources {
             cell: CellConfig::builtin(),
             profiles: Profiles::builtin(),
             grants,
+            operator_grants,
+            digests,
             settings,
         })
     }
+}
+
+/// The brain must have time to be late once before the gate takes it for dead.
+fn heartbeat_fits(settings: &Settings, safety: &SafetyLimits) -> anyhow::Result<()> {
+    let every = settings.brain.heartbeat_every_ticks;
+    let timeout = safety.config().heartbeat_ticks;
+    if timeout >= 2 * every {
+        return Ok(());
+    }
+    Err(input(format!(
+        "the safety file's brain.heartbeat_timeout_ms is {timeout} and the host settings' \
+         brain.heartbeat_every_ticks is {every}: the gate would take a live brain for dead. Allow at least \
+         two heartbeats, {}",
+        2 * every
+    )))
 }
 
 fn motion_limits(robot: &RobotDescription, safety: &SafetyLimits) -> anyhow::Result<MotionLimits> {

@@ -253,7 +253,11 @@ impl Happening {
                 put_right,
                 message,
             } => {
-                let how = if *put_right { "put it right" } else { "failed" };
+                let how = if *put_right {
+                    "says it is put right"
+                } else {
+                    "failed"
+                };
                 format!("{recovery} {how}: {message}")
             }
             Self::RecoveryJudged { recovery, helped } => {

@@ -16,6 +16,9 @@ pub struct Goal(motion::Goal);
 pub struct MotionOutcome {
     /// How.
     pub end: MotionEnd,
+    /// What held or stopped it, in the words of the safety gate (`zone`, `force`, …); empty where nobody but
+    /// the plugin did.
+    pub reason: String,
     /// Tool pose then.
     pub tool: Pose,
     /// Tick then.
@@ -115,6 +118,7 @@ impl From<motion::Outcome> for MotionOutcome {
                 "stopped" => MotionEnd::Stopped,
                 _ => MotionEnd::Other(outcome.state),
             },
+            reason: outcome.reason,
             tool: outcome.tool,
             tick: outcome.tick,
         }
@@ -133,9 +137,12 @@ impl MotionOutcome {
             MotionEnd::Stopped => Err(Error::Unavailable(
                 "safety-stop: a stop is latched, a person must reset it".to_owned(),
             )),
-            MotionEnd::Held => Err(Error::Other(
-                "unreachable: braked to a hold before the goal".to_owned(),
-            )),
+            MotionEnd::Held => Err(Error::Other(match self.reason.as_str() {
+                "" => "unreachable: braked to a hold before the goal".to_owned(),
+                reason => format!(
+                    "unreachable: braked to a hold before the goal, by the safety gate ({reason})"
+                ),
+            })),
             MotionEnd::Other(state) => Err(Error::Other(format!("motion ended as `{state}`"))),
         }
     }

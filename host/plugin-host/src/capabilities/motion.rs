@@ -1,6 +1,6 @@
 //! `motion`: goals for the arm. The guest says where; the loop and its safety gate decide how.
 
-use sinew_messages::{ArmGoal, ArmGoalKind, JOINTS, MotionState, Pose};
+use sinew_messages::{ArmGoal, ArmGoalKind, JOINTS, LimitKind, MotionState, Pose};
 use sinew_units::Ticks;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Resource, ResourceType};
@@ -228,6 +228,10 @@ fn outcome(ended: Ended) -> Result<MotionOutcome, Error> {
     };
     Ok(MotionOutcome {
         state: state.to_owned(),
+        reason: match ended.reason {
+            LimitKind::None => String::new(),
+            reason => reason.name().to_owned(),
+        },
         tool: (&ended.tool).into(),
         tick: ended.tick,
     })

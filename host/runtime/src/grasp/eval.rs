@@ -61,6 +61,10 @@ pub struct EvalReport {
     pub succeeded: usize,
     /// Share of them.
     pub success_rate: f64,
+    /// Share of each class that must succeed.
+    pub goal_success_rate: f64,
+    /// Every class reached it.
+    pub goal_reached: bool,
     /// The same by part class: episodes, succeeded.
     pub by_class: BTreeMap<String, [usize; 2]>,
     /// Episodes by their end.
@@ -75,6 +79,9 @@ pub struct EvalReport {
     /// Every episode.
     pub runs: Vec<Run>,
 }
+
+/// Share of held-out episodes of each class that must succeed.
+const SUCCESS_GOAL: f64 = 0.95;
 
 /// A distribution.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -210,6 +217,10 @@ fn report(
         episodes: episodes.len(),
         succeeded,
         success_rate: succeeded as f64 / episodes.len().max(1) as f64,
+        goal_success_rate: SUCCESS_GOAL,
+        goal_reached: by_class
+            .values()
+            .all(|[episodes, succeeded]| *succeeded as f64 >= SUCCESS_GOAL * *episodes as f64),
         by_class,
         ends,
         false_done,

@@ -8,7 +8,7 @@ use sinew_messages::LoopStatus;
 use sinew_recorder::report::{CycleReport, RecoveryCount, VerdictReport};
 use sinew_recorder::{Cause, IncidentWriter, Level};
 use sinew_sim::{Cell, Grade, LineGrade, OrderLine, Profile};
-use sinew_tasks::{Happening, SubmitOptions, TaskEnd, TaskEvent, TaskId, TaskState};
+use sinew_tasks::{FailureLabel, Happening, SubmitOptions, TaskEnd, TaskEvent, TaskId, TaskState};
 use sinew_units::{Tick, Ticks};
 
 use super::{JobOptions, KIT_PARTS, Stages};
@@ -44,6 +44,7 @@ pub(super) struct Outcome {
     pub(super) report: CycleReport,
     pub(super) fingerprint: u64,
     pub(super) sim_seconds: f64,
+    pub(super) deadline_misses: u64,
     pub(super) verdicts: VerdictReport,
     pub(super) stages: Stages,
 }
@@ -111,6 +112,7 @@ impl Cycle<'_> {
         Ok(Outcome {
             fingerprint: host.fingerprint().value(),
             sim_seconds: host.now().as_seconds(),
+            deadline_misses: host.deadline_misses(),
             verdicts: host.brain.verdicts.clone(),
             stages: host.stages(),
             report,
@@ -197,8 +199,11 @@ impl Cycle<'_> {
             believed,
             first_pass: succeeded && recoveries.attempted == 0 && stops == 0,
             failure: match &end {
-                Some(end) => end.label.map(|label| label.code().to_owned()),
-                None => Some("timeout".to_owned()),
+                Some(end) if succeeded || !believed => {
+                    end.label.map(|label| label.code().to_owned())
+                }
+                Some(_) => Some(FailureLabel::FalseSuccess.code().to_owned()),
+                None => Some(FailureLabel::Timeout.code().to_owned()),
             },
             message: match &end {
                 Some(_) if succeeded => None,
@@ -223,15 +228,13 @@ impl Cycle<'_> {
     }
 
     fn freeze(&mut self, host: &mut Host, report: &CycleReport, params: &Value) -> String {
-        let label = report
-            .failure
-            .clone()
-            .unwrap_or_else(|| "false-success".to_owned());
+        let label = report.failure.clone().unwrap_or_default();
         let reason = report.message.clone().unwrap_or_default();
         host.brain.note(Level::Error, "incident", &reason);
         let mut detail = Map::new();
         for (key, value) in [
             ("skill", json!(self.options.skill)),
+            ("robot", json!(self.kit.config.robot.name)),
             ("params", params.clone()),
             ("seed", json!(self.options.seed)),
             ("cycle", json!(self.cycle)),
@@ -278,8 +281,9 @@ fn lasting(event: &TaskEvent) -> Option<String> {
         Happening::Failure { .. }
         | Happening::RecoveryChosen { .. }
         | Happening::RecoveryEnded { .. }
-        | Happening::Question { .. }
         | Happening::Denied { .. } => Some(event.what.message()),
+        // A job has nobody to ask: the question stands in the record, and the task has ended.
+        Happening::Question { .. } => Some(format!("for a person: {}", event.what.message())),
         Happening::Log { level, .. } if matches!(*level, "warn" | "error") => {
             Some(event.what.message())
         }

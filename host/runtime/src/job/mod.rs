@@ -103,6 +103,7 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
         let outcome = cycle.run(watch)?;
         fingerprint.word(outcome.fingerprint);
         header.sim_seconds += outcome.sim_seconds;
+        header.deadline_misses += outcome.deadline_misses;
         add(&mut header.verdicts, &outcome.verdicts);
         for (stage, seconds) in outcome.stages {
             *header
@@ -131,7 +132,15 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
     header.wall_seconds = started.elapsed().as_secs_f64();
     let accounted: f64 = header.wall_seconds_by_stage.values().sum();
     let other = (header.wall_seconds - accounted).max(0.0);
-    header.wall_seconds_by_stage.insert("other".into(), other);
+    let rest = match options.speed {
+        Speed::Max => "loading and other",
+        Speed::Real | Speed::Factor(_) => "waiting for the clock, loading and other",
+    };
+    header.wall_seconds_by_stage.insert(rest.into(), other);
+    // What was timed by nobody is not zero.
+    header
+        .wall_seconds_by_stage
+        .retain(|_, seconds| *seconds > 0.0);
     let mut report = RunReport::new(header, cycles);
     // What was not run can't have reached its goal.
     report.goal_reached &= report.cycles == options.cycles;
@@ -164,6 +173,13 @@ fn header(kit: &Kit, options: &JobOptions) -> RunHeader {
         seed: options.seed,
         profile: options.profile.clone(),
         skill: options.skill.clone(),
+        robot: kit.config.robot.name.clone(),
+        clock: match options.speed {
+            Speed::Real => "real",
+            Speed::Max | Speed::Factor(_) => "virtual",
+        }
+        .to_owned(),
+        cycles_asked: options.cycles,
         recovery: options.recovery,
         goal_success_rate: options.goal,
         inference_backend: format!("{} {}", kit.backend.name(), kit.backend.version()),

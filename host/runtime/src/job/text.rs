@@ -40,10 +40,16 @@ fn write(report: &RunReport, out: &mut String) -> std::fmt::Result {
     let header = &report.header;
     writeln!(
         out,
-        "{}: {} of {} cycles succeeded, goal {:.0} %: {}",
+        "{} on {}: {} of {} cycles succeeded{}, goal {:.0} %: {}",
         header.skill,
+        header.robot,
         report.succeeded,
         report.cycles,
+        if report.cycles < header.cycles_asked {
+            format!(" and {} never ran", header.cycles_asked - report.cycles)
+        } else {
+            String::new()
+        },
         100.0 * header.goal_success_rate,
         if report.goal_reached {
             "reached"
@@ -83,7 +89,7 @@ fn write(report: &RunReport, out: &mut String) -> std::fmt::Result {
     let verdicts = &header.verdicts;
     writeln!(
         out,
-        "  safety        {} stops, {} interventions; {} ticks passed, {} limited, {} under a stop{}; configuration {}",
+        "  safety        {} stops latched, a person needed in {} cycles; {} ticks passed, {} limited, {} held by the gate{}; configuration {}",
         report.safety_stops,
         report.interventions,
         verdicts.passed_ticks,
@@ -101,6 +107,13 @@ fn write(report: &RunReport, out: &mut String) -> std::fmt::Result {
         header.inference_backend,
         header.perception_rate_hz
     )?;
+    if header.deadline_misses > 0 {
+        writeln!(
+            out,
+            "  missed        {} deadlines of the control loop: see `sinew doctor`",
+            header.deadline_misses
+        )?;
+    }
     let mut stages: Vec<(&String, &f64)> = header.wall_seconds_by_stage.iter().collect();
     stages.sort_by(|a, b| b.1.total_cmp(a.1));
     let stages: Vec<String> = stages
@@ -111,12 +124,12 @@ fn write(report: &RunReport, out: &mut String) -> std::fmt::Result {
     for cycle in report.cycle_list.iter().filter(|cycle| !cycle.succeeded) {
         writeln!(
             out,
-            "  cycle {:<7} {} of {} parts; {}: {}",
+            "  cycle #{:<6} {} of {} parts; {}: {}",
             cycle.cycle,
             cycle.parts_placed,
             cycle.parts_ordered,
-            cycle.failure.as_deref().unwrap_or("false-success"),
-            cycle.message.as_deref().unwrap_or("the scorer disagrees")
+            cycle.failure.as_deref().unwrap_or("failed"),
+            cycle.message.as_deref().unwrap_or("no message")
         )?;
     }
     for incident in &report.incidents {
@@ -134,6 +147,8 @@ fn write(report: &RunReport, out: &mut String) -> std::fmt::Result {
         header.state_hash,
         if report.nondeterministic > 0 {
             ", of no use: a guard of wall time ended a plugin"
+        } else if header.clock == "real" {
+            ", of this run alone: in real time no two are alike"
         } else {
             ""
         }
