@@ -160,7 +160,7 @@ pub fn clearance_to_box(capsule: &PlacedCapsule, aabb: &Aabb) -> f64 {
     depth.min(0.0) - capsule.radius_m
 }
 
-/// Clearance of a capsule to an upright cylinder, m; negative inside. At most [`CUT_GAP_M`] too small.
+/// Clearance of a capsule to an upright cylinder, m; negative inside. At most a micrometre too small.
 #[must_use]
 pub fn clearance_to_cylinder(capsule: &PlacedCapsule, cylinder: &Cylinder) -> f64 {
     let direction = capsule.b - capsule.a;
