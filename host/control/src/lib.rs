@@ -29,10 +29,10 @@ use sinew_flight_ring::Producer;
 use sinew_hardware::HardwareComponent;
 use sinew_kinematics::{Chain, isometry_to_pose};
 use sinew_messages::{
-    ActionChunk, ArmGoal, GripperGoal, JointVector, LimitKind, LoopStatus, Mailbox, SensorFrame,
-    Setpoint, StopState, TickRecord, VerdictKind,
+    ActionChunk, ArmGoal, GripperGoal, JointVector, LimitKind, LoopStatus, Mailbox, ObstacleFrame,
+    Payload, SensorFrame, Setpoint, StopState, TickRecord, VerdictKind,
 };
-use sinew_safety::{Gate, PowerDemand, Verdict};
+use sinew_safety::{Gate, Inputs, PowerDemand, Verdict};
 use sinew_units::TICK_S;
 
 pub use limits::{MotionConfig, MotionLimits, MotionLimitsError};
@@ -57,6 +57,7 @@ struct Inbox {
     arm: (u64, ArmGoal),
     gripper: (u64, GripperGoal),
     chunk: (u64, ActionChunk),
+    payload: (u64, Payload),
 }
 
 /// The control loop of one robot.
@@ -71,6 +72,7 @@ pub struct ControlLoop {
     inbox: Inbox,
     ring: Producer,
     frame: SensorFrame,
+    obstacles: ObstacleFrame,
     tick: u64,
 }
 
@@ -97,9 +99,11 @@ impl ControlLoop {
                 arm: (0, ArmGoal::zeroed()),
                 gripper: (0, GripperGoal::zeroed()),
                 chunk: (0, ActionChunk::zeroed()),
+                payload: (0, Payload::NONE),
             },
             ring,
             frame: SensorFrame::zeroed(),
+            obstacles: ObstacleFrame::NONE,
             tick: 0,
         }
     }
@@ -125,7 +129,14 @@ impl ControlLoop {
         self.drain_mailbox(&before);
         let (asked, stale) = self.advance_sources(&before);
         let (command, verdict) = if fresh {
-            self.gate.filter(&self.frame, &requests, &asked, stale)
+            self.hardware.read_obstacles(self.tick, &mut self.obstacles);
+            self.gate.filter(&Inputs {
+                frame: &self.frame,
+                obstacles: &self.obstacles,
+                requests: &requests,
+                proposed: &asked,
+                stale,
+            })
         } else {
             self.gate.miss(&requests)
         };
@@ -145,7 +156,13 @@ impl ControlLoop {
             arm,
             gripper,
             chunk,
+            payload,
         } = &mut self.inbox;
+        if let Some(sequence) = self.mailbox.payload.read_newer(payload.0, &mut payload.1) {
+            payload.0 = sequence;
+            // What does not fit holds the robot; the verdict says so.
+            self.gate.carry(&payload.1);
+        }
         if let Some(sequence) = self.mailbox.arm.read_newer(arm.0, &mut arm.1) {
             arm.0 = sequence;
             self.arm.offer(&arm.1, given, latched);

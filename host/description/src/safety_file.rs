@@ -2,9 +2,12 @@
 
 use nalgebra::Vector3;
 use serde::Deserialize;
-use sinew_kinematics::{Aabb, HalfSpace, Point};
+use sinew_kinematics::{Aabb, Cylinder, HAND, HalfSpace, Hull, Point};
 use sinew_messages::{JOINTS, JointVector};
-use sinew_safety::{ForceReaction, LimitsError, SafetyConfig, SafetyLimits, Zone, ZoneShape};
+use sinew_safety::{
+    Cone, ForceReaction, LimitsError, ModeLimits, SafetyConfig, SafetyLimits, SelfCollision,
+    SeparationConfig, Zone, ZoneShape, close_at_rest,
+};
 use sinew_units::Ticks;
 
 use crate::RobotDescription;
@@ -19,6 +22,8 @@ pub struct SafetyFile {
     /// Name of the configuration.
     pub name: String,
     config: SafetyConfig,
+    /// Names of links that are not compared.
+    ignored: Vec<[String; 2]>,
     text: String,
     origin: String,
 }
@@ -39,11 +44,14 @@ impl SafetyFile {
         let source = Source { text, origin };
         let file: file::Safety = source.parse()?;
         let name = file.name.clone();
+        let ignored = (file.self_collision.as_ref())
+            .map_or_else(Vec::new, |collision| collision.ignore.clone());
         let config = config(&source, file)?;
         SafetyLimits::new(config.clone()).map_err(|error| refusal(&source, &error))?;
         Ok(Self {
             name,
             config,
+            ignored,
             text: text.to_owned(),
             origin: origin.to_owned(),
         })
@@ -101,7 +109,56 @@ impl SafetyFile {
                 ));
             }
         }
-        SafetyLimits::new(self.config.clone()).map_err(|error| refusal(&source, &error))
+        let mut config = self.config.clone();
+        if let Some(collision) = &mut config.self_collision {
+            for names in &self.ignored {
+                let links = [
+                    link_of(&source, robot, &names[0])?,
+                    link_of(&source, robot, &names[1])?,
+                ];
+                collision.ignored.push(links);
+            }
+            if let Some(pair) = close_at_rest(&robot.chain(), collision).first() {
+                let [a, b] = pair.links.map(|link| link_name(robot, link));
+                return Err(source.refuse(
+                    "self_collision.margin_m",
+                    crate::error::number(collision.margin_m),
+                    &format!(
+                        "less than {:.4}, the distance of {a} and {b} in the posture of rest; or list the two in \
+                         self_collision.ignore if they only cover the joint between them",
+                        pair.clearance_m
+                    ),
+                ));
+            }
+        }
+        SafetyLimits::new(config).map_err(|error| refusal(&source, &error))
+    }
+}
+
+/// Number of the link with a name: `base`, `hand`, or that of the joint that turns it.
+fn link_of(
+    source: &Source<'_>,
+    robot: &RobotDescription,
+    name: &str,
+) -> Result<usize, DescriptionError> {
+    (0..=HAND)
+        .find(|link| link_name(robot, *link) == name)
+        .ok_or_else(|| {
+            let names: Vec<&str> = (0..=HAND).map(|link| link_name(robot, link)).collect();
+            source.refuse(
+                "self_collision.ignore",
+                format!("{name:?}"),
+                &names.join(", "),
+            )
+        })
+}
+
+/// Name of a link in a safety file.
+fn link_name(robot: &RobotDescription, link: usize) -> &str {
+    match link {
+        0 => "base",
+        HAND => "hand",
+        link => &robot.joints[link - 1].name,
     }
 }
 
@@ -116,6 +173,11 @@ mod file {
         pub(super) joints: Joints,
         pub(super) stop: Stop,
         pub(super) tool: Tool,
+        pub(super) reduced: Mode,
+        pub(super) recovery: Mode,
+        pub(super) cone: Option<Cone>,
+        pub(super) self_collision: Option<SelfCollision>,
+        pub(super) separation: Option<Separation>,
         pub(super) envelope: Corners,
         #[serde(default)]
         pub(super) zone: Vec<Zone>,
@@ -148,6 +210,38 @@ mod file {
     #[serde(deny_unknown_fields)]
     pub(super) struct Tool {
         pub(super) speed_max_m_s: f64,
+        pub(super) elbow_speed_max_m_s: f64,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Mode {
+        pub(super) speed_max_m_s: f64,
+        pub(super) joint_speed_share: f64,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Cone {
+        pub(super) axis: [f64; 3],
+        pub(super) half_angle_deg: f64,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct SelfCollision {
+        pub(super) margin_m: f64,
+        #[serde(default)]
+        pub(super) ignore: Vec<[String; 2]>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Separation {
+        pub(super) approach_speed_m_s: f64,
+        pub(super) intrusion_m: f64,
+        pub(super) robot_uncertainty_m: f64,
+        pub(super) silent_ms: u64,
     }
 
     #[derive(Deserialize)]
@@ -163,6 +257,24 @@ mod file {
         pub(super) name: String,
         pub(super) r#box: Option<Corners>,
         pub(super) half_space: Option<HalfSpace>,
+        pub(super) cylinder: Option<Cylinder>,
+        pub(super) hull: Option<Hull>,
+        /// Left out: nothing may enter.
+        pub(super) speed_max_m_s: Option<f64>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Cylinder {
+        pub(super) base_m: [f64; 3],
+        pub(super) radius_m: f64,
+        pub(super) height_m: f64,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Hull {
+        pub(super) points_m: Vec<[f64; 3]>,
     }
 
     #[derive(Deserialize)]
@@ -220,12 +332,28 @@ fn zones(source: &Source<'_>, from: Vec<file::Zone>) -> Result<Vec<Zone>, Descri
     from.into_iter()
         .enumerate()
         .map(|(index, zone)| {
-            let shape = match (zone.r#box, zone.half_space) {
-                (Some(corners), None) => ZoneShape::Box(Aabb {
+            let shape = match (zone.r#box, zone.half_space, zone.cylinder, zone.hull) {
+                (None, None, Some(cylinder), None) => ZoneShape::Cylinder(Cylinder {
+                    base: Point::from(cylinder.base_m),
+                    radius_m: cylinder.radius_m,
+                    height_m: cylinder.height_m,
+                }),
+                (None, None, None, Some(hull)) => {
+                    let points: Vec<Point> =
+                        hull.points_m.iter().copied().map(Point::from).collect();
+                    ZoneShape::Hull(Hull::new(&points).map_err(|error| {
+                        source.refuse(
+                            &format!("zone[{index}].hull.points_m"),
+                            error.to_string(),
+                            "4 to 32 finite points that enclose something",
+                        )
+                    })?)
+                }
+                (Some(corners), None, None, None) => ZoneShape::Box(Aabb {
                     min: Point::from(corners.min_m),
                     max: Point::from(corners.max_m),
                 }),
-                (None, Some(half_space)) => {
+                (None, Some(half_space), None, None) => {
                     let normal = Vector3::from(half_space.normal);
                     let off = (normal.norm() - 1.0).abs();
                     if off.is_nan() || off > 1e-3 {
@@ -243,17 +371,44 @@ fn zones(source: &Source<'_>, from: Vec<file::Zone>) -> Result<Vec<Zone>, Descri
                 _ => {
                     return Err(source.refuse(
                         &format!("zone[{index}]"),
-                        format!("{:?} with no shape or with two", zone.name),
-                        "exactly one of `box` and `half_space`",
+                        format!("{:?} with no shape or with several", zone.name),
+                        "exactly one of `box`, `half_space`, `cylinder` and `hull`",
                     ));
                 }
             };
             Ok(Zone {
                 name: zone.name,
                 shape,
+                speed_max_m_s: zone.speed_max_m_s,
             })
         })
         .collect()
+}
+
+fn mode(from: &file::Mode) -> ModeLimits {
+    ModeLimits {
+        speed_max_m_s: from.speed_max_m_s,
+        joint_speed_share: from.joint_speed_share,
+    }
+}
+
+fn cone(source: &Source<'_>, from: Option<file::Cone>) -> Result<Option<Cone>, DescriptionError> {
+    let Some(file::Cone {
+        axis,
+        half_angle_deg,
+    }) = from
+    else {
+        return Ok(None);
+    };
+    let direction = Vector3::from(axis);
+    let off = (direction.norm() - 1.0).abs();
+    if off.is_nan() || off > 1e-3 {
+        return Err(source.refuse("cone.axis", format!("{axis:?}"), "a vector of length 1"));
+    }
+    Ok(Some(Cone {
+        axis: direction.normalize().into(),
+        half_angle_rad: half_angle_deg.to_radians(),
+    }))
 }
 
 fn config(source: &Source<'_>, from: file::Safety) -> Result<SafetyConfig, DescriptionError> {
@@ -268,6 +423,30 @@ fn config(source: &Source<'_>, from: file::Safety) -> Result<SafetyConfig, Descr
         reaction_ticks: u32::try_from(Ticks::from_ms(u64::from(from.stop.reaction_ms)).0)
             .unwrap_or(u32::MAX),
         tool_speed_max_m_s: from.tool.speed_max_m_s,
+        elbow_speed_max_m_s: from.tool.elbow_speed_max_m_s,
+        reduced: mode(&from.reduced),
+        recovery: mode(&from.recovery),
+        cone: cone(source, from.cone)?,
+        self_collision: from.self_collision.map(|collision| SelfCollision {
+            margin_m: collision.margin_m,
+            // Names are looked up when the robot is known.
+            ignored: Vec::new(),
+        }),
+        separation: from
+            .separation
+            .map(|separation| {
+                Ok(SeparationConfig {
+                    approach_speed_m_s: separation.approach_speed_m_s,
+                    intrusion_m: separation.intrusion_m,
+                    robot_uncertainty_m: separation.robot_uncertainty_m,
+                    silent_ticks: milliseconds(
+                        source,
+                        "separation.silent_ms",
+                        separation.silent_ms,
+                    )?,
+                })
+            })
+            .transpose()?,
         envelope_min_m: from.envelope.min_m,
         envelope_max_m: from.envelope.max_m,
         zones: zones(source, from.zone)?,
@@ -314,6 +493,15 @@ fn key_of(field: &str, index: Option<usize>) -> String {
         "stop_jerk_rad_s3" => "stop.jerk_rad_s3".into(),
         "reaction_ticks" => "stop.reaction_ms".into(),
         "tool_speed_max_m_s" => "tool.speed_max_m_s".into(),
+        "elbow_speed_max_m_s" => "tool.elbow_speed_max_m_s".into(),
+        "self_margin_m" => "self_collision.margin_m".into(),
+        "cone.half_angle_rad" => "cone.half_angle_deg".into(),
+        "separation.silent_ticks" => "separation.silent_ms".into(),
+        "zones.base_m" => format!("zone[{zone}].cylinder.base_m"),
+        "zones.radius_m" => format!("zone[{zone}].cylinder.radius_m"),
+        "zones.height_m" => format!("zone[{zone}].cylinder.height_m"),
+        "zones.points_m" => format!("zone[{zone}].hull.points_m"),
+        "zones.speed_max_m_s" => format!("zone[{zone}].speed_max_m_s"),
         "envelope_min_m" => "envelope.min_m".into(),
         "envelope_max_m" => "envelope.max_m".into(),
         "gripper_width_min_m" => "gripper.width_min_m".into(),
@@ -329,6 +517,8 @@ fn key_of(field: &str, index: Option<usize>) -> String {
         "zones.max_m" => format!("zone[{zone}].box.max_m"),
         "zones.normal" => format!("zone[{zone}].half_space.normal"),
         "zones.offset_m" => format!("zone[{zone}].half_space.offset_m"),
+        // These stand in the file under their own names.
+        named if named.contains('.') => named.into(),
         joint => format!("joints.{joint}"),
     }
 }

@@ -6,10 +6,10 @@
 //! moves by up to [`SWING_RAD`].
 
 use sinew_messages::{
-    DriveStatus, JOINTS, RequestCounts, SafetyInputs, SensorFrame, Setpoint, StopCategory,
-    VerdictKind,
+    DriveStatus, JOINTS, ObstacleFrame, RequestCounts, SafetyInputs, SensorFrame, Setpoint,
+    StopCategory, VerdictKind,
 };
-use sinew_safety::{Gate, PowerDemand};
+use sinew_safety::{Gate, Inputs, PowerDemand};
 use sinew_units::{TICK_NS, TICK_S};
 
 use crate::HardwareComponent;
@@ -103,7 +103,13 @@ impl Rig {
     fn tick(&mut self, ask: impl FnOnce(&Setpoint) -> Setpoint) -> Result<(), String> {
         self.read()?;
         let asked = ask(self.gate.given());
-        let (command, verdict) = self.gate.filter(&self.frame, &self.requests, &asked, None);
+        let (command, verdict) = self.gate.filter(&Inputs {
+            frame: &self.frame,
+            obstacles: &ObstacleFrame::NONE,
+            requests: &self.requests,
+            proposed: &asked,
+            stale: None,
+        });
         match self.gate.power() {
             PowerDemand::Keep => {}
             PowerDemand::On => self

@@ -5,7 +5,7 @@
 pub mod conformance;
 pub mod plant;
 
-use sinew_messages::{JointVector, SensorFrame, StopCategory};
+use sinew_messages::{JointVector, ObstacleFrame, SensorFrame, StopCategory};
 use sinew_safety::SafeCommand;
 
 /// Why the hardware did not do what was asked. Every one of them ends in a latched stop.
@@ -41,6 +41,12 @@ pub trait HardwareComponent: Send {
     /// # Errors
     /// [`HardwareFault`] if there is no fresh state; `out` is then left as it was.
     fn read(&mut self, tick: u64, out: &mut SensorFrame) -> Result<(), HardwareFault>;
+
+    /// Reads what safety-rated sensors say about persons and other obstacles at tick `tick`, after [`Self::read`].
+    /// A robot without such sensors leaves `out` as it is.
+    fn read_obstacles(&mut self, tick: u64, out: &mut ObstacleFrame) {
+        let _ = (tick, out);
+    }
 
     /// Takes the command of this tick.
     ///

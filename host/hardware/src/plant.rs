@@ -11,7 +11,9 @@ use sinew_kinematics::{Chain, ChainError, HAND, Isometry, Joint, LinkCapsule, Po
 use sinew_messages::{
     DriveStatus, JOINTS, JointVector, SafetyInputs, SensorFrame, Setpoint, StopCategory,
 };
-use sinew_safety::{ForceReaction, LimitsError, SafeCommand, SafetyConfig, SafetyLimits};
+use sinew_safety::{
+    ForceReaction, LimitsError, ModeLimits, SafeCommand, SafetyConfig, SafetyLimits,
+};
 use sinew_units::{TICK_NS, TICK_S};
 
 use crate::{HardwareComponent, HardwareFault};
@@ -89,6 +91,18 @@ pub fn safety_config() -> SafetyConfig {
         stop_jerk_rad_s3: [1_000.0; JOINTS],
         reaction_ticks: 2,
         tool_speed_max_m_s: 1.5,
+        elbow_speed_max_m_s: 1.5,
+        reduced: ModeLimits {
+            speed_max_m_s: 0.25,
+            joint_speed_share: 0.5,
+        },
+        recovery: ModeLimits {
+            speed_max_m_s: 0.1,
+            joint_speed_share: 0.2,
+        },
+        cone: None,
+        self_collision: None,
+        separation: None,
         envelope_min_m: [-2.0, -2.0, -1.0],
         envelope_max_m: [2.0, 2.0, 2.0],
         zones: Vec::new(),

@@ -11,14 +11,20 @@
 
 mod command;
 mod mailbox;
+mod mode;
+mod payload;
 mod sensor;
+mod surroundings;
 mod verdict;
 
 pub use command::{
     ActionChunk, ArmGoal, ArmGoalKind, CHUNK_STEPS_MAX, ChunkStep, GripperGoal, Setpoint,
 };
 pub use mailbox::{Mailbox, RequestCounts, Requests, Slot, words_of};
+pub use mode::SafetyMode;
+pub use payload::Payload;
 pub use sensor::{DriveStatus, LoopStatus, MotionState, SafetyInputs, SensorFrame, StopState};
+pub use surroundings::{OBSTACLES_MAX, Obstacle, ObstacleFrame, ObstacleKind};
 pub use verdict::{LimitKind, StopCategory, TickRecord, VerdictKind, VerdictRecord};
 
 use bytemuck::{Pod, Zeroable};

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::{ActionChunk, ArmGoal, GripperGoal, LoopStatus, StopCategory};
+use crate::{ActionChunk, ArmGoal, GripperGoal, LoopStatus, Payload, SafetyMode, StopCategory};
 
 /// Reads attempted before a reader keeps its old value.
 const READ_TRIES: usize = 4;
@@ -115,6 +115,7 @@ pub struct Requests {
     stop_then_off: AtomicU64,
     stop_hold: AtomicU64,
     reset: AtomicU64,
+    mode: AtomicU64,
 }
 
 /// Counts of stop and reset requests, as the loop saw them in one tick.
@@ -128,6 +129,8 @@ pub struct RequestCounts {
     pub stop_hold: u64,
     /// Requests for a reset.
     pub reset: u64,
+    /// [`SafetyMode`] code that is asked for.
+    pub mode: u64,
     /// Tick of the brain's last heartbeat; 0 before the first.
     pub heartbeat_tick: u64,
 }
@@ -154,6 +157,11 @@ impl Requests {
         self.reset.fetch_add(1, Ordering::AcqRel) + 1
     }
 
+    /// Asks for a mode; the last one that was asked for counts.
+    pub fn mode(&self, mode: SafetyMode) {
+        self.mode.store(mode as u64, Ordering::Release);
+    }
+
     /// What has been asked so far.
     #[must_use]
     pub fn counts(&self) -> RequestCounts {
@@ -162,6 +170,7 @@ impl Requests {
             stop_then_off: self.stop_then_off.load(Ordering::Acquire),
             stop_hold: self.stop_hold.load(Ordering::Acquire),
             reset: self.reset.load(Ordering::Acquire),
+            mode: self.mode.load(Ordering::Acquire),
             heartbeat_tick: self.heartbeat_tick.load(Ordering::Acquire),
         }
     }
@@ -177,6 +186,8 @@ pub struct Mailbox {
     pub gripper: Slot<GripperGoal, { words_of::<GripperGoal>() }>,
     /// Brain → reflex.
     pub chunk: Slot<ActionChunk, { words_of::<ActionChunk>() }>,
+    /// Brain → reflex: what the hand carries.
+    pub payload: Slot<Payload, { words_of::<Payload>() }>,
     /// Brain → reflex, counters.
     pub requests: Requests,
     /// Reflex → brain, every tick.
@@ -212,12 +223,14 @@ mod tests {
             size_of::<ArmGoal>(),
             size_of::<GripperGoal>(),
             size_of::<ActionChunk>(),
+            size_of::<Payload>(),
         ];
         let mut at = 0;
         for (offset, size) in [
             core::mem::offset_of!(Mailbox, arm),
             core::mem::offset_of!(Mailbox, gripper),
             core::mem::offset_of!(Mailbox, chunk),
+            core::mem::offset_of!(Mailbox, payload),
         ]
         .into_iter()
         .zip(slots)
@@ -227,7 +240,7 @@ mod tests {
         }
         assert_eq!(core::mem::offset_of!(Mailbox, requests), at);
         at += size_of::<Requests>();
-        assert_eq!(size_of::<Requests>(), 5 * 8);
+        assert_eq!(size_of::<Requests>(), 6 * 8);
         assert_eq!(core::mem::offset_of!(Mailbox, status), at);
         assert_eq!(size_of::<Mailbox>(), at + 8 + size_of::<LoopStatus>());
         assert!(!core::mem::needs_drop::<Mailbox>(), "it owns nothing");

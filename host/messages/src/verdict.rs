@@ -102,11 +102,35 @@ pub enum LimitKind {
     SelfCollision = 20,
     /// The configuration is contradictory (empty or reversed limits).
     Configuration = 21,
+    /// Slow zone, along the stop.
+    SlowZone = 22,
+    /// Too near to a person or a moving obstacle, or nothing fresh is known of them.
+    Separation = 23,
+    /// Tilt of the tool out of its cone, along the stop.
+    Orientation = 24,
+    /// Too near to a posture in which the tool cannot be moved in some direction.
+    Singularity = 25,
+    /// Joint effort or its rate, predicted or measured.
+    Effort = 26,
+    /// What was gripped is not any more.
+    GripLost = 27,
+    /// The robot stands where nothing may start.
+    StartState = 28,
+    /// A joint's sensor stands still, jumps or runs the wrong way.
+    Encoder = 29,
+    /// The mode allows no motion, or not this one.
+    Mode = 30,
+    /// Power into a contact.
+    Power = 31,
+    /// Momentum at a contact.
+    Momentum = 32,
+    /// What the hand carries does not fit the limits.
+    Payload = 33,
 }
 
 impl LimitKind {
     /// Every kind, in the order of its code.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 34] = [
         Self::None,
         Self::NonFinite,
         Self::Position,
@@ -129,6 +153,18 @@ impl LimitKind {
         Self::TimeBase,
         Self::SelfCollision,
         Self::Configuration,
+        Self::SlowZone,
+        Self::Separation,
+        Self::Orientation,
+        Self::Singularity,
+        Self::Effort,
+        Self::GripLost,
+        Self::StartState,
+        Self::Encoder,
+        Self::Mode,
+        Self::Power,
+        Self::Momentum,
+        Self::Payload,
     ];
 
     /// Decodes the integer that travelled; unknown integers are `None`.
@@ -163,6 +199,18 @@ impl LimitKind {
             Self::TimeBase => "time-base",
             Self::SelfCollision => "self-collision",
             Self::Configuration => "configuration",
+            Self::SlowZone => "slow-zone",
+            Self::Separation => "separation",
+            Self::Orientation => "orientation",
+            Self::Singularity => "singularity",
+            Self::Effort => "effort",
+            Self::GripLost => "grip-lost",
+            Self::StartState => "start-state",
+            Self::Encoder => "encoder",
+            Self::Mode => "mode",
+            Self::Power => "power",
+            Self::Momentum => "momentum",
+            Self::Payload => "payload",
         }
     }
 }

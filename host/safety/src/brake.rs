@@ -52,15 +52,8 @@ impl ArmState {
     pub(crate) fn brake(&self, stop: &StopLaw) -> Self {
         let mut next = *self;
         for i in 0..JOINTS {
-            let a = stop.next_acceleration(i, self.v[i], self.a[i]);
-            let mut v = self.v[i] + TICK_S * a;
-            // The last tick of the ramp ends at rest; what rounding leaves is none.
-            if v.abs() < REST_RAD_S && a.abs() <= stop.joints[i].jerk_step {
-                v = 0.0;
-            }
-            next.a[i] = if v == 0.0 && self.v[i] == 0.0 { 0.0 } else { a };
-            next.v[i] = v;
-            next.q[i] = self.q[i] + TICK_S * v;
+            (next.v[i], next.a[i]) = stop.step(i, self.v[i], self.a[i]);
+            next.q[i] = self.q[i] + TICK_S * next.v[i];
         }
         next
     }
@@ -105,6 +98,35 @@ impl StopLaw {
         }
     }
 
+    /// Velocity and acceleration after one tick of the stop.
+    pub(crate) fn step(&self, joint: usize, v: f64, a: f64) -> (f64, f64) {
+        let next_a = self.next_acceleration(joint, v, a);
+        let next_v = v + TICK_S * next_a;
+        // The last tick of the ramp ends at rest; what rounding leaves is none.
+        let rests = next_v.abs() < REST_RAD_S && next_a.abs() <= self.joints[joint].jerk_step;
+        match (rests, v == 0.0) {
+            (true, true) => (0.0, 0.0),
+            (true, false) => (0.0, next_a),
+            _ => (next_v, next_a),
+        }
+    }
+
+    /// Ticks for which the law goes on with the deceleration that it has; 0 if it is about to change.
+    pub(crate) fn steady_ticks(&self, joint: usize, v: f64, a: f64) -> usize {
+        let brake = &self.joints[joint];
+        let full = if v > 0.0 {
+            -brake.acceleration
+        } else {
+            brake.acceleration
+        };
+        if a != full {
+            return 0;
+        }
+        let ticks = (v.abs() - brake.ramp_velocity) / (brake.acceleration * TICK_S);
+        // One tick of room for rounding; a negative number of them is none.
+        (ticks - 1.0).max(0.0) as usize
+    }
+
     /// The `a'` of the law.
     fn next_acceleration(&self, joint: usize, v: f64, a: f64) -> f64 {
         let JointBrake {
@@ -127,6 +149,16 @@ impl StopLaw {
         // One who decelerates harder than the stop would comes back at the stop's jerk.
         let cap = acceleration.max(a.abs() - d);
         within.max(-cap).min(cap)
+    }
+
+    /// Bound on the largest speed on the stop, rad/s: what is still being gained is added.
+    pub(crate) fn peak_speed(&self, joint: usize, v: f64, a: f64) -> f64 {
+        let brake = &self.joints[joint];
+        if v * a <= 0.0 && v != 0.0 {
+            return v.abs();
+        }
+        let a = a.abs() + brake.jerk_step;
+        v.abs() + 0.5 * a * a / brake.jerk
     }
 
     /// Largest way that a joint travels on its stop, up and down from where it is, rad. Neither is negative.

@@ -1,19 +1,23 @@
 //! The gate: one pure state machine, stepped once a tick.
 
 use nalgebra::Point3;
-use sinew_kinematics::Chain;
+use sinew_kinematics::{Chain, HAND, LinkCapsule};
 use sinew_messages::{
-    JOINTS, JointVector, LimitKind, RequestCounts, SensorFrame, Setpoint, StopCategory, StopState,
-    VerdictKind,
+    JOINTS, JointVector, LimitKind, ObstacleFrame, Payload, RequestCounts, SafetyMode, SensorFrame,
+    Setpoint, StopCategory, StopState, VerdictKind,
 };
-use sinew_units::TICK_S;
 
 use crate::brake::{ArmState, STOP_TICKS_MAX, StopLaw};
 use crate::command::SafeCommand;
 use crate::force::ForceWatch;
-use crate::keepout::{Keepout, SAMPLES_PROPOSED, SAMPLES_SEARCHED, carry_on};
 use crate::limits::SafetyLimits;
+use crate::obstacles::Threats;
 use crate::setpoint::{blend, check_joints, check_statement, same_bits};
+use crate::speed::{
+    HALVINGS_PROPOSED, HALVINGS_SEARCHED, SpeedCheck, SpeedLimits, SpeedQuestion, reaction_gain,
+};
+use crate::stop::StopPath;
+use crate::sweep::{Group, Question, SAMPLES_PROPOSED, SAMPLES_SEARCHED, Sweep, carry_on};
 use crate::verdict::{Verdict, Violation};
 use crate::watch::{Demand, Latch, Watch, lagging_joint, stands};
 
@@ -36,6 +40,8 @@ pub enum PowerDemand {
 pub struct GateStatus {
     /// Whether a stop is latched.
     pub stop_state: StopState,
+    /// The mode in force.
+    pub mode: SafetyMode,
     /// Its category.
     pub category: Option<StopCategory>,
     /// Its reason, or that of the last verdict that was not a pass.
@@ -48,18 +54,58 @@ pub struct GateStatus {
     pub reset_answered: u64,
 }
 
+/// Everything that the gate looks at in one tick.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// State of the robot.
+    pub frame: &'a SensorFrame,
+    /// Persons and other obstacles that move.
+    pub obstacles: &'a ObstacleFrame,
+    /// What has been requested so far.
+    pub requests: &'a RequestCounts,
+    /// What the motion source wants.
+    pub proposed: &'a Setpoint,
+    /// Says that the motion source had no right to go on (a lease or a chunk ended), and why.
+    pub stale: Option<LimitKind>,
+}
+
+/// How much work a check may be.
+#[derive(Clone, Copy)]
+struct Effort {
+    samples: usize,
+    halvings: usize,
+}
+
+/// For what is proposed.
+const PROPOSED: Effort = Effort {
+    samples: SAMPLES_PROPOSED,
+    halvings: HALVINGS_PROPOSED,
+};
+/// For each candidate of the search below it. What passes with less work passes with more, so an output of the
+/// search passes when it is proposed.
+const SEARCHED: Effort = Effort {
+    samples: SAMPLES_SEARCHED,
+    halvings: HALVINGS_SEARCHED,
+};
+
 /// The safety gate of one robot. See the crate's documentation for what it promises.
 #[derive(Clone, Debug)]
 pub struct Gate {
     limits: SafetyLimits,
     chain: Chain,
     law: StopLaw,
-    keepout: Keepout,
+    sweep: Sweep,
+    speed: SpeedCheck,
+    /// Speeds that slow zones allow, ascending, m/s.
+    slow_speeds: Vec<f64>,
+    path: StopPath,
+    threats: Threats,
+    mode: SafetyMode,
+    /// Why what the hand carries was not accepted.
+    misfit: Option<Violation>,
     /// State of the given setpoint, from differences of positions.
     state: ArmState,
     given: Setpoint,
-    tool: Point3<f64>,
-    tool_reach: JointVector,
     powered: bool,
     latch: Latch,
     watch: Watch,
@@ -85,16 +131,15 @@ impl Gate {
             StopCategory::ControlledThenOff,
             LimitKind::Boot,
         ));
-        let mut reach = chain.tool().translation.vector.norm();
-        let mut tool_reach = [0.0; JOINTS];
-        for joint in (0..JOINTS).rev() {
-            tool_reach[joint] = reach;
-            reach += chain.joints()[joint].origin.translation.vector.norm();
-        }
+        let sweep = Sweep::new(chain.clone(), &limits);
         Self {
-            keepout: Keepout::new(chain.clone(), &limits),
-            tool: tool_at(&chain, &start.q),
-            tool_reach,
+            speed: SpeedCheck::new(&chain),
+            slow_speeds: sweep.slow_speeds(),
+            sweep,
+            path: StopPath::new(),
+            threats: Threats::NONE,
+            mode: SafetyMode::Normal,
+            misfit: None,
             law,
             state: start,
             given: setpoint_of(&start, 0.0, 0.0),
@@ -111,16 +156,17 @@ impl Gate {
         }
     }
 
-    /// One tick with a fresh sensor frame. `proposed` is what the motion source wants; `stale` says that it had no
-    /// right to go on (a lease or a chunk ended). `None` instead of a command while the drives are off.
-    pub fn filter(
-        &mut self,
-        frame: &SensorFrame,
-        requests: &RequestCounts,
-        proposed: &Setpoint,
-        stale: Option<LimitKind>,
-    ) -> (Option<SafeCommand>, Verdict) {
+    /// One tick with a fresh sensor frame. `None` instead of a command while the drives are off.
+    pub fn filter(&mut self, inputs: &Inputs<'_>) -> (Option<SafeCommand>, Verdict) {
+        let Inputs {
+            frame,
+            obstacles,
+            requests,
+            proposed,
+            stale,
+        } = *inputs;
         self.power = PowerDemand::Keep;
+        self.take_mode(requests);
         // Finite before anything is compared.
         let was_latched = self.latch.held.is_some();
         let mut cause = false;
@@ -132,6 +178,19 @@ impl Gate {
                     cause = true;
                     latch.set(demand);
                 });
+            if let Some(separation) = &config.separation {
+                self.threats
+                    .take(obstacles, separation, config.reaction_ticks);
+                let silent = frame.tick.saturating_sub(obstacles.seen_tick);
+                if obstacles.seen_tick == 0 || silent > separation.silent_ticks {
+                    cause = true;
+                    latch.set(Demand {
+                        limit_value: separation.silent_ticks as f64,
+                        asked: silent as f64,
+                        ..Demand::new(StopCategory::ControlledHold, LimitKind::Separation)
+                    });
+                }
+            }
             self.latch = latch;
         } else {
             cause = true;
@@ -177,10 +236,46 @@ impl Gate {
         if let Some(limit) = stale {
             hold = hold.or(Some(Violation::of(limit)));
         }
+        if let Some(misfit) = self.misfit {
+            hold = hold.or(Some(Violation {
+                limit: LimitKind::Payload,
+                ..misfit
+            }));
+        }
+        if self.mode == SafetyMode::Hold {
+            hold = hold.or(Some(Violation::of(LimitKind::Mode)));
+        }
         match hold {
             Some(violation) => self.stop_unlatched(violation, proposed),
             None => self.pass_or_limit(proposed),
         }
+    }
+
+    /// Takes over what the hand carries from now on. It is accepted only if the stop that is being held, and every
+    /// limit at the present state, verify with it; else the robot brakes and holds until something is carried
+    /// that does. True if it was accepted.
+    pub fn carry(&mut self, payload: &Payload) -> bool {
+        let capsule = (payload.radius_m > 0.0).then(|| LinkCapsule {
+            link: HAND,
+            a: Point3::from(payload.a_m),
+            b: Point3::from(payload.b_m),
+            radius_m: payload.radius_m,
+        });
+        let config = self.limits.config();
+        self.misfit = if payload.is_possible() {
+            self.sweep.carry(capsule, config);
+            let fits = self.sweep.holds(
+                &self.state,
+                &self.threats,
+                &mut self.path,
+                &self.law,
+                config,
+            );
+            fits.err()
+        } else {
+            Some(Violation::of(LimitKind::NonFinite))
+        };
+        self.misfit.is_none()
     }
 
     /// One tick without a sensor frame: latches a stop and goes on braking blindly along the verified stop.
@@ -217,21 +312,15 @@ impl Gate {
 
     /// Joint positions at which the stop from the given setpoint ends, rad.
     #[must_use]
-    pub fn stop_end(&self) -> JointVector {
-        let mut state = self.state;
-        for _ in 0..STOP_TICKS_MAX {
-            if state.is_at_rest() {
-                break;
-            }
-            state = state.brake(&self.law);
-        }
-        state.q
+    pub fn stop_end(&mut self) -> JointVector {
+        self.path.lay(&self.state, &self.law);
+        self.path.position(STOP_TICKS_MAX)
     }
 
     /// Smallest distance of any link to the envelope or a zone at the given setpoint, m.
     #[must_use]
     pub fn smallest_clearance_m(&self) -> f64 {
-        self.keepout
+        self.sweep
             .smallest_clearance(&self.given.position_rad, self.limits.config())
     }
 
@@ -250,6 +339,7 @@ impl Gate {
             } else {
                 StopState::Clear
             },
+            mode: self.mode,
             category: self.latch.held.map(|held| held.category),
             reason: self.latch.held.map_or(self.reason, |held| held.limit),
             limited_total: self.limited_total,
@@ -274,6 +364,10 @@ impl Gate {
         if !was_latched || cause || !standing {
             return false;
         }
+        if let Err(refused) = self.check_start(frame) {
+            self.latch.explain(demand_of(refused));
+            return false;
+        }
         self.latch.held = None;
         self.force = ForceWatch::default();
         if !self.powered {
@@ -285,12 +379,68 @@ impl Gate {
         true
     }
 
+    /// A robot starts within its limits, or in recovery mode.
+    fn check_start(&self, frame: &SensorFrame) -> Result<(), Violation> {
+        if self.mode == SafetyMode::Recovery {
+            return Ok(());
+        }
+        let config = self.limits.config();
+        for (i, q) in frame.position_rad.iter().enumerate() {
+            let (lowest, highest) = (config.position_min_rad[i], config.position_max_rad[i]);
+            if !(lowest..=highest).contains(q) {
+                return Err(Violation {
+                    limit: LimitKind::StartState,
+                    index: Some(i as u32),
+                    limit_value: if *q < lowest { lowest } else { highest },
+                    asked: *q,
+                });
+            }
+        }
+        self.sweep.check_start(&frame.position_rad, config)
+    }
+
+    /// A tighter mode counts at once, as does `normal`; recovery begins when the robot stands, and it holds until
+    /// then.
+    fn take_mode(&mut self, requests: &RequestCounts) {
+        let asked = SafetyMode::decode(requests.mode);
+        let moves = !self.state.is_at_rest();
+        self.mode = if asked == SafetyMode::Recovery && self.mode != asked && moves {
+            SafetyMode::Hold
+        } else {
+            asked
+        };
+    }
+
+    /// Speed limits of the mode, m/s.
+    fn speed_limits(&self) -> SpeedLimits {
+        let config = self.limits.config();
+        let (tool_m_s, elbow_m_s) = (config.tool_speed_max_m_s, config.elbow_speed_max_m_s);
+        let most = match self.mode {
+            SafetyMode::Normal | SafetyMode::Hold => f64::INFINITY,
+            SafetyMode::Reduced => config.reduced.speed_max_m_s,
+            SafetyMode::Recovery => config.recovery.speed_max_m_s,
+        };
+        SpeedLimits {
+            tool_m_s: tool_m_s.min(most),
+            elbow_m_s: elbow_m_s.min(most),
+        }
+    }
+
+    /// Share of the joints' velocity limits that the mode leaves.
+    fn joint_speed_share(&self) -> f64 {
+        let config = self.limits.config();
+        match self.mode {
+            SafetyMode::Normal | SafetyMode::Hold => 1.0,
+            SafetyMode::Reduced => config.reduced.joint_speed_share,
+            SafetyMode::Recovery => config.recovery.joint_speed_share,
+        }
+    }
+
     /// With the drives off the setpoint is where the robot is.
     fn follow(&mut self, frame: &SensorFrame) {
         self.state = ArmState::at_rest(frame.position_rad);
         let force = self.given.gripper_force_n;
         self.given = setpoint_of(&self.state, frame.gripper_width_m, force);
-        self.tool = tool_at(&self.chain, &self.state.q);
     }
 
     fn stay_off(&mut self, frame: &SensorFrame) -> (Option<SafeCommand>, Verdict) {
@@ -313,7 +463,7 @@ impl Gate {
                 asked: off,
             },
             None if !self
-                .keepout
+                .sweep
                 .tracks(&frame.position_rad, &self.given.position_rad, margin) =>
             {
                 Violation {
@@ -406,7 +556,7 @@ impl Gate {
         };
         let braked = self.state.brake(&self.law);
         let b = setpoint_of(&braked, width, force);
-        let refused = match self.check(&u, &b, &braked, SAMPLES_PROPOSED) {
+        let refused = match self.check(&u, &b, &braked, PROPOSED) {
             Ok(state) => {
                 self.give(state, u);
                 let verdict = gripper.map_or(Verdict::PASS, |violation| {
@@ -421,7 +571,7 @@ impl Gate {
         for _ in 0..BISECTIONS {
             let k = 0.5 * (low + high);
             let candidate = blend(&b, &u, k);
-            match self.check(&candidate, &b, &braked, SAMPLES_SEARCHED) {
+            match self.check(&candidate, &b, &braked, SEARCHED) {
                 Ok(state) => {
                     low = k;
                     best = (state, candidate);
@@ -441,7 +591,7 @@ impl Gate {
         candidate: &Setpoint,
         b: &Setpoint,
         braked: &ArmState,
-        samples_max: usize,
+        effort: Effort,
     ) -> Result<ArmState, Violation> {
         if same_bits(&candidate.position_rad, &b.position_rad) {
             check_statement(candidate, braked, self.limits.config())?;
@@ -450,40 +600,51 @@ impl Gate {
         let after = self.state.moved_to(&candidate.position_rad);
         let config = self.limits.config();
         let carry_on = carry_on(&after, &self.law, config.reaction_ticks);
-        check_joints(&self.state, &after, &carry_on, &self.law, config)?;
+        let share = self.joint_speed_share();
+        let speed_limits = self.speed_limits();
+        check_joints(&self.state, &after, &carry_on, &self.law, share, config)?;
         check_statement(candidate, &after, config)?;
-        self.check_tool_speed(&after)?;
-        self.keepout.check(
-            &self.state,
-            &after,
-            &carry_on,
-            &self.law,
-            &self.limits,
-            samples_max,
-        )?;
+        let gain = reaction_gain(&after, config.reaction_ticks);
+        let speeds = SpeedQuestion {
+            chain: &self.chain,
+            given: &self.state,
+            candidate: &after,
+            gain: &gain,
+            law: &self.law,
+            halvings: effort.halvings,
+        };
+        self.speed.check(&speeds, &mut self.path, &speed_limits)?;
+        self.threats.stop_takes(stop_seconds(&after, &self.law));
+        let mut question = Question {
+            given: &self.state,
+            candidate: &after,
+            carry_on: &carry_on,
+            threats: &self.threats,
+            speed_m_s: f64::INFINITY,
+            recovers: self.mode == SafetyMode::Recovery,
+            samples_max: effort.samples,
+        };
+        let config = self.limits.config();
+        self.sweep
+            .check(Group::Hard, &question, &mut self.path, &self.law, config)?;
+        if self.sweep.nears_slow_zones(&question, &self.law, config) {
+            // The slowest limit that the motion keeps: zones that allow as much don't matter.
+            question.speed_m_s = f64::INFINITY;
+            for speed in &self.slow_speeds {
+                let limits = SpeedLimits {
+                    tool_m_s: *speed,
+                    elbow_m_s: *speed,
+                };
+                let within = self.speed.check(&speeds, &mut self.path, &limits);
+                if within.is_ok() {
+                    question.speed_m_s = *speed;
+                    break;
+                }
+            }
+            self.sweep
+                .check(Group::Slow, &question, &mut self.path, &self.law, config)?;
+        }
         Ok(after)
-    }
-
-    fn check_tool_speed(&self, after: &ArmState) -> Result<(), Violation> {
-        let limit = self.limits.config().tool_speed_max_m_s;
-        let most: f64 = after
-            .v
-            .iter()
-            .zip(&self.tool_reach)
-            .map(|(v, reach)| v.abs() * reach)
-            .sum();
-        if most <= limit {
-            return Ok(());
-        }
-        let speed = (tool_at(&self.chain, &after.q) - self.tool).norm() / TICK_S;
-        if speed <= limit {
-            return Ok(());
-        }
-        Err(Violation {
-            limit_value: limit,
-            asked: speed,
-            ..Violation::of(LimitKind::ToolSpeed)
-        })
     }
 
     /// Width and force within their limits, and the violation if one had to be clamped.
@@ -538,9 +699,6 @@ impl Gate {
     }
 
     fn give(&mut self, state: ArmState, setpoint: Setpoint) {
-        if !same_bits(&state.q, &self.state.q) {
-            self.tool = tool_at(&self.chain, &state.q);
-        }
         self.state = state;
         self.given = setpoint;
     }
@@ -566,6 +724,13 @@ fn setpoint_of(state: &ArmState, gripper_width_m: f64, gripper_force_n: f64) -> 
     }
 }
 
-fn tool_at(chain: &Chain, q: &JointVector) -> Point3<f64> {
-    Point3::from(chain.forward(q).tool.translation.vector)
+/// Bound on how long the stop from a state takes, s.
+fn stop_seconds(state: &ArmState, law: &StopLaw) -> f64 {
+    (0..JOINTS)
+        .map(|j| {
+            let (v, a) = (state.v[j], state.a[j]);
+            let gaining = if v * a >= 0.0 { a.abs() } else { 0.0 };
+            law.longest_s(j, v.abs(), gaining)
+        })
+        .fold(0.0, f64::max)
 }

@@ -26,8 +26,15 @@
 //! | joint velocity, acceleration, jerk | setpoint | limit | `limits::each_joint_limit_is_named`, `adversary::an_adversary_breaks_no_limit…` |
 //! | joint position | end of the stop, closed-form bound, following error inside the margin | limit | `limits::a_robot_that_was_stopped_at_a_margin_can_leave_it`, `brake::tests::the_stop_ends_within_its_limits_and_its_bound` |
 //! | stated velocity and acceleration | setpoint | limit | `limits::stated_velocity_must_be_that_of_the_positions` |
-//! | tool speed | setpoint | limit | `limits::tool_speed_is_limited` |
-//! | envelope, forbidden boxes and half-spaces | every moving capsule along the whole stop, tracking margin inside | limit | `limits::a_robot_that_was_stopped_at_a_margin_can_leave_it`, `adversary::stop_oracle` |
+//! | speed of tool, gripper tips and elbow | setpoint and along the whole stop | limit | `limits::tool_speed_is_limited`, `space::elbow_and_tips_are_limited_too`, `space::the_stop_itself_keeps_the_tool_speed` |
+//! | envelope, forbidden zones (boxes, half-spaces, cylinders, hulls) | every moving capsule and what is carried, along the whole stop, tracking margin inside | limit | `limits::a_robot_that_was_stopped_at_a_margin_can_leave_it`, `space::no_shape_is_entered`, `space::what_is_carried_keeps_off_too`, `adversary::stop_oracle` |
+//! | slow zones | the same, where the motion is faster than the zone allows | limit | `space::a_slow_zone_slows_and_lets_through` |
+//! | self-collision | pairs of capsules along the whole stop | limit | `space::links_keep_off_each_other` |
+//! | orientation of the tool | its cone, along the whole stop | limit | `space::the_tool_stays_in_its_cone` |
+//! | persons and other moving obstacles | the same, with what ISO 13855 adds | limit; latch without fresh data | `modes::a_person_is_not_approached`, `modes::an_unknown_position_is_the_nearest_possible`, `modes::a_silent_scanner_latches` |
+//! | payload | every margin along the stop that is held | unlatched hold until it fits | `space::what_is_carried_keeps_off_too` |
+//! | start state | position limits, zones, self-collision, cone | refuse the reset, but in recovery mode | `modes::a_start_outside_the_position_limits_is_refused`, `modes::recovery_mode_is_the_way_out_of_a_zone` |
+//! | mode | reduced, recovery, hold | limit; only what gets better; hold | `modes::*` |
 //! | gripper width and force | setpoint | limit | `limits::gripper_is_clamped_and_the_arm_goes_on` |
 //! | lease, chunk end, stale input | told by the motion source | unlatched hold | `stops::stale_input_brakes_at_once_to_an_unlatched_hold` |
 //! | tool force | measured | unlatched hold or latch, as configured | `stops::contact_force_holds_or_latches_as_configured` |
@@ -46,24 +53,29 @@
 //!
 //! # Not here
 //!
-//! Self-collision, effort, singularity, orientation cones, slow zones, persons, and a mode that leads out of a
-//! zone violation: a robot that stands in a zone can only hold. Tool speed is checked on the setpoint, not
-//! along the stop, where joints that brake by themselves may let the tool go a little faster. Rounding is
+//! Effort, singularity, grip lost, encoder plausibility, power and momentum of contacts, yielding. Rounding is
 //! covered by stated tolerances (`setpoint.rs`), not proved.
 
 mod brake;
 mod command;
 mod force;
 mod gate;
-mod keepout;
 mod limits;
+mod obstacles;
 mod setpoint;
+mod speed;
+mod stop;
+mod sweep;
 mod verdict;
 mod watch;
+mod zones;
 
 pub use command::SafeCommand;
-pub use gate::{Gate, GateStatus, PowerDemand};
+pub use gate::{Gate, GateStatus, Inputs, PowerDemand};
 pub use limits::{
-    ForceReaction, LimitsError, SafetyConfig, SafetyLimits, ZONES_MAX, Zone, ZoneShape,
+    Cone, ForceReaction, LimitsError, ModeLimits, SafetyConfig, SafetyLimits, SelfCollision,
 };
+pub use obstacles::SeparationConfig;
+pub use sweep::{ClosePair, close_at_rest};
 pub use verdict::Verdict;
+pub use zones::{ZONES_MAX, Zone, ZoneShape};

@@ -1,33 +1,13 @@
 //! The limits: plain data in, checked and hashed.
 
 use nalgebra::Vector3;
-use sinew_kinematics::{Aabb, HalfSpace};
 use sinew_messages::{JOINTS, JointVector};
 use sinew_units::TICK_S;
 
 use crate::brake::STOP_TICKS_MAX;
+use crate::obstacles::SeparationConfig;
 use crate::setpoint::at_most;
-
-/// Forbidden zones that a configuration may have.
-pub const ZONES_MAX: usize = 1_000;
-
-/// A part of space that no link may enter.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Zone {
-    /// Name, for messages.
-    pub name: String,
-    /// Where it is.
-    pub shape: ZoneShape,
-}
-
-/// Shape of a zone, base frame.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum ZoneShape {
-    /// An axis-aligned box.
-    Box(Aabb),
-    /// Everything below a plane.
-    HalfSpace(HalfSpace),
-}
+use crate::zones::{ZONES_MAX, Zone, ZoneShape};
 
 /// What a tool force above its threshold does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +18,34 @@ pub enum ForceReaction {
     Hold,
     /// Brake and latch, category 2.
     Latch,
+}
+
+/// What a mode allows less than `normal`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ModeLimits {
+    /// Speed limit of tool and elbow, m/s.
+    pub speed_max_m_s: f64,
+    /// Share of each joint's velocity limit, in (0, 1].
+    pub joint_speed_share: f64,
+}
+
+/// How links keep off each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SelfCollision {
+    /// Distance that they keep, m.
+    pub margin_m: f64,
+    /// Pairs of links that are not compared, because their capsules only cover the joint between them; numbered as
+    /// in [`sinew_kinematics::LinkCapsule::link`]. Neighbours never are.
+    pub ignored: Vec<[usize; 2]>,
+}
+
+/// Directions that the tool may point in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cone {
+    /// Unit vector, base frame: where the tool's z axis points in the middle of the cone.
+    pub axis: [f64; 3],
+    /// Largest angle from it, rad.
+    pub half_angle_rad: f64,
 }
 
 /// Everything that a person configures about the gate, before it is checked.
@@ -59,13 +67,25 @@ pub struct SafetyConfig {
     pub stop_jerk_rad_s3: JointVector,
     /// Worst-case reaction time L before a stop takes effect, ticks.
     pub reaction_ticks: u32,
-    /// Speed limit of the TCP, m/s.
+    /// Speed limit of the TCP and of the gripper's tips, along the stop too, m/s.
     pub tool_speed_max_m_s: f64,
+    /// Speed limit of the elbow, along the stop too, m/s.
+    pub elbow_speed_max_m_s: f64,
+    /// Limits of the mode `reduced`.
+    pub reduced: ModeLimits,
+    /// Limits of the mode `recovery`.
+    pub recovery: ModeLimits,
+    /// Cone that the tool's axis stays in, along the stop; none without.
+    pub cone: Option<Cone>,
+    /// Links keep off each other along the stop; they are not compared without.
+    pub self_collision: Option<SelfCollision>,
+    /// Distance from persons and other moving obstacles; they are not looked at without.
+    pub separation: Option<SeparationConfig>,
     /// Lower corner of the box that every moving link stays inside, m.
     pub envelope_min_m: [f64; 3],
     /// Upper corner of that box, m.
     pub envelope_max_m: [f64; 3],
-    /// Forbidden zones.
+    /// Forbidden and slow zones.
     pub zones: Vec<Zone>,
     /// Smallest gripper width that may be asked, m.
     pub gripper_width_min_m: f64,
@@ -188,22 +208,18 @@ const JERK: Range = range(0.1, 1e6, "0.1 to 1000000");
 const FORCE: Range = range(0.1, 1e4, "0.1 to 10000");
 /// Margins and rests, in rad, rad/s or m.
 const SMALL: Range = range(1e-6, 1.0, "0.000001 to 1");
+/// Angles that a cone may be open by, rad.
+const ANGLE: Range = range(1e-3, core::f64::consts::PI, "0.001 to 3.14159");
+/// Distances that are added, m.
+const DISTANCE: Range = range(0.0, 10.0, "0 to 10");
+/// Shares of another limit.
+const SHARE: Range = range(1e-3, 1.0, "0.001 to 1");
 /// Positions of envelope and zones, m, or of joints, rad.
-const PLACE_MAX: f64 = 1e3;
+pub(crate) const PLACE_MAX: f64 = 1e3;
 const PLACE_WORDS: &str = "-1000 to 1000";
 
 fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
-    let within = |field, index, found: f64, range: &Range| {
-        if (range.least..=range.most).contains(&found) {
-            return Ok(());
-        }
-        Err(LimitsError::Value {
-            field,
-            index,
-            found,
-            allowed: range.words,
-        })
-    };
+    let within = within_range;
     let finite = |field, index, found: f64| {
         if at_most(found.abs(), PLACE_MAX) {
             return Ok(());
@@ -285,6 +301,53 @@ fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
         )?;
     }
     within("tool_speed_max_m_s", None, c.tool_speed_max_m_s, &VELOCITY)?;
+    within(
+        "elbow_speed_max_m_s",
+        None,
+        c.elbow_speed_max_m_s,
+        &VELOCITY,
+    )?;
+    check_modes(c)?;
+    if let Some(collision) = &c.self_collision {
+        within("self_collision.margin_m", None, collision.margin_m, &SMALL)?;
+    }
+    if let Some(cone) = &c.cone {
+        let norm = Vector3::from(cone.axis).norm();
+        if !at_most((norm - 1.0).abs(), 1e-6) {
+            return Err(LimitsError::Value {
+                field: "cone.axis",
+                index: None,
+                found: norm,
+                allowed: "a unit vector",
+            });
+        }
+        within("cone.half_angle_rad", None, cone.half_angle_rad, &ANGLE)?;
+    }
+    if let Some(separation) = &c.separation {
+        for (field, found, range) in [
+            (
+                "separation.approach_speed_m_s",
+                separation.approach_speed_m_s,
+                &VELOCITY,
+            ),
+            ("separation.intrusion_m", separation.intrusion_m, &DISTANCE),
+            (
+                "separation.robot_uncertainty_m",
+                separation.robot_uncertainty_m,
+                &DISTANCE,
+            ),
+        ] {
+            within(field, None, found, range)?;
+        }
+        if separation.silent_ticks == 0 {
+            return Err(LimitsError::Value {
+                field: "separation.silent_ticks",
+                index: None,
+                found: 0.0,
+                allowed: "1 or more",
+            });
+        }
+    }
     within("tracking_margin_m", None, c.tracking_margin_m, &SMALL)?;
     within("force_stop_n", None, c.force_stop_n, &FORCE)?;
     within("standstill_rad_s", None, c.standstill_rad_s, &SMALL)?;
@@ -323,6 +386,51 @@ fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
     check_zones(&c.zones)
 }
 
+/// A mode that is meant to be slower must be.
+fn check_modes(c: &SafetyConfig) -> Result<(), LimitsError> {
+    for (mode, speed, share) in [
+        (
+            &c.reduced,
+            "reduced.speed_max_m_s",
+            "reduced.joint_speed_share",
+        ),
+        (
+            &c.recovery,
+            "recovery.speed_max_m_s",
+            "recovery.joint_speed_share",
+        ),
+    ] {
+        within_range(speed, None, mode.speed_max_m_s, &VELOCITY)?;
+        within_range(share, None, mode.joint_speed_share, &SHARE)?;
+        if mode.speed_max_m_s > c.tool_speed_max_m_s {
+            return Err(LimitsError::Value {
+                field: speed,
+                index: None,
+                found: mode.speed_max_m_s,
+                allowed: "at most the tool speed of the mode `normal`",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn within_range(
+    field: &'static str,
+    index: Option<usize>,
+    found: f64,
+    range: &Range,
+) -> Result<(), LimitsError> {
+    if (range.least..=range.most).contains(&found) {
+        return Ok(());
+    }
+    Err(LimitsError::Value {
+        field,
+        index,
+        found,
+        allowed: range.words,
+    })
+}
+
 fn check_zones(zones: &[Zone]) -> Result<(), LimitsError> {
     if zones.len() > ZONES_MAX {
         return Err(LimitsError::TooManyZones { count: zones.len() });
@@ -336,6 +444,9 @@ fn check_zones(zones: &[Zone]) -> Result<(), LimitsError> {
                 allowed,
             })
         };
+        if let Some(speed) = zone.speed_max_m_s {
+            within_range("zones.speed_max_m_s", Some(index), speed, &VELOCITY)?;
+        }
         match &zone.shape {
             ZoneShape::Box(aabb) => {
                 for (min, max) in aabb.min.iter().zip(aabb.max.iter()) {
@@ -352,6 +463,29 @@ fn check_zones(zones: &[Zone]) -> Result<(), LimitsError> {
                             min: *min,
                             max: *max,
                         });
+                    }
+                }
+            }
+            ZoneShape::Cylinder(cylinder) => {
+                for found in cylinder.base.iter() {
+                    if !at_most(found.abs(), PLACE_MAX) {
+                        return refuse("zones.base_m", *found, PLACE_WORDS);
+                    }
+                }
+                for (field, found) in [
+                    ("zones.radius_m", cylinder.radius_m),
+                    ("zones.height_m", cylinder.height_m),
+                ] {
+                    if !(found > 0.0 && found <= PLACE_MAX) {
+                        return refuse(field, found, "above 0, up to 1000");
+                    }
+                }
+            }
+            // Its points enclose something: it could not be made otherwise.
+            ZoneShape::Hull(hull) => {
+                for found in hull.points().iter().flat_map(|point| point.iter()) {
+                    if !at_most(found.abs(), PLACE_MAX) {
+                        return refuse("zones.points_m", *found, PLACE_WORDS);
                     }
                 }
             }
@@ -395,6 +529,11 @@ fn hash(c: &SafetyConfig) -> u64 {
     }
     for value in [
         c.tool_speed_max_m_s,
+        c.elbow_speed_max_m_s,
+        c.reduced.speed_max_m_s,
+        c.reduced.joint_speed_share,
+        c.recovery.speed_max_m_s,
+        c.recovery.joint_speed_share,
         c.gripper_width_min_m,
         c.gripper_width_max_m,
         c.gripper_force_max_n,
@@ -415,17 +554,59 @@ fn hash(c: &SafetyConfig) -> u64 {
     for zone in &c.zones {
         bytes(&(zone.name.len() as u64).to_le_bytes());
         bytes(zone.name.as_bytes());
-        let (tag, numbers) = match &zone.shape {
-            ZoneShape::Box(b) => (0, [b.min.x, b.min.y, b.min.z, b.max.x, b.max.y, b.max.z]),
-            ZoneShape::HalfSpace(h) => (
-                1,
-                [h.normal.x, h.normal.y, h.normal.z, h.offset_m, 0.0, 0.0],
-            ),
+        let (tag, numbers): (u8, Vec<f64>) = match &zone.shape {
+            ZoneShape::Box(b) => (0, b.min.iter().chain(b.max.iter()).copied().collect()),
+            ZoneShape::HalfSpace(h) => {
+                let normal = h.normal.iter().copied();
+                (1, normal.chain([h.offset_m]).collect())
+            }
+            ZoneShape::Cylinder(c) => {
+                let base = c.base.iter().copied();
+                (2, base.chain([c.radius_m, c.height_m]).collect())
+            }
+            ZoneShape::Hull(h) => {
+                let points = h.points().iter().flat_map(|point| point.iter().copied());
+                (3, points.collect())
+            }
         };
         bytes(&[tag]);
+        bytes(&(numbers.len() as u64).to_le_bytes());
         numbers
             .iter()
             .for_each(|v| bytes(&v.to_bits().to_le_bytes()));
+        let speed = zone.speed_max_m_s.unwrap_or(f64::NAN);
+        bytes(&speed.to_bits().to_le_bytes());
+    }
+    // What is left out differs from every number.
+    let mut optional = |values: &[f64]| {
+        bytes(&(values.len() as u64).to_le_bytes());
+        values
+            .iter()
+            .for_each(|v| bytes(&v.to_bits().to_le_bytes()));
+    };
+    match &c.cone {
+        Some(Cone {
+            axis: [x, y, z],
+            half_angle_rad,
+        }) => optional(&[*x, *y, *z, *half_angle_rad]),
+        None => optional(&[]),
+    }
+    match &c.self_collision {
+        Some(collision) => {
+            let links = collision.ignored.iter().flatten().map(|link| *link as f64);
+            let values: Vec<f64> = [collision.margin_m].into_iter().chain(links).collect();
+            optional(&values);
+        }
+        None => optional(&[]),
+    }
+    match &c.separation {
+        Some(s) => optional(&[
+            s.approach_speed_m_s,
+            s.intrusion_m,
+            s.robot_uncertainty_m,
+            s.silent_ticks as f64,
+        ]),
+        None => optional(&[]),
     }
     state
 }

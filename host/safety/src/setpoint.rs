@@ -27,15 +27,20 @@ pub(crate) fn at_most(value: f64, limit: f64) -> bool {
     value <= limit
 }
 
-/// Checks the state `after` that a candidate leads to from `before`.
+/// Checks the state `after` that a candidate leads to from `before`. `speed_share` is what the mode leaves of the
+/// velocity limits.
 pub(crate) fn check_joints(
     before: &ArmState,
     after: &ArmState,
     carry_on: &JointVector,
     law: &StopLaw,
+    speed_share: f64,
     c: &SafetyConfig,
 ) -> Result<(), Violation> {
-    (0..JOINTS).try_for_each(|i| check_joint(i, before, after, carry_on[i], law, c))
+    (0..JOINTS).try_for_each(|i| {
+        let velocity_max = speed_share * c.velocity_max_rad_s[i];
+        check_joint(i, before, after, carry_on[i], law, velocity_max, c)
+    })
 }
 
 fn check_joint(
@@ -44,16 +49,12 @@ fn check_joint(
     after: &ArmState,
     carry_on: f64,
     law: &StopLaw,
+    velocity_max: f64,
     c: &SafetyConfig,
 ) -> Result<(), Violation> {
     let speed = after.v[i].abs();
-    if !at_most(speed, c.velocity_max_rad_s[i] + VELOCITY_ROUNDING) {
-        return Err(violation(
-            LimitKind::Velocity,
-            i,
-            c.velocity_max_rad_s[i],
-            speed,
-        ));
+    if !at_most(speed, velocity_max + VELOCITY_ROUNDING) {
+        return Err(violation(LimitKind::Velocity, i, velocity_max, speed));
     }
     // One who was stopped harder than motions may be comes back at the jerk limit.
     let step = c.jerk_max_rad_s3[i] * TICK_S;

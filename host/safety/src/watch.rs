@@ -41,6 +41,16 @@ pub(crate) struct Latch {
 }
 
 impl Latch {
+    /// Says why the held stop cannot be reset; how severe it is stays as it is.
+    pub(crate) fn explain(&mut self, reason: Demand) {
+        if let Some(held) = &mut self.held {
+            *held = Demand {
+                category: held.category,
+                ..reason
+            };
+        }
+    }
+
     pub(crate) fn set(&mut self, demand: Demand) {
         match &mut self.held {
             None => {

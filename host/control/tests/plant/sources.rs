@@ -542,6 +542,7 @@ fn a_zone_in_the_way_holds_the_goal_without_a_jump() {
             min: Point::new(-2.0, tool[1] + 0.15, -2.0),
             max: Point::new(2.0, tool[1] + 0.5, 2.0),
         }),
+        speed_max_m_s: None,
     });
     for kind in [ArmGoalKind::Pose, ArmGoalKind::Line] {
         let mut rig = Rig::with(config.clone());

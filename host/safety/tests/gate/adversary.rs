@@ -7,7 +7,7 @@ use crate::rig::{Eager, Judge, Rig, Stream, chain, clearances, config};
 /// Ticks of the run in `cargo test`.
 const TICKS: u64 = 120_000;
 /// Hash over every command of that run, the same in debug and release.
-const OUTPUT_HASH: u64 = 0x43ee_7ce1_6f1a_6d84;
+const OUTPUT_HASH: u64 = 0x9b51_1b45_538e_0a21;
 
 /// What the adversary is up to for a while.
 #[derive(Clone, Copy)]
@@ -41,6 +41,7 @@ fn scheme(stream: &mut Stream) -> Scheme {
                 acceleration: 15.0 * share,
                 jerk: 1499.0 * share.min(1.0),
                 brakes: n % 2 == 0,
+                straight: false,
             })
         }
     }
@@ -92,7 +93,8 @@ fn stop_oracle(rig: &Rig) -> Result<(), String> {
         }
     }
     let rest = copy.gate.given().position_rad;
-    if rest != end {
+    // What is said comes from a closed form: rounding adds up differently there.
+    if (0..JOINTS).any(|i| (rest[i] - end[i]).abs() > 1e-12) {
         return Err(format!("stopped at {rest:?}, said {end:?}"));
     }
     Ok(())
@@ -153,6 +155,7 @@ fn run(seed: u64, ticks: u64) -> (u64, Judge) {
                     acceleration: 15.0,
                     jerk: 1499.0,
                     brakes: false,
+                    straight: false,
                 }
                 .toward(&given, &before, &target);
                 if stream.below(20) == 0 {

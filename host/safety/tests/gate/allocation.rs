@@ -38,6 +38,7 @@ fn the_filter_allocates_nothing() {
         acceleration: 15.0,
         jerk: 1499.0,
         brakes: false,
+        straight: false,
     };
     let mut before = HOME;
     let counted = ALLOCATIONS.with(Cell::get);

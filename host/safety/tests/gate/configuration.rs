@@ -1,8 +1,10 @@
 //! Limits that cannot be are refused with the field's name, and the hash sees every change.
 
 use nalgebra::Vector3;
-use sinew_kinematics::{Aabb, HalfSpace, Point};
-use sinew_safety::{LimitsError, SafetyConfig, SafetyLimits, Zone, ZoneShape};
+use sinew_kinematics::{Aabb, Cylinder, HalfSpace, Point};
+use sinew_safety::{
+    Cone, LimitsError, SafetyConfig, SafetyLimits, SeparationConfig, Zone, ZoneShape,
+};
 
 use crate::rig::config;
 
@@ -59,6 +61,7 @@ fn zones_that_cannot_be_are_refused() {
     let zone = |shape| Zone {
         name: "odd".into(),
         shape,
+        speed_max_m_s: None,
     };
     let aabb = |min: f64, max: f64| {
         zone(ZoneShape::Box(Aabb {
@@ -72,12 +75,25 @@ fn zones_that_cannot_be_are_refused() {
             offset_m,
         }))
     };
+    let cylinder = |radius_m, height_m| {
+        zone(ZoneShape::Cylinder(Cylinder {
+            base: Point::origin(),
+            radius_m,
+            height_m,
+        }))
+    };
     for odd in [
         aabb(1.0, 0.0),
         aabb(f64::NAN, 1.0),
         half(0.5, 0.0),
         half(f64::NAN, 0.0),
         half(1.0, f64::INFINITY),
+        cylinder(0.0, 0.3),
+        cylinder(0.2, f64::NAN),
+        Zone {
+            speed_max_m_s: Some(0.0),
+            ..aabb(0.0, 0.5)
+        },
     ] {
         let mut c = config();
         c.zones.push(odd);
@@ -95,7 +111,7 @@ fn the_hash_is_stable_and_sees_every_field() {
     let hash = |c: SafetyConfig| SafetyLimits::new(c).expect("valid").hash();
     let base = hash(config());
     assert_eq!(base, hash(config()));
-    let changes: [Change; 12] = [
+    let changes: [Change; 21] = [
         |c| c.position_max_rad[6] -= 1e-9,
         |c| c.velocity_max_rad_s[0] += 1e-9,
         |c| c.stop_jerk_rad_s3[3] += 1.0,
@@ -108,6 +124,27 @@ fn the_hash_is_stable_and_sees_every_field() {
         |c| c.force_reaction = sinew_safety::ForceReaction::Latch,
         |c| c.heartbeat_ticks += 1,
         |c| c.standstill_rad_s += 1e-9,
+        |c| c.elbow_speed_max_m_s -= 1e-9,
+        |c| c.reduced.speed_max_m_s -= 1e-9,
+        |c| c.reduced.joint_speed_share -= 1e-9,
+        |c| c.recovery.speed_max_m_s -= 1e-9,
+        |c| c.recovery.joint_speed_share -= 1e-9,
+        |c| c.self_collision = None,
+        |c| {
+            c.cone = Some(Cone {
+                axis: [0.0, 0.0, -1.0],
+                half_angle_rad: 1.0,
+            });
+        },
+        |c| {
+            c.separation = Some(SeparationConfig {
+                approach_speed_m_s: 1.6,
+                intrusion_m: 0.1,
+                robot_uncertainty_m: 0.01,
+                silent_ticks: 100,
+            });
+        },
+        |c| c.zones[2].speed_max_m_s = Some(0.25),
     ];
     for (n, change) in changes.into_iter().enumerate() {
         let mut c = config();

@@ -12,6 +12,7 @@ const GENTLE: Eager = Eager {
     acceleration: 6.0,
     jerk: 300.0,
     brakes: true,
+    straight: true,
 };
 
 const HARD: Eager = Eager {
@@ -19,6 +20,7 @@ const HARD: Eager = Eager {
     acceleration: 15.0,
     jerk: 1499.0,
     brakes: false,
+    straight: false,
 };
 
 /// A rig in motion toward `target`, and where it was one tick before.
@@ -145,6 +147,7 @@ fn gripper_is_clamped_and_the_arm_goes_on() {
 fn tool_speed_is_limited() {
     let mut slow = config();
     slow.tool_speed_max_m_s = 0.2;
+    slow.reduced.speed_max_m_s = 0.2;
     let mut rig = Rig::ready_with(slow);
     let mut judge = Judge::new(&rig);
     let mut before = HOME;
@@ -173,6 +176,7 @@ fn situation(seed: u64, share: f64, ticks: u64, jump: f64) -> (Rig, Setpoint) {
         acceleration: 15.0 * share,
         jerk: 1499.0,
         brakes: false,
+        straight: false,
     };
     let (rig, before) = moving(&target, source, ticks);
     let mut u = source.toward(rig.gate.given(), &before, &target);
@@ -228,12 +232,13 @@ proptest! {
                     min: Point::new(0.3, 0.2, 0.1),
                     max: Point::new(0.7, 0.5, 0.4),
                 }),
+                speed_max_m_s: None,
             }),
         }
         prop_assert!(loose.scale <= 1.0);
         let mut stream = Stream(seed);
         let target = stream.joints(&config());
-        let source = Eager { velocity: 2.4 * share, acceleration: 15.0, jerk: 1499.0, brakes: false };
+        let source = Eager { velocity: 2.4 * share, acceleration: 15.0, jerk: 1499.0, brakes: false, straight: false };
         let (mut a, mut b) = (Rig::ready(), Rig::ready_with(tight));
         let mut before = HOME;
         for _ in 0..ticks {

@@ -6,5 +6,7 @@ mod adversary;
 mod allocation;
 mod configuration;
 mod limits;
+mod modes;
 mod rig;
+mod space;
 mod stops;

@@ -3,15 +3,14 @@
 use nalgebra::{Translation3, UnitQuaternion, Vector3};
 use sinew_kinematics::{
     Aabb, Chain, HAND, HalfSpace, Isometry, Joint, LinkCapsule, PlacedCapsule, Point,
-    clearance_to_box, clearance_to_half_space,
 };
 use sinew_messages::{
-    DriveStatus, JOINTS, JointVector, LimitKind, RequestCounts, SafetyInputs, SensorFrame,
-    Setpoint, VerdictKind,
+    DriveStatus, JOINTS, JointVector, LimitKind, ObstacleFrame, RequestCounts, SafetyInputs,
+    SensorFrame, Setpoint, VerdictKind,
 };
 use sinew_safety::{
-    ForceReaction, Gate, PowerDemand, SafeCommand, SafetyConfig, SafetyLimits, Verdict, Zone,
-    ZoneShape,
+    ForceReaction, Gate, Inputs, ModeLimits, PowerDemand, SafeCommand, SafetyConfig, SafetyLimits,
+    SelfCollision, Verdict, Zone, ZoneShape,
 };
 
 pub(crate) const T: f64 = 1e-3;
@@ -79,6 +78,7 @@ pub(crate) fn config() -> SafetyConfig {
             min: Point::from(min),
             max: Point::from(max),
         }),
+        speed_max_m_s: None,
     };
     SafetyConfig {
         position_min_rad: [-2.9, -1.6, -2.8, 0.1, -2.9, -0.2, -2.9],
@@ -90,6 +90,21 @@ pub(crate) fn config() -> SafetyConfig {
         stop_jerk_rad_s3: [2000.0, 2000.0, 2000.0, 2000.0, 3000.0, 3000.0, 3000.0],
         reaction_ticks: 3,
         tool_speed_max_m_s: 1.2,
+        elbow_speed_max_m_s: 1.2,
+        reduced: ModeLimits {
+            speed_max_m_s: 0.25,
+            joint_speed_share: 0.5,
+        },
+        recovery: ModeLimits {
+            speed_max_m_s: 0.1,
+            joint_speed_share: 0.2,
+        },
+        cone: None,
+        self_collision: Some(SelfCollision {
+            margin_m: 0.01,
+            ignored: vec![[0, 2], [2, 4], [5, 7]],
+        }),
+        separation: None,
         envelope_min_m: [-0.6, -1.0, -0.018],
         envelope_max_m: [1.1, 1.0, 1.35],
         zones: vec![
@@ -102,6 +117,7 @@ pub(crate) fn config() -> SafetyConfig {
                     normal: -Vector3::x(),
                     offset_m: -1.0,
                 }),
+                speed_max_m_s: None,
             },
         ],
         gripper_width_min_m: 0.0,
@@ -122,6 +138,9 @@ pub(crate) fn config() -> SafetyConfig {
 pub(crate) struct Rig {
     pub(crate) gate: Gate,
     pub(crate) frame: SensorFrame,
+    pub(crate) obstacles: ObstacleFrame,
+    /// The scanner says every tick that it sees.
+    pub(crate) scanner_sees: bool,
     pub(crate) requests: RequestCounts,
     /// The skill brain beats every tick.
     pub(crate) brain_alive: bool,
@@ -146,6 +165,8 @@ impl Rig {
                 drive_status: DriveStatus::POWERED,
                 safety_inputs: SafetyInputs::ALL_CLOSED,
             },
+            obstacles: ObstacleFrame::NONE,
+            scanner_sees: false,
             requests: RequestCounts::default(),
             brain_alive: true,
         }
@@ -190,12 +211,19 @@ impl Rig {
     ) -> (Option<SafeCommand>, Verdict) {
         self.frame.tick += 1;
         self.frame.time_ns += 1_000_000;
+        if self.scanner_sees {
+            self.obstacles.seen_tick = self.frame.tick;
+        }
         if self.brain_alive {
             self.requests.heartbeat_tick = self.frame.tick;
         }
-        let (command, verdict) = self
-            .gate
-            .filter(&self.frame, &self.requests, proposed, stale);
+        let (command, verdict) = self.gate.filter(&Inputs {
+            frame: &self.frame,
+            obstacles: &self.obstacles,
+            requests: &self.requests,
+            proposed,
+            stale,
+        });
         if let Some(command) = command {
             let to = command.setpoint();
             self.frame.velocity_rad_s =
@@ -229,6 +257,8 @@ pub(crate) struct Eager {
     pub(crate) jerk: f64,
     /// Brake before the target, or run through it.
     pub(crate) brakes: bool,
+    /// Joints move in proportion, as in planned motions: one that has hardly anywhere to go is not in a hurry.
+    pub(crate) straight: bool,
 }
 
 impl Eager {
@@ -238,20 +268,28 @@ impl Eager {
         before: &JointVector,
         target: &JointVector,
     ) -> Setpoint {
+        let farthest = (0..JOINTS)
+            .map(|i| (target[i] - given.position_rad[i]).abs())
+            .fold(1e-9, f64::max);
         let mut out = *given;
         for i in 0..JOINTS {
             let q = given.position_rad[i];
+            let share = if self.straight {
+                ((target[i] - q).abs() / farthest).max(1e-6)
+            } else {
+                1.0
+            };
             let v = (q - before[i]) / T;
             let a = given.acceleration_rad_s2[i];
             let away = target[i] - q;
-            let mut fastest = self.velocity;
+            let most_a = share * self.acceleration;
+            let mut fastest = share * self.velocity;
             if self.brakes {
-                fastest = fastest.min((away.abs() * self.acceleration).sqrt());
+                fastest = fastest.min((away.abs() * most_a).sqrt());
             }
             let wanted_v = fastest.copysign(away);
-            let wanted_a =
-                ((wanted_v - v) / (20.0 * T)).clamp(-self.acceleration, self.acceleration);
-            let step = self.jerk * T;
+            let wanted_a = ((wanted_v - v) / (20.0 * T)).clamp(-most_a, most_a);
+            let step = share * self.jerk * T;
             let next_a = wanted_a.clamp(a - step, a + step);
             let next_v = v + T * next_a;
             out.position_rad[i] = q + T * next_v;
@@ -282,10 +320,9 @@ fn clearance(capsule: &PlacedCapsule, c: &SafetyConfig) -> f64 {
         }
     }
     for zone in &c.zones {
-        least = least.min(match &zone.shape {
-            ZoneShape::Box(aabb) => clearance_to_box(capsule, aabb),
-            ZoneShape::HalfSpace(half_space) => clearance_to_half_space(capsule, half_space),
-        });
+        if zone.speed_max_m_s.is_none() {
+            least = least.min(zone.shape.clearance(capsule));
+        }
     }
     least
 }

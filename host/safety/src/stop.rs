@@ -1,0 +1,257 @@
+//! A stop written down: any tick of it can be looked up without stepping there.
+//!
+//! Most of a stop from speed is one steady deceleration. That part is kept as its first tick and a length;
+//! the ticks before and after it, where the deceleration is taken up and given back, one by one. The
+//! positions differ from those of the stepped stop by what rounding adds up to, 1e-12 rad at most
+//! (`tests::looking_up_is_stepping`), three orders below the tolerances of the checks.
+
+use sinew_messages::{JOINTS, JointVector};
+use sinew_units::TICK_S;
+
+use crate::brake::{ArmState, STOP_TICKS_MAX, StopLaw};
+
+/// Shortest steady part that is kept as one, ticks.
+const STEADY_TICKS_MIN: usize = 4;
+
+/// One joint at the end of one tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Knot {
+    /// Position, rad.
+    pub(crate) q: f64,
+    /// Velocity over the tick that ended, rad/s.
+    pub(crate) v: f64,
+    /// Way since the start of the stop, rad.
+    pub(crate) travelled: f64,
+}
+
+/// The stop of one joint.
+#[derive(Clone, Debug)]
+struct JointStop {
+    /// Tick by tick, without the steady part.
+    knots: Box<[Knot]>,
+    count: usize,
+    /// Knot from which the steady part starts.
+    steady_from: usize,
+    /// Its length, ticks; 0 without one.
+    steady_ticks: usize,
+    /// Change of the velocity in each of its ticks, rad/s.
+    steady_step: f64,
+    /// Smallest and largest velocity on the way, and when. Between two of start, these and the end the velocity
+    /// only rises or only falls.
+    lowest: (f64, usize),
+    highest: (f64, usize),
+}
+
+impl JointStop {
+    fn new() -> Self {
+        Self {
+            knots: vec![Knot::default(); STOP_TICKS_MAX + 1].into_boxed_slice(),
+            count: 1,
+            steady_from: 0,
+            steady_ticks: 0,
+            steady_step: 0.0,
+            lowest: (0.0, 0),
+            highest: (0.0, 0),
+        }
+    }
+
+    /// False if the joint does not come to rest in time.
+    fn lay(&mut self, joint: usize, start: &ArmState, law: &StopLaw) -> bool {
+        let (mut v, mut a) = (start.v[joint], start.a[joint]);
+        let mut knot = Knot {
+            q: start.q[joint],
+            v,
+            travelled: 0.0,
+        };
+        self.knots[0] = knot;
+        self.count = 1;
+        (self.steady_from, self.steady_ticks) = (0, 0);
+        (self.lowest, self.highest) = ((v, 0), (v, 0));
+        let mut ticks = 0;
+        while v != 0.0 || a != 0.0 {
+            let steady = if self.steady_ticks == 0 {
+                law.steady_ticks(joint, v, a)
+            } else {
+                0
+            };
+            if steady >= STEADY_TICKS_MIN {
+                let n = steady as f64;
+                let step = TICK_S * a;
+                self.steady_from = self.count - 1;
+                self.steady_ticks = steady;
+                self.steady_step = step;
+                knot = steady_knot(&knot, step, n);
+                v = knot.v;
+                ticks += steady;
+            } else {
+                (v, a) = law.step(joint, v, a);
+                let way = TICK_S * v;
+                knot = Knot {
+                    q: knot.q + way,
+                    v,
+                    travelled: knot.travelled + way.abs(),
+                };
+                ticks += 1;
+                if v > self.highest.0 {
+                    self.highest = (v, ticks);
+                }
+                if v < self.lowest.0 {
+                    self.lowest = (v, ticks);
+                }
+            }
+            if ticks > STOP_TICKS_MAX {
+                return false;
+            }
+            self.knots[self.count] = knot;
+            self.count += 1;
+        }
+        true
+    }
+
+    fn at(&self, tick: usize) -> Knot {
+        if tick <= self.steady_from || self.steady_ticks == 0 {
+            return self.knots[tick.min(self.count - 1)];
+        }
+        let into = tick - self.steady_from;
+        if into < self.steady_ticks {
+            return steady_knot(&self.knots[self.steady_from], self.steady_step, into as f64);
+        }
+        let after = self.steady_from + 1 + into - self.steady_ticks;
+        self.knots[after.min(self.count - 1)]
+    }
+
+    fn ticks(&self) -> usize {
+        let skipped = self.steady_ticks.saturating_sub(1);
+        self.count - 1 + skipped
+    }
+
+    /// Smallest and largest velocity between two ticks, rad/s, both included.
+    fn velocities(&self, first: usize, last: usize) -> (f64, f64) {
+        let (a, b) = (self.at(first).v, self.at(last).v);
+        let (mut low, mut high) = (a.min(b), a.max(b));
+        let between = |tick: usize| first < tick && tick < last;
+        if between(self.highest.1) {
+            high = high.max(self.highest.0);
+        }
+        if between(self.lowest.1) {
+            low = low.min(self.lowest.0);
+        }
+        (low, high)
+    }
+}
+
+/// `n` ticks into a steady deceleration: velocities `v + s, v + 2s, …`.
+fn steady_knot(from: &Knot, step: f64, n: f64) -> Knot {
+    let way = TICK_S * n * (from.v + 0.5 * step * (n + 1.0));
+    Knot {
+        q: from.q + way,
+        v: from.v + n * step,
+        travelled: from.travelled + way.abs(),
+    }
+}
+
+/// The stop of the whole arm. Laid out again and again in the same place.
+#[derive(Clone, Debug)]
+pub(crate) struct StopPath {
+    joints: [JointStop; JOINTS],
+    ticks: usize,
+}
+
+impl StopPath {
+    pub(crate) fn new() -> Self {
+        Self {
+            joints: core::array::from_fn(|_| JointStop::new()),
+            ticks: 0,
+        }
+    }
+
+    /// Writes down the stop from `start`. False if it does not end within [`STOP_TICKS_MAX`].
+    pub(crate) fn lay(&mut self, start: &ArmState, law: &StopLaw) -> bool {
+        self.ticks = 0;
+        for (joint, stop) in self.joints.iter_mut().enumerate() {
+            if !stop.lay(joint, start, law) {
+                return false;
+            }
+            self.ticks = self.ticks.max(stop.ticks());
+        }
+        true
+    }
+
+    /// Tick at which every joint rests.
+    pub(crate) fn ticks(&self) -> usize {
+        self.ticks
+    }
+
+    /// Joint positions at the end of a tick, rad.
+    pub(crate) fn position(&self, tick: usize) -> JointVector {
+        core::array::from_fn(|j| self.joints[j].at(tick).q)
+    }
+
+    /// Ways of the joints up to a tick, rad.
+    pub(crate) fn travelled(&self, tick: usize) -> JointVector {
+        core::array::from_fn(|j| self.joints[j].at(tick).travelled)
+    }
+
+    /// Smallest and largest velocity of a joint between two ticks, rad/s.
+    pub(crate) fn velocities(&self, joint: usize, first: usize, last: usize) -> (f64, f64) {
+        self.joints[joint].velocities(first, last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Any tick of the stop from any state is where stepping leads to.
+        #[test]
+        fn looking_up_is_stepping(
+            v in prop::array::uniform7(-3.8..3.8_f64),
+            a in prop::array::uniform7(-20.0..20.0_f64),
+            acceleration in 5.0..30.0_f64,
+            jerk in 400.0..4_000.0_f64,
+        ) {
+            let law = StopLaw::new(&[acceleration; JOINTS], &[jerk; JOINTS]);
+            let mut state = ArmState { q: [0.7; JOINTS], v, a };
+            let mut path = StopPath::new();
+            let laid = path.lay(&state, &law);
+            let mut travelled = [0.0; JOINTS];
+            let mut tick = 0;
+            while !state.is_at_rest() && tick <= STOP_TICKS_MAX {
+                if laid {
+                    let q = path.position(tick);
+                    let way = path.travelled(tick);
+                    for j in 0..JOINTS {
+                        prop_assert!((q[j] - state.q[j]).abs() < 1e-12, "{} for {}", q[j], state.q[j]);
+                        prop_assert!((way[j] - travelled[j]).abs() < 1e-12);
+                        let (low, high) = path.velocities(j, tick.saturating_sub(3), tick + 5);
+                        prop_assert!((low - 1e-9..=high + 1e-9).contains(&state.v[j]));
+                    }
+                }
+                let next = state.brake(&law);
+                for (travelled, (next, q)) in
+                    travelled.iter_mut().zip(next.q.iter().zip(&state.q))
+                {
+                    *travelled += (next - q).abs();
+                }
+                state = next;
+                tick += 1;
+            }
+            prop_assert_eq!(laid, tick <= STOP_TICKS_MAX);
+            if laid {
+                prop_assert_eq!(path.ticks(), tick);
+                prop_assert_eq!(path.position(tick + 100), path.position(tick));
+            }
+        }
+    }
+
+    #[test]
+    fn one_who_rests_has_no_way_to_go() {
+        let law = StopLaw::new(&[15.0; JOINTS], &[1_500.0; JOINTS]);
+        let mut path = StopPath::new();
+        assert!(path.lay(&ArmState::at_rest([0.2; JOINTS]), &law));
+        assert_eq!((path.ticks(), path.position(7)), (0, [0.2; JOINTS]));
+    }
+}

@@ -1,0 +1,796 @@
+//! Keeping clear along the whole stop: of the envelope, zones, other links, moving obstacles, and the edge of the
+//! tool's cone.
+//!
+//! Everything here is a *margin*: a number that falls at most by `ℓ = Σ r_j w_j` while the joints travel `w_j`.
+//! For the clearance of a capsule `r_j` is its distance from joint j's axis: a point at distance `r` moves
+//! `r·|Δq|`, and the displacements of all joints add up. For two links only the joints between them count.
+//! For the tilt of the tool every `r_j` is 1. So between two samples with margins `c₀`, `c₁` it is nowhere
+//! below `(c₀ + c₁ − ℓ)/2`. That decides an interval of the stop, or it is halved; what a bounded number of
+//! samples cannot decide is a violation. `r_j` is the distance at the given state plus all that it can grow
+//! by, and never more than the stretched-out arm.
+//!
+//! The broad phase is the same bound over the whole stop, from the last margins that were computed: far
+//! from everything, a tick costs a few dozen multiplications.
+
+use nalgebra::Vector3;
+use sinew_kinematics::{
+    CAPSULES_MAX, Chain, Forward, HAND, LinkCapsule, PlacedCapsule, distance_between_segments,
+};
+use sinew_messages::{JOINTS, JointVector, LimitKind};
+use sinew_units::TICK_S;
+
+use crate::brake::{ArmState, STOP_TICKS_MAX, StopLaw};
+use crate::limits::{SafetyConfig, SafetyLimits, SelfCollision};
+use crate::obstacles::Threats;
+use crate::setpoint::at_most;
+use crate::stop::StopPath;
+use crate::verdict::Violation;
+use crate::zones::ZoneIndex;
+
+/// Samples of one stop at most, for what is proposed.
+pub(crate) const SAMPLES_PROPOSED: usize = 48;
+/// And for each candidate of the search below it: fewer, so that a tick at a margin stays bounded. What passes
+/// with fewer passes with more, so an output of the search passes when it is proposed.
+pub(crate) const SAMPLES_SEARCHED: usize = 16;
+/// Intervals that can be open at once: halving the longest stop.
+const OPEN_MAX: usize = 12;
+/// Room that a motion which only gains margin may use: without it, a robot that came to rest at a margin could
+/// not start to leave it. In m, or rad for the cone.
+const RETREAT_BAND: f64 = 1e-3;
+/// A motion that loses at most this share of its way slides along: it may use that room too, or a robot that came to
+/// rest at a margin could not go anywhere but straight away from it.
+const SLIDE: f64 = 0.1;
+/// How much a violation may grow on a motion out of it, between two ticks of its stop: what the bound on the way
+/// cannot tell from standing still.
+const RECOVERY_BAND: f64 = 2e-4;
+/// Capsules of the arm, and one of what it carries.
+pub(crate) const BODIES_MAX: usize = CAPSULES_MAX + 1;
+/// Pairs of capsules that could meet.
+pub(crate) const PAIRS_MAX: usize = 160;
+
+const _: () = assert!(1 << (OPEN_MAX - 2) >= STOP_TICKS_MAX);
+
+type Levers = [f64; JOINTS];
+
+/// Two bodies that could meet; `far` is the one farther out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) near: usize,
+    pub(crate) far: usize,
+}
+
+/// Which margins a check is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// All that no motion may use up.
+    Hard,
+    /// Slow zones.
+    Slow,
+}
+
+/// What a margin is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    /// A body against envelope and forbidden zones.
+    Fixed(usize),
+    /// A body against the slow zones that are slower than the motion.
+    Slow(usize),
+    /// A pair of bodies.
+    Pair(usize),
+    /// A body against the moving obstacles, with what each of them needs taken off.
+    Moving(usize),
+    /// The tool against its cone.
+    Cone,
+}
+
+/// One margin under check.
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    subject: Subject,
+    /// Margin to be kept.
+    need: f64,
+    lever: Levers,
+}
+
+/// Margins and lever arms at one joint position.
+#[derive(Clone, Debug)]
+struct Survey {
+    q: JointVector,
+    bodies: [PlacedCapsule; BODIES_MAX],
+    fixed: [f64; BODIES_MAX],
+    slow: [f64; BODIES_MAX],
+    /// Distance of the body's farther end from each joint's axis, m.
+    lever: [Levers; BODIES_MAX],
+    pairs: [f64; PAIRS_MAX],
+    cone: f64,
+}
+
+/// What one check is about.
+pub(crate) struct Question<'a> {
+    /// What was given before.
+    pub(crate) given: &'a ArmState,
+    /// What is proposed after it.
+    pub(crate) candidate: &'a ArmState,
+    /// How far each joint may go on during the reaction time, beyond the stop itself.
+    pub(crate) carry_on: &'a JointVector,
+    /// Moving obstacles of this tick, with the margin that each needs.
+    pub(crate) threats: &'a Threats,
+    /// Fastest point of the arm along the stop, m/s: slow zones that allow it don't matter.
+    pub(crate) speed_m_s: f64,
+    /// Whoever is outside may move if it gets better by that.
+    pub(crate) recovers: bool,
+    /// Samples of the stop that may be taken.
+    pub(crate) samples_max: usize,
+}
+
+/// The check and its scratch space.
+#[derive(Clone, Debug)]
+pub(crate) struct Sweep {
+    chain: Chain,
+    carried: Option<LinkCapsule>,
+    forbidden: ZoneIndex,
+    slow: ZoneIndex,
+    /// Longest lever arm of each body about each joint, whatever the posture.
+    lever_max: [Levers; BODIES_MAX],
+    pairs: Vec<Pair>,
+    survey: Survey,
+    items: Vec<Item>,
+    /// Margins of all items at each sample.
+    margins: Vec<f64>,
+    /// Ways of the joints up to each sample.
+    travelled: [JointVector; SAMPLES_PROPOSED],
+}
+
+impl Sweep {
+    pub(crate) fn new(chain: Chain, limits: &SafetyLimits) -> Self {
+        let config = limits.config();
+        let nowhere = PlacedCapsule {
+            link: 0,
+            a: sinew_kinematics::Point::origin(),
+            b: sinew_kinematics::Point::origin(),
+            radius_m: 0.0,
+        };
+        let mut sweep = Self {
+            forbidden: ZoneIndex::new(&config.zones, |zone| zone.speed_max_m_s.is_none()),
+            slow: ZoneIndex::new(&config.zones, |zone| zone.speed_max_m_s.is_some()),
+            lever_max: [[0.0; JOINTS]; BODIES_MAX],
+            pairs: Vec::new(),
+            survey: Survey {
+                q: [0.0; JOINTS],
+                bodies: [nowhere; BODIES_MAX],
+                fixed: [f64::INFINITY; BODIES_MAX],
+                slow: [f64::INFINITY; BODIES_MAX],
+                lever: [[0.0; JOINTS]; BODIES_MAX],
+                pairs: [f64::INFINITY; PAIRS_MAX],
+                cone: f64::INFINITY,
+            },
+            items: Vec::with_capacity(3 * BODIES_MAX + PAIRS_MAX + 1),
+            margins: vec![0.0; SAMPLES_PROPOSED * (3 * BODIES_MAX + PAIRS_MAX + 1)],
+            travelled: [[0.0; JOINTS]; SAMPLES_PROPOSED],
+            carried: None,
+            chain,
+        };
+        for body in 0..sweep.bodies() {
+            sweep.lever_max[body] = longest_levers(&sweep.chain, &sweep.capsule(body));
+        }
+        if let Some(collision) = &config.self_collision {
+            sweep.pairs = pairs_of(&sweep.chain, collision);
+        }
+        sweep.take_survey(&[0.0; JOINTS], config);
+        sweep
+    }
+
+    /// Takes over what the hand carries. The survey is of another body then, so it is taken again.
+    pub(crate) fn carry(&mut self, carried: Option<LinkCapsule>, config: &SafetyConfig) {
+        self.carried = carried;
+        self.survey.lever[self.chain.capsules().len()] = [0.0; JOINTS];
+        let body = self.chain.capsules().len();
+        self.pairs.retain(|pair| pair.far != body);
+        if let Some(capsule) = carried {
+            self.lever_max[body] = longest_levers(&self.chain, &capsule);
+            if config.self_collision.is_some() {
+                let near = (0..body).filter(|near| self.capsule(*near).link + 2 < HAND);
+                let room = PAIRS_MAX - self.pairs.len();
+                let with_it: Vec<Pair> = near
+                    .map(|near| Pair { near, far: body })
+                    .take(room)
+                    .collect();
+                self.pairs.extend(with_it);
+            }
+        }
+        let q = self.survey.q;
+        self.take_survey(&q, config);
+    }
+
+    fn bodies(&self) -> usize {
+        self.chain.capsules().len() + usize::from(self.carried.is_some())
+    }
+
+    fn capsule(&self, body: usize) -> LinkCapsule {
+        match self.chain.capsules().get(body) {
+            Some(capsule) => *capsule,
+            None => self.carried.unwrap_or(LinkCapsule {
+                link: 0,
+                a: sinew_kinematics::Point::origin(),
+                b: sinew_kinematics::Point::origin(),
+                radius_m: 0.0,
+            }),
+        }
+    }
+
+    /// True for what a joint carries: the base stands where it was put.
+    fn moves(&self, body: usize) -> bool {
+        self.capsule(body).link > 0
+    }
+
+    fn place(&self, body: usize, forward: &Forward) -> PlacedCapsule {
+        let capsule = self.capsule(body);
+        let frame = forward.frame(capsule.link);
+        PlacedCapsule {
+            link: capsule.link,
+            a: frame * capsule.a,
+            b: frame * capsule.b,
+            radius_m: capsule.radius_m,
+        }
+    }
+
+    fn take_survey(&mut self, q: &JointVector, config: &SafetyConfig) {
+        let forward = self.chain.forward(q);
+        self.survey.q = *q;
+        for body in 0..self.bodies() {
+            let placed = self.place(body, &forward);
+            self.survey.bodies[body] = placed;
+            if placed.link == 0 {
+                continue;
+            }
+            self.survey.fixed[body] = self.to_fixed(&placed, config).0;
+            self.survey.slow[body] = self.slow.nearest(&placed, f64::INFINITY, f64::INFINITY).0;
+            for (joint, link) in forward.links.iter().enumerate().take(placed.link) {
+                let axis = link.rotation * Vector3::z();
+                let origin = nalgebra::Point3::from(link.translation.vector);
+                let a = axis.cross(&(placed.a - origin)).norm();
+                let b = axis.cross(&(placed.b - origin)).norm();
+                self.survey.lever[body][joint] = a.max(b);
+            }
+        }
+        for (n, pair) in self.pairs.iter().enumerate() {
+            self.survey.pairs[n] = apart(
+                &self.survey.bodies[pair.near],
+                &self.survey.bodies[pair.far],
+            );
+        }
+        self.survey.cone = cone_margin(&forward, config);
+    }
+
+    /// Clearance to envelope and forbidden zones, m, and which zone it is.
+    fn to_fixed(&self, capsule: &PlacedCapsule, config: &SafetyConfig) -> (f64, Option<u32>) {
+        let mut least = f64::INFINITY;
+        for axis in 0..3 {
+            let low = capsule.a[axis].min(capsule.b[axis]);
+            let high = capsule.a[axis].max(capsule.b[axis]);
+            least = least
+                .min(low - config.envelope_min_m[axis])
+                .min(config.envelope_max_m[axis] - high);
+        }
+        self.forbidden
+            .nearest(capsule, least - capsule.radius_m, f64::INFINITY)
+    }
+
+    /// The margin to be kept of a subject.
+    fn rest_margin(subject: Subject, config: &SafetyConfig) -> f64 {
+        match subject {
+            Subject::Fixed(_) | Subject::Slow(_) => config.tracking_margin_m,
+            Subject::Pair(_) => self_margin(config),
+            // What a threat needs is taken off its distance.
+            Subject::Moving(_) | Subject::Cone => 0.0,
+        }
+    }
+
+    /// Speeds that the slow zones allow, ascending, m/s.
+    pub(crate) fn slow_speeds(&self) -> Vec<f64> {
+        self.slow.speeds()
+    }
+
+    /// True if slow zones are so near that the stop could touch one: then it matters how fast the motion is.
+    pub(crate) fn nears_slow_zones(
+        &mut self,
+        question: &Question<'_>,
+        law: &StopLaw,
+        config: &SafetyConfig,
+    ) -> bool {
+        !self.slow.is_empty() && self.leaves_open(Group::Slow, question, law, config)
+    }
+
+    /// Lists the margins that the survey leaves open. `way` is how far each joint gets from where the survey
+    /// was taken; none are left if every one is kept for sure.
+    fn list_open(
+        &mut self,
+        group: Group,
+        way: &JointVector,
+        question: &Question<'_>,
+        config: &SafetyConfig,
+    ) {
+        self.items.clear();
+        for body in 0..self.bodies() {
+            if !self.moves(body) {
+                continue;
+            }
+            let most = dot(&self.lever_max[body], way);
+            let lever: Levers = core::array::from_fn(|j| {
+                (self.survey.lever[body][j] + most).min(self.lever_max[body][j])
+            });
+            let falls = dot(&lever, way);
+            let mut look_at = |subject, margin: f64| {
+                let need = Self::rest_margin(subject, config);
+                if !at_most(need, margin - falls) {
+                    self.items.push(Item {
+                        subject,
+                        need,
+                        lever,
+                    });
+                }
+            };
+            if group == Group::Slow {
+                look_at(Subject::Slow(body), self.survey.slow[body]);
+                continue;
+            }
+            look_at(Subject::Fixed(body), self.survey.fixed[body]);
+            if !question.threats.is_empty() {
+                let margin = question.threats.margin(&self.survey.bodies[body]);
+                look_at(Subject::Moving(body), margin);
+            }
+        }
+        if group == Group::Slow {
+            return;
+        }
+        self.list_open_pairs(way, config);
+        let lever = [1.0; JOINTS];
+        if config.cone.is_some() && !at_most(0.0, self.survey.cone - dot(&lever, way)) {
+            self.items.push(Item {
+                subject: Subject::Cone,
+                need: 0.0,
+                lever,
+            });
+        }
+    }
+
+    fn list_open_pairs(&mut self, way: &JointVector, config: &SafetyConfig) {
+        let self_margin = self_margin(config);
+        for (n, pair) in self.pairs.iter().enumerate() {
+            let from = self.survey.bodies[pair.near].link;
+            let far = pair.far;
+            let between = |j: usize, lever: f64| if j < from { 0.0 } else { lever };
+            let most: f64 = (from..JOINTS)
+                .map(|j| self.lever_max[far][j] * way[j])
+                .sum();
+            let lever: Levers = core::array::from_fn(|j| {
+                between(
+                    j,
+                    (self.survey.lever[far][j] + most).min(self.lever_max[far][j]),
+                )
+            });
+            if !at_most(self_margin, self.survey.pairs[n] - dot(&lever, way)) {
+                self.items.push(Item {
+                    subject: Subject::Pair(n),
+                    need: self_margin,
+                    lever,
+                });
+            }
+        }
+    }
+
+    /// Checks the stop from the candidate.
+    pub(crate) fn check(
+        &mut self,
+        group: Group,
+        question: &Question<'_>,
+        path: &mut StopPath,
+        law: &StopLaw,
+        config: &SafetyConfig,
+    ) -> Result<(), Violation> {
+        if self.leaves_open(group, question, law, config) {
+            return self.check_finely(question, path, law, config);
+        }
+        Ok(())
+    }
+
+    /// Lists what the broad phase cannot decide; false if there is nothing.
+    fn leaves_open(
+        &mut self,
+        group: Group,
+        question: &Question<'_>,
+        law: &StopLaw,
+        config: &SafetyConfig,
+    ) -> bool {
+        let Question {
+            given, candidate, ..
+        } = question;
+        let stop_way: JointVector = core::array::from_fn(|i| {
+            let (up, down) = law.way(i, candidate.v[i], candidate.a[i]);
+            up + down + question.carry_on[i]
+        });
+        let way_from = |q: &JointVector| -> JointVector {
+            core::array::from_fn(|i| stop_way[i] + (candidate.q[i] - q[i]).abs())
+        };
+        self.list_open(group, &way_from(&self.survey.q), question, config);
+        if !self.items.is_empty() && self.survey.q != given.q {
+            self.take_survey(&given.q, config);
+            self.list_open(group, &way_from(&given.q), question, config);
+        }
+        !self.items.is_empty()
+    }
+
+    fn check_finely(
+        &mut self,
+        question: &Question<'_>,
+        path: &mut StopPath,
+        law: &StopLaw,
+        config: &SafetyConfig,
+    ) -> Result<(), Violation> {
+        if !path.lay(question.candidate, law) {
+            return Err(Violation {
+                limit: LimitKind::Configuration,
+                index: None,
+                limit_value: STOP_TICKS_MAX as f64,
+                asked: STOP_TICKS_MAX as f64 + 1.0,
+            });
+        }
+        let end = path.ticks();
+        self.sample(0, 0, path, question, config);
+        self.sample(1, end, path, question, config);
+        for n in 0..self.items.len() {
+            let at_given = self.surveyed(self.items[n].subject, question.threats);
+            let (at_start, at_end) = (self.margin(0, n), self.margin(1, n));
+            let gains = at_start >= at_given && at_end >= at_start;
+            let way: JointVector = core::array::from_fn(|j| {
+                self.travelled[1][j] + (question.candidate.q[j] - question.given.q[j]).abs()
+            });
+            let item = &mut self.items[n];
+            let carry_on = dot(&item.lever, question.carry_on);
+            let loses = at_given - at_end.min(at_start);
+            item.need = if gains && question.recovers {
+                (item.need - RETREAT_BAND).min(at_given - RECOVERY_BAND)
+            } else if gains {
+                item.need - RETREAT_BAND
+            } else if loses <= SLIDE * dot(&item.lever, &way) {
+                item.need - RETREAT_BAND + carry_on
+            } else {
+                item.need + carry_on
+            };
+        }
+        self.decide(end, path, question, config)
+    }
+
+    /// Decides every interval of the stop, halving what two samples leave open.
+    fn decide(
+        &mut self,
+        end: usize,
+        path: &StopPath,
+        question: &Question<'_>,
+        config: &SafetyConfig,
+    ) -> Result<(), Violation> {
+        // Intervals still to decide: first and last tick, with the samples there.
+        let mut stack = [(0_usize, 0_usize, 0_usize, 0_usize); OPEN_MAX];
+        stack[0] = (0, end, 0, 1);
+        let mut open = 1;
+        let mut samples = 2;
+        while open > 0 {
+            open -= 1;
+            let (first, last, at_first, at_last) = stack[open];
+            let Some(n) = self.undecided(at_first, at_last) else {
+                continue;
+            };
+            let need = self.items[n].need;
+            let (low, high) = (self.margin(at_first, n), self.margin(at_last, n));
+            let breaks = !at_most(need, low) || !at_most(need, high);
+            let exhausted = samples >= question.samples_max || open + 2 > OPEN_MAX;
+            if breaks || last - first <= 1 || exhausted {
+                let tick = if low < high { first } else { last };
+                return Err(self.violation(n, &path.position(tick), question, config));
+            }
+            let middle = first.midpoint(last);
+            self.sample(samples, middle, path, question, config);
+            stack[open] = (first, middle, at_first, samples);
+            stack[open + 1] = (middle, last, samples, at_last);
+            samples += 1;
+            open += 2;
+        }
+        Ok(())
+    }
+
+    /// The first item that two samples do not decide for the interval between them.
+    fn undecided(&self, first: usize, last: usize) -> Option<usize> {
+        let way: JointVector =
+            core::array::from_fn(|j| self.travelled[last][j] - self.travelled[first][j]);
+        self.items.iter().enumerate().position(|(n, item)| {
+            let (low, high) = (self.margin(first, n), self.margin(last, n));
+            !at_most(item.need, 0.5 * (low + high - dot(&item.lever, &way)))
+        })
+    }
+
+    fn margin(&self, sample: usize, item: usize) -> f64 {
+        self.margins[sample * self.items.len() + item]
+    }
+
+    /// Writes the margins at one tick of the stop down as sample `sample`.
+    fn sample(
+        &mut self,
+        sample: usize,
+        tick: usize,
+        path: &StopPath,
+        question: &Question<'_>,
+        config: &SafetyConfig,
+    ) {
+        let forward = self.chain.forward(&path.position(tick));
+        self.travelled[sample] = path.travelled(tick);
+        let from = sample * self.items.len();
+        for n in 0..self.items.len() {
+            self.margins[from + n] =
+                self.measure(self.items[n].subject, &forward, question, config);
+        }
+    }
+
+    fn measure(
+        &self,
+        subject: Subject,
+        forward: &Forward,
+        question: &Question<'_>,
+        config: &SafetyConfig,
+    ) -> f64 {
+        match subject {
+            Subject::Fixed(body) => self.to_fixed(&self.place(body, forward), config).0,
+            Subject::Slow(body) => {
+                let placed = self.place(body, forward);
+                self.slow
+                    .nearest(&placed, f64::INFINITY, question.speed_m_s)
+                    .0
+            }
+            Subject::Pair(n) => {
+                let Pair { near, far } = self.pairs[n];
+                apart(&self.place(near, forward), &self.place(far, forward))
+            }
+            Subject::Moving(body) => question.threats.margin(&self.place(body, forward)),
+            Subject::Cone => cone_margin(forward, config),
+        }
+    }
+
+    /// The margin at the state of the survey.
+    fn surveyed(&self, subject: Subject, threats: &Threats) -> f64 {
+        match subject {
+            Subject::Fixed(body) => self.survey.fixed[body],
+            Subject::Slow(body) => self.survey.slow[body],
+            Subject::Pair(n) => self.survey.pairs[n],
+            Subject::Moving(body) => threats.margin(&self.survey.bodies[body]),
+            Subject::Cone => self.survey.cone,
+        }
+    }
+
+    fn violation(
+        &self,
+        item: usize,
+        q: &JointVector,
+        question: &Question<'_>,
+        config: &SafetyConfig,
+    ) -> Violation {
+        let Item { subject, need, .. } = self.items[item];
+        let forward = self.chain.forward(q);
+        let link = |body: usize| Some(self.capsule(body).link as u32);
+        let (limit, index) = match subject {
+            Subject::Fixed(body) => match self.to_fixed(&self.place(body, &forward), config).1 {
+                Some(zone) => (LimitKind::Zone, Some(zone)),
+                None => (LimitKind::Envelope, link(body)),
+            },
+            Subject::Slow(body) => {
+                let placed = self.place(body, &forward);
+                let nearest = self
+                    .slow
+                    .nearest(&placed, f64::INFINITY, question.speed_m_s);
+                (LimitKind::SlowZone, nearest.1)
+            }
+            Subject::Pair(n) => (LimitKind::SelfCollision, link(self.pairs[n].far)),
+            Subject::Moving(body) => (LimitKind::Separation, link(body)),
+            Subject::Cone => (LimitKind::Orientation, None),
+        };
+        Violation {
+            limit,
+            index,
+            limit_value: need,
+            asked: self.measure(subject, &forward, question, config),
+        }
+    }
+
+    /// True if the stop that goes on from `state` keeps every margin with what is carried now.
+    pub(crate) fn holds(
+        &mut self,
+        state: &ArmState,
+        threats: &Threats,
+        path: &mut StopPath,
+        law: &StopLaw,
+        config: &SafetyConfig,
+    ) -> Result<(), Violation> {
+        let question = Question {
+            given: state,
+            candidate: state,
+            carry_on: &[0.0; JOINTS],
+            threats,
+            speed_m_s: f64::INFINITY,
+            recovers: false,
+            samples_max: SAMPLES_PROPOSED,
+        };
+        self.check(Group::Hard, &question, path, law, config)
+    }
+
+    /// Smallest clearance of any moving body to the envelope or a forbidden zone at `q`, m.
+    pub(crate) fn smallest_clearance(&self, q: &JointVector, config: &SafetyConfig) -> f64 {
+        let forward = self.chain.forward(q);
+        (0..self.bodies())
+            .filter(|body| self.moves(*body))
+            .map(|body| self.to_fixed(&self.place(body, &forward), config).0)
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    /// The first thing that is not as it must be for a start at `q`: touched envelope or zone, links that touch,
+    /// a tool outside its cone.
+    pub(crate) fn check_start(
+        &self,
+        q: &JointVector,
+        config: &SafetyConfig,
+    ) -> Result<(), Violation> {
+        let forward = self.chain.forward(q);
+        let refuse = |limit, index, limit_value, asked| {
+            Err(Violation {
+                limit,
+                index,
+                limit_value,
+                asked,
+            })
+        };
+        for body in (0..self.bodies()).filter(|body| self.moves(*body)) {
+            let placed = self.place(body, &forward);
+            let (clearance, zone) = self.to_fixed(&placed, config);
+            if !at_most(0.0, clearance) {
+                return match zone {
+                    Some(zone) => refuse(LimitKind::Zone, Some(zone), 0.0, clearance),
+                    None => refuse(
+                        LimitKind::Envelope,
+                        Some(placed.link as u32),
+                        0.0,
+                        clearance,
+                    ),
+                };
+            }
+        }
+        for pair in &self.pairs {
+            let clearance = apart(
+                &self.place(pair.near, &forward),
+                &self.place(pair.far, &forward),
+            );
+            if !at_most(0.0, clearance) {
+                let link = self.capsule(pair.far).link as u32;
+                return refuse(LimitKind::SelfCollision, Some(link), 0.0, clearance);
+            }
+        }
+        let tilt = cone_margin(&forward, config);
+        if !at_most(0.0, tilt) {
+            return refuse(LimitKind::Orientation, None, 0.0, tilt);
+        }
+        Ok(())
+    }
+
+    /// True if no body is farther than the tracking margin from where `setpoint` puts it.
+    pub(crate) fn tracks(
+        &self,
+        measured: &JointVector,
+        setpoint: &JointVector,
+        margin: f64,
+    ) -> bool {
+        let off: JointVector = core::array::from_fn(|i| (measured[i] - setpoint[i]).abs());
+        let worst = self.lever_max[..self.bodies()]
+            .iter()
+            .fold(0.0_f64, |worst, lever| worst.max(dot(lever, &off)));
+        if worst <= margin {
+            return true;
+        }
+        let (is, should) = (self.chain.forward(measured), self.chain.forward(setpoint));
+        (0..self.bodies()).all(|body| {
+            let (is, should) = (self.place(body, &is), self.place(body, &should));
+            (is.a - should.a).norm() <= margin && (is.b - should.b).norm() <= margin
+        })
+    }
+}
+
+fn self_margin(config: &SafetyConfig) -> f64 {
+    (config.self_collision.as_ref()).map_or(0.0, |collision| collision.margin_m)
+}
+
+/// Longest lever arms of a capsule about each joint, whatever the posture.
+pub(crate) fn longest_levers(chain: &Chain, capsule: &LinkCapsule) -> Levers {
+    let mut lever = [0.0; JOINTS];
+    let mut reach = capsule.a.coords.norm().max(capsule.b.coords.norm());
+    if capsule.link > JOINTS {
+        reach += chain.hand().translation.vector.norm();
+    }
+    for joint in (0..capsule.link.min(JOINTS)).rev() {
+        lever[joint] = reach;
+        reach += chain.joints()[joint].origin.translation.vector.norm();
+    }
+    lever
+}
+
+/// Pairs of capsules of the arm that are kept apart: of links that are neither the same nor neighbours, and that
+/// the configuration does not say to ignore.
+fn pairs_of(chain: &Chain, collision: &SelfCollision) -> Vec<Pair> {
+    let capsules = chain.capsules();
+    // The hand is fixed to the last link.
+    let rigid = |link: usize| link.min(JOINTS);
+    let is_ignored = |a: usize, b: usize| {
+        (collision.ignored.iter()).any(|[x, y]| (*x, *y) == (a, b) || (*y, *x) == (a, b))
+    };
+    let mut pairs = Vec::new();
+    for (near, a) in capsules.iter().enumerate() {
+        for (far, b) in capsules.iter().enumerate() {
+            let (from, to) = (rigid(a.link), rigid(b.link));
+            if from + 2 <= to && !is_ignored(a.link, b.link) && pairs.len() < PAIRS_MAX {
+                pairs.push(Pair { near, far });
+            }
+        }
+    }
+    pairs
+}
+
+/// Two links that are nearer to each other than they may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClosePair {
+    /// The two links, numbered as in [`LinkCapsule::link`].
+    pub links: [usize; 2],
+    /// Distance between their surfaces, m; negative if they overlap.
+    pub clearance_m: f64,
+}
+
+/// Links that are nearer than the margin in the posture of rest: the arm could not move there. None is right.
+#[must_use]
+pub fn close_at_rest(chain: &Chain, collision: &SelfCollision) -> Vec<ClosePair> {
+    let forward = chain.forward(chain.rest());
+    let placed: Vec<PlacedCapsule> = chain.place_capsules(&forward).collect();
+    pairs_of(chain, collision)
+        .into_iter()
+        .map(|pair| ClosePair {
+            links: [placed[pair.near].link, placed[pair.far].link],
+            clearance_m: apart(&placed[pair.near], &placed[pair.far]),
+        })
+        .filter(|pair| !at_most(collision.margin_m, pair.clearance_m))
+        .collect()
+}
+
+/// Distance between the surfaces of two capsules, m; negative if they overlap.
+fn apart(a: &PlacedCapsule, b: &PlacedCapsule) -> f64 {
+    distance_between_segments(&a.a, &a.b, &b.a, &b.b) - a.radius_m - b.radius_m
+}
+
+/// How much farther the tool may tilt from the axis of its cone, rad; infinite without a cone.
+fn cone_margin(forward: &Forward, config: &SafetyConfig) -> f64 {
+    let Some(cone) = &config.cone else {
+        return f64::INFINITY;
+    };
+    let axis = forward.tool.rotation * Vector3::z();
+    let wanted = Vector3::from(cone.axis);
+    // The arc tangent tells small angles apart where the arc cosine does not.
+    cone.half_angle_rad - libm::atan2(axis.cross(&wanted).norm(), axis.dot(&wanted))
+}
+
+/// How far a joint may go on during the reaction time beyond its stop, rad: for L ticks it keeps the velocity
+/// and acceleration that it was given, and the stop then starts from the higher speed.
+pub(crate) fn carry_on(state: &ArmState, law: &StopLaw, reaction_ticks: u32) -> JointVector {
+    let reaction_s = f64::from(reaction_ticks) * TICK_S;
+    core::array::from_fn(|i| {
+        let speed = state.v[i].abs();
+        let gaining = state.v[i] * state.a[i] >= 0.0;
+        let a = if gaining { state.a[i].abs() } else { 0.0 };
+        let faster = a * reaction_s;
+        reaction_s * (speed + 0.5 * faster) + faster * law.longest_s(i, speed + faster, a)
+    })
+}
+
+pub(crate) fn dot(a: &[f64; JOINTS], b: &[f64; JOINTS]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}

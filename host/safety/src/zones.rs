@@ -1,0 +1,384 @@
+//! Zones, and the nearest of many in logarithmic time.
+//!
+//! A tree of axis-aligned boxes over the zones that have an end, built once; half-spaces beside it. A box's
+//! distance to the box around a capsule is never more than that of any zone in it, so a branch that is
+//! farther away than what was found already is not looked into.
+
+use nalgebra::Vector3;
+use sinew_kinematics::{
+    Aabb, Cylinder, HalfSpace, Hull, PlacedCapsule, clearance_to_box, clearance_to_cylinder,
+    clearance_to_half_space, clearance_to_hull,
+};
+
+/// Forbidden and slow zones that a configuration may have together.
+pub const ZONES_MAX: usize = 1_000;
+/// Branches that can wait during a search: the tree is halved at each level, so its depth is 10 at most.
+const WAITING_MAX: usize = 32;
+
+/// A part of space that links may not enter, or not fast.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Zone {
+    /// Unique name, for messages.
+    pub name: String,
+    /// Where it is.
+    pub shape: ZoneShape,
+    /// None: nothing may enter. Some: nothing may enter faster, m/s.
+    pub speed_max_m_s: Option<f64>,
+}
+
+/// Shape of a zone, base frame.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ZoneShape {
+    /// An axis-aligned box.
+    Box(Aabb),
+    /// Everything below a plane.
+    HalfSpace(HalfSpace),
+    /// An upright cylinder.
+    Cylinder(Cylinder),
+    /// The convex hull of some points.
+    Hull(Hull),
+}
+
+impl ZoneShape {
+    /// Clearance of a capsule, m; negative inside. Never more than the true clearance.
+    #[must_use]
+    pub fn clearance(&self, capsule: &PlacedCapsule) -> f64 {
+        match self {
+            Self::Box(aabb) => clearance_to_box(capsule, aabb),
+            Self::HalfSpace(half_space) => clearance_to_half_space(capsule, half_space),
+            Self::Cylinder(cylinder) => {
+                self.apart(capsule, clearance_to_cylinder(capsule, cylinder))
+            }
+            Self::Hull(hull) => self.apart(capsule, clearance_to_hull(capsule, hull)),
+        }
+    }
+
+    /// The better of two bounds: `clearance`, and that of the box around the zone where the two are apart.
+    fn apart(&self, capsule: &PlacedCapsule, clearance: f64) -> f64 {
+        match self.bounds().map(|bounds| gap(&bounds, &around(capsule))) {
+            Some(gap) if gap > 0.0 => clearance.max(gap - capsule.radius_m),
+            _ => clearance,
+        }
+    }
+
+    /// The box around it; none around a half-space.
+    #[must_use]
+    pub fn bounds(&self) -> Option<Aabb> {
+        match self {
+            Self::Box(aabb) => Some(*aabb),
+            Self::HalfSpace(_) => None,
+            Self::Cylinder(Cylinder {
+                base,
+                radius_m,
+                height_m,
+            }) => {
+                let across = Vector3::new(*radius_m, *radius_m, 0.0);
+                Some(Aabb {
+                    min: base - across,
+                    max: base + across + Vector3::z() * *height_m,
+                })
+            }
+            Self::Hull(hull) => hull
+                .points()
+                .iter()
+                .map(|point| Aabb {
+                    min: *point,
+                    max: *point,
+                })
+                .reduce(|a, b| join(&a, &b)),
+        }
+    }
+}
+
+fn join(a: &Aabb, b: &Aabb) -> Aabb {
+    Aabb {
+        min: a.min.inf(&b.min),
+        max: a.max.sup(&b.max),
+    }
+}
+
+/// The box around a capsule's axis.
+fn around(capsule: &PlacedCapsule) -> Aabb {
+    Aabb {
+        min: capsule.a.inf(&capsule.b),
+        max: capsule.a.sup(&capsule.b),
+    }
+}
+
+/// Distance between two boxes, m; 0 if they meet.
+fn gap(a: &Aabb, b: &Aabb) -> f64 {
+    let squared: f64 = (0..3)
+        .map(|i| {
+            let gap = (a.min[i] - b.max[i]).max(b.min[i] - a.max[i]).max(0.0);
+            gap * gap
+        })
+        .sum();
+    libm::sqrt(squared)
+}
+
+/// One node of the tree; the left child of node `n` follows it.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    bounds: Aabb,
+    /// Zone of a leaf, or the right child.
+    what: Content,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Content {
+    Leaf { zone: u32 },
+    Branch { right: u32 },
+}
+
+/// Zones of a configuration, ready to be searched. Positions are those in the configuration's list.
+#[derive(Clone, Debug)]
+pub(crate) struct ZoneIndex {
+    /// Position in the configuration, speed that is allowed inside (none: below every speed), shape.
+    shapes: Vec<(u32, f64, ZoneShape)>,
+    /// Places in `shapes` of those without an end.
+    endless: Vec<u32>,
+    nodes: Vec<Node>,
+}
+
+impl ZoneIndex {
+    /// Of those zones of the list that `which` picks.
+    pub(crate) fn new(zones: &[Zone], which: impl Fn(&Zone) -> bool) -> Self {
+        let shapes: Vec<(u32, f64, ZoneShape)> = zones
+            .iter()
+            .enumerate()
+            .filter(|(_, zone)| which(zone))
+            .map(|(at, zone)| {
+                let speed = zone.speed_max_m_s.unwrap_or(f64::NEG_INFINITY);
+                (at as u32, speed, zone.shape.clone())
+            })
+            .collect();
+        let mut endless = Vec::new();
+        let mut ended = Vec::new();
+        for (at, (.., shape)) in shapes.iter().enumerate() {
+            match shape.bounds() {
+                Some(bounds) => ended.push((at as u32, bounds)),
+                None => endless.push(at as u32),
+            }
+        }
+        let mut nodes = Vec::with_capacity(2 * ended.len());
+        grow(&mut ended, &mut nodes);
+        Self {
+            shapes,
+            endless,
+            nodes,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shapes.is_empty()
+    }
+
+    /// Speeds that the zones allow, ascending, each once.
+    pub(crate) fn speeds(&self) -> Vec<f64> {
+        let mut speeds: Vec<f64> = self.shapes.iter().map(|(_, speed, _)| *speed).collect();
+        speeds.sort_by(f64::total_cmp);
+        speeds.dedup();
+        speeds
+    }
+
+    /// Clearance to the nearest zone that is nearer than `least`, m, and its position in the configuration's list.
+    /// Zones that allow `speed_m_s` don't count.
+    pub(crate) fn nearest(
+        &self,
+        capsule: &PlacedCapsule,
+        least: f64,
+        speed_m_s: f64,
+    ) -> (f64, Option<u32>) {
+        let mut nearest = (least, None);
+        let look_at = |at: u32, nearest: &mut (f64, Option<u32>)| {
+            let (zone, allowed, shape) = &self.shapes[at as usize];
+            if *allowed >= speed_m_s {
+                return;
+            }
+            let clearance = shape.clearance(capsule);
+            if clearance < nearest.0 {
+                *nearest = (clearance, Some(*zone));
+            }
+        };
+        for at in &self.endless {
+            look_at(*at, &mut nearest);
+        }
+        let around = around(capsule);
+        let distance = |node: u32| {
+            self.nodes.get(node as usize).map_or(f64::INFINITY, |node| {
+                gap(&node.bounds, &around) - capsule.radius_m
+            })
+        };
+        let mut waiting = [(0_u32, 0.0_f64); WAITING_MAX];
+        waiting[0] = (0, distance(0));
+        let mut count = 1;
+        while count > 0 {
+            count -= 1;
+            let (node, least) = waiting[count];
+            // A zone that the capsule is in may be deeper than its box says: only what is apart is passed over.
+            let is_apart = least > -capsule.radius_m;
+            if (is_apart && least >= nearest.0) || least == f64::INFINITY {
+                continue;
+            }
+            match self.nodes[node as usize].what {
+                Content::Leaf { zone } => look_at(zone, &mut nearest),
+                Content::Branch { right } => {
+                    let left = node + 1;
+                    let (l, r) = (distance(left), distance(right));
+                    // The nearer one is taken first: it lies on top.
+                    let (first, second) = if l <= r {
+                        ((left, l), (right, r))
+                    } else {
+                        ((right, r), (left, l))
+                    };
+                    waiting[count] = second;
+                    waiting[count + 1] = first;
+                    count += 2;
+                }
+            }
+        }
+        nearest
+    }
+}
+
+/// Adds the tree over `zones` to `nodes`: halves by the middle along the longest side.
+fn grow(zones: &mut [(u32, Aabb)], nodes: &mut Vec<Node>) {
+    let Some(bounds) = zones
+        .iter()
+        .map(|(_, bounds)| *bounds)
+        .reduce(|a, b| join(&a, &b))
+    else {
+        return;
+    };
+    if let [(zone, _)] = zones {
+        nodes.push(Node {
+            bounds,
+            what: Content::Leaf { zone: *zone },
+        });
+        return;
+    }
+    let axis = (bounds.max - bounds.min).imax();
+    let middle = |(_, bounds): &(u32, Aabb)| bounds.min[axis] + bounds.max[axis];
+    zones.sort_by(|a, b| middle(a).total_cmp(&middle(b)).then(a.0.cmp(&b.0)));
+    let (left, right) = zones.split_at_mut(zones.len() / 2);
+    let here = nodes.len();
+    nodes.push(Node {
+        bounds,
+        what: Content::Branch { right: 0 },
+    });
+    grow(left, nodes);
+    nodes[here].what = Content::Branch {
+        right: nodes.len() as u32,
+    };
+    grow(right, nodes);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sinew_kinematics::Point;
+
+    use super::*;
+
+    fn point() -> impl Strategy<Value = Point> {
+        (-2.0..2.0_f64, -2.0..2.0_f64, -2.0..2.0_f64).prop_map(|(x, y, z)| Point::new(x, y, z))
+    }
+
+    fn shape() -> impl Strategy<Value = ZoneShape> {
+        let size = || 0.05..0.8_f64;
+        prop_oneof![
+            (point(), size(), size(), size()).prop_map(|(min, x, y, z)| ZoneShape::Box(Aabb {
+                min,
+                max: min + Vector3::new(x, y, z),
+            })),
+            (point(), size(), size()).prop_map(|(base, radius_m, height_m)| {
+                ZoneShape::Cylinder(Cylinder {
+                    base,
+                    radius_m,
+                    height_m,
+                })
+            }),
+            (point(), size(), size(), size()).prop_map(|(p, x, y, z)| {
+                let corners = [
+                    p,
+                    p + Vector3::x() * x,
+                    p + Vector3::y() * y,
+                    p + Vector3::z() * z,
+                ];
+                ZoneShape::Hull(Hull::new(&corners).expect("a corner has a hull"))
+            }),
+            (point(), -4.0..-2.0_f64).prop_map(|(normal, offset_m)| {
+                let normal = (normal.coords + Vector3::new(0.0, 0.0, 3.0)).normalize();
+                ZoneShape::HalfSpace(HalfSpace { normal, offset_m })
+            }),
+        ]
+    }
+
+    proptest! {
+        /// The tree finds what looking at every zone finds.
+        #[test]
+        fn the_tree_finds_the_nearest(
+            shapes in prop::collection::vec(shape(), 0..60),
+            a in point(),
+            b in point(),
+            radius_m in 0.01..0.1_f64,
+        ) {
+            let zones: Vec<Zone> = shapes
+                .into_iter()
+                .enumerate()
+                .map(|(n, shape)| Zone {
+                    name: format!("z{n}"),
+                    shape,
+                    speed_max_m_s: (n % 3 == 0).then_some(0.2),
+                })
+                .collect();
+            let capsule = PlacedCapsule { link: 3, a, b, radius_m };
+            for slow in [false, true] {
+                let which = |zone: &Zone| zone.speed_max_m_s.is_some() == slow;
+                let index = ZoneIndex::new(&zones, which);
+                let (clearance, zone) = index.nearest(&capsule, f64::INFINITY, f64::INFINITY);
+                let by_hand = zones
+                    .iter()
+                    .filter(|zone| which(zone))
+                    .map(|zone| zone.shape.clearance(&capsule))
+                    .fold(f64::INFINITY, f64::min);
+                prop_assert!(clearance == by_hand || (clearance - by_hand).abs() < 1e-12);
+                match zone {
+                    Some(zone) => {
+                        let zone = &zones[zone as usize];
+                        prop_assert_eq!(zone.shape.clearance(&capsule), clearance);
+                        prop_assert_eq!(zone.speed_max_m_s.is_some(), slow);
+                    }
+                    None => prop_assert!(index.is_empty()),
+                }
+                // What is known to be nearer already stays.
+                let (kept, none) = index.nearest(&capsule, clearance.min(1e3) - 1e-3, f64::INFINITY);
+                prop_assert_eq!((kept, none), (clearance.min(1e3) - 1e-3, None));
+            }
+        }
+    }
+
+    #[test]
+    fn a_thousand_zones_fit_into_the_search() {
+        let zones: Vec<Zone> = (0..ZONES_MAX)
+            .map(|n| Zone {
+                name: format!("z{n}"),
+                // All alike: the worst that can be done to a tree that is halved by the middle.
+                shape: ZoneShape::Box(Aabb {
+                    min: Point::new(1.0, 1.0, 1.0),
+                    max: Point::new(2.0, 2.0, 2.0),
+                }),
+                speed_max_m_s: None,
+            })
+            .collect();
+        let index = ZoneIndex::new(&zones, |_| true);
+        let capsule = PlacedCapsule {
+            link: 1,
+            a: Point::new(1.5, 1.5, 1.2),
+            b: Point::new(1.5, 1.5, 1.8),
+            radius_m: 0.1,
+        };
+        let (clearance, _) = index.nearest(&capsule, f64::INFINITY, f64::INFINITY);
+        assert!((clearance + 0.6).abs() < 1e-5, "{clearance}");
+    }
+}
