@@ -67,6 +67,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: DemosCommand,
     },
+    /// Long runs that look for something that breaks.
+    #[command(after_help = "Example:\n  sinew soak safety --ticks 10000000 --state soak.json")]
+    Soak {
+        #[command(subcommand)]
+        what: SoakCommand,
+    },
     /// Benchmarks: how fast, and by what ratio.
     #[command(
         after_help = "Examples:\n  sinew bench tick\n  sinew bench inference --json bench.json\n\n\
@@ -346,6 +352,31 @@ pub(crate) enum DemosCommand {
         /// Folder of a policy that acts, while the expert only says what it would have done.
         #[arg(long, value_name = "DIR")]
         learner: Option<PathBuf>,
+        #[command(flatten)]
+        jobs: JobsArgument,
+        #[command(flatten)]
+        json: JsonArgument,
+        #[command(flatten)]
+        config: ConfigArguments,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SoakCommand {
+    /// The adversary against the safety gate, judged on the truth of a robot at the edge of what is declared.
+    #[command(after_help = "Examples:\n  \
+        sinew soak safety --ticks 1000000 --seed 1\n  \
+        sinew soak safety --ticks 1000000000 --state soak.json     # Ctrl-C and run it again to go on")]
+    Safety {
+        /// Ticks in all, rounded up to shards of 100000.
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+        ticks: u64,
+        /// Seed of the first shard.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// File to keep finished shards in: what is there already is not run again.
+        #[arg(long, value_name = "FILE")]
+        state: Option<PathBuf>,
         #[command(flatten)]
         jobs: JobsArgument,
         #[command(flatten)]

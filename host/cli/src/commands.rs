@@ -2,16 +2,18 @@
 
 use std::sync::Mutex;
 
+use anyhow::Context as _;
 use clap::CommandFactory as _;
 use serde_json::json;
 use sinew_runtime::grasp::{DemoOptions, EvalOptions, EvalReport, PosesFrom};
+use sinew_runtime::soak::{self, SoakOptions};
 use sinew_runtime::units::Ticks;
 use sinew_runtime::{InputError, bench, doctor, perception_eval, policy_lab};
 
 use crate::allocations;
 use crate::arguments::{
     BenchArgument, Cli, Command, ConfigArguments, DemosCommand, JobsArgument, JsonArgument,
-    PerceptionCommand, PolicyCommand, Seeds, SetupCommand,
+    PerceptionCommand, PolicyCommand, Seeds, SetupCommand, SoakCommand,
 };
 use crate::output::{self, Progress};
 use crate::run::{self, sources};
@@ -79,6 +81,25 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
             ))
             .into()),
         },
+        Command::Soak {
+            what:
+                SoakCommand::Safety {
+                    ticks,
+                    seed,
+                    state,
+                    jobs,
+                    json,
+                    config,
+                },
+        } => {
+            let options = SoakOptions {
+                ticks,
+                seed,
+                jobs: jobs.count(),
+                state,
+            };
+            soak_safety(&options, &json, &config)
+        }
         Command::Bench(arguments) => {
             let sources = sources(&arguments.config);
             let rows = match arguments.what {
@@ -95,6 +116,22 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
             Ok(true)
         }
     }
+}
+
+fn soak_safety(
+    options: &SoakOptions,
+    json: &JsonArgument,
+    config: &ConfigArguments,
+) -> anyhow::Result<bool> {
+    let progress = Mutex::new(Progress::new());
+    let interrupt = run::interrupt().context("waiting for an interrupt")?;
+    let report = soak::safety(&sources(config), options, &interrupt, &|done, of| {
+        let mut progress = progress.lock().unwrap_or_else(|broken| broken.into_inner());
+        progress.now(&format!("shard {done} of {of}"));
+    })?;
+    drop(progress);
+    output::result(json, &report, &report.to_text())?;
+    Ok(report.violations == 0 && report.ticks >= options.ticks)
 }
 
 fn perception(seeds: Seeds, json: &JsonArgument, config: &ConfigArguments) -> anyhow::Result<bool> {

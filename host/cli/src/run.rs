@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<bool> {
 }
 
 /// A flag that Ctrl-C and a request to terminate set. The second one ends the process at once.
-fn interrupt() -> std::io::Result<Arc<AtomicBool>> {
+pub(crate) fn interrupt() -> std::io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // In this order: the first signal finds the flag down, the second finds it up.

@@ -118,18 +118,19 @@ impl SafetyFile {
                 ];
                 collision.ignored.push(links);
             }
-            if let Some(pair) = close_at_rest(&robot.chain(), collision).first() {
-                let [a, b] = pair.links.map(|link| link_name(robot, link));
-                return Err(source.refuse(
-                    "self_collision.margin_m",
-                    crate::error::number(collision.margin_m),
-                    &format!(
-                        "less than {:.4}, the distance of {a} and {b} in the posture of rest; or list the two in \
-                         self_collision.ignore if they only cover the joint between them",
-                        pair.clearance_m
-                    ),
-                ));
-            }
+        }
+        if let Some(pair) = close_at_rest(&robot.chain(), &config).first() {
+            let [a, b] = pair.links.map(|link| link_name(robot, link));
+            return Err(source.refuse(
+                "self_collision.margin_m",
+                format!(
+                    "too much for {a} and {b}, which are {:.4} m apart in the posture of rest and, with what \
+                     following errors add, must be {:.4} m",
+                    pair.clearance_m, pair.need_m
+                ),
+                "a smaller margin, smaller following errors, or the two listed in self_collision.ignore if their \
+                 capsules only cover the joint between them",
+            ));
         }
         SafetyLimits::new(config).map_err(|error| refusal(&source, &error))
     }

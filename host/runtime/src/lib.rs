@@ -18,6 +18,7 @@ mod picture;
 mod policies;
 pub mod policy_lab;
 mod settings;
+pub mod soak;
 mod sources;
 mod stopwatch;
 mod trouble;

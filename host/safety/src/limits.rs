@@ -339,6 +339,15 @@ fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
         ] {
             within(field, None, found, range)?;
         }
+        // Zr has to cover where the robot may really be.
+        if separation.robot_uncertainty_m < c.tracking_margin_m {
+            return Err(LimitsError::Value {
+                field: "separation.robot_uncertainty_m",
+                index: None,
+                found: separation.robot_uncertainty_m,
+                allowed: "at least the tracking margin",
+            });
+        }
         if separation.silent_ticks == 0 {
             return Err(LimitsError::Value {
                 field: "separation.silent_ticks",

@@ -46,17 +46,19 @@ const RECOVERY_BAND: f64 = 2e-4;
 /// Capsules of the arm, and one of what it carries.
 pub(crate) const BODIES_MAX: usize = CAPSULES_MAX + 1;
 /// Pairs of capsules that could meet.
-pub(crate) const PAIRS_MAX: usize = 160;
+const PAIRS_MAX: usize = BODIES_MAX * (BODIES_MAX - 1) / 2;
 
 const _: () = assert!(1 << (OPEN_MAX - 2) >= STOP_TICKS_MAX);
 
 type Levers = [f64; JOINTS];
 
 /// Two bodies that could meet; `far` is the one farther out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pair {
-    pub(crate) near: usize,
-    pub(crate) far: usize,
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Pair {
+    near: usize,
+    far: usize,
+    /// Distance that their setpoints keep, m: the margin, and what the joints between them may be off by.
+    need: f64,
 }
 
 /// Which margins a check is about.
@@ -174,7 +176,7 @@ impl Sweep {
             sweep.lever_max[body] = longest_levers(&sweep.chain, &sweep.capsule(body));
         }
         if let Some(collision) = &config.self_collision {
-            sweep.pairs = pairs_of(&sweep.chain, collision);
+            sweep.pairs = pairs_of(&sweep.chain, collision, config);
         }
         sweep.take_survey(&[0.0; JOINTS], config);
         sweep
@@ -189,13 +191,17 @@ impl Sweep {
         if let Some(capsule) = carried {
             self.lever_max[body] = longest_levers(&self.chain, &capsule);
             if config.self_collision.is_some() {
-                let near = (0..body).filter(|near| self.capsule(*near).link + 2 < HAND);
-                let room = PAIRS_MAX - self.pairs.len();
-                let with_it: Vec<Pair> = near
-                    .map(|near| Pair { near, far: body })
-                    .take(room)
-                    .collect();
-                self.pairs.extend(with_it);
+                for near in 0..body {
+                    let from = self.capsule(near).link;
+                    if from + 2 < HAND {
+                        let need = self_margin(config) + slack(from, &self.lever_max[body], config);
+                        self.pairs.push(Pair {
+                            near,
+                            far: body,
+                            need,
+                        });
+                    }
+                }
             }
         }
         let q = self.survey.q;
@@ -276,16 +282,6 @@ impl Sweep {
             .nearest(capsule, least - capsule.radius_m, f64::INFINITY)
     }
 
-    /// The margin to be kept of a subject.
-    fn rest_margin(subject: Subject, config: &SafetyConfig) -> f64 {
-        match subject {
-            Subject::Fixed(_) | Subject::Slow(_) => config.tracking_margin_m,
-            Subject::Pair(_) => self_margin(config),
-            // What a threat needs is taken off its distance.
-            Subject::Moving(_) | Subject::Cone => 0.0,
-        }
-    }
-
     /// Speeds that the slow zones allow, ascending, m/s.
     pub(crate) fn slow_speeds(&self) -> Vec<f64> {
         self.slow.speeds()
@@ -321,7 +317,11 @@ impl Sweep {
             });
             let falls = dot(&lever, way);
             let mut look_at = |subject, margin: f64| {
-                let need = Self::rest_margin(subject, config);
+                let need = match subject {
+                    // What a threat needs is taken off its distance.
+                    Subject::Moving(_) => 0.0,
+                    _ => config.tracking_margin_m,
+                };
                 if !at_most(need, margin - falls) {
                     self.items.push(Item {
                         subject,
@@ -343,7 +343,7 @@ impl Sweep {
         if group == Group::Slow {
             return;
         }
-        self.list_open_pairs(way, config);
+        self.list_open_pairs(way);
         let lever = [1.0; JOINTS];
         if config.cone.is_some() && !at_most(0.0, self.survey.cone - dot(&lever, way)) {
             self.items.push(Item {
@@ -354,8 +354,7 @@ impl Sweep {
         }
     }
 
-    fn list_open_pairs(&mut self, way: &JointVector, config: &SafetyConfig) {
-        let self_margin = self_margin(config);
+    fn list_open_pairs(&mut self, way: &JointVector) {
         for (n, pair) in self.pairs.iter().enumerate() {
             let from = self.survey.bodies[pair.near].link;
             let far = pair.far;
@@ -369,10 +368,10 @@ impl Sweep {
                     (self.survey.lever[far][j] + most).min(self.lever_max[far][j]),
                 )
             });
-            if !at_most(self_margin, self.survey.pairs[n] - dot(&lever, way)) {
+            if !at_most(pair.need, self.survey.pairs[n] - dot(&lever, way)) {
                 self.items.push(Item {
                     subject: Subject::Pair(n),
-                    need: self_margin,
+                    need: pair.need,
                     lever,
                 });
             }
@@ -546,7 +545,7 @@ impl Sweep {
                     .0
             }
             Subject::Pair(n) => {
-                let Pair { near, far } = self.pairs[n];
+                let Pair { near, far, .. } = self.pairs[n];
                 apart(&self.place(near, forward), &self.place(far, forward))
             }
             Subject::Moving(body) => question.threats.margin(&self.place(body, forward)),
@@ -719,23 +718,38 @@ pub(crate) fn longest_levers(chain: &Chain, capsule: &LinkCapsule) -> Levers {
 
 /// Pairs of capsules of the arm that are kept apart: of links that are neither the same nor neighbours, and that
 /// the configuration does not say to ignore.
-fn pairs_of(chain: &Chain, collision: &SelfCollision) -> Vec<Pair> {
+fn pairs_of(chain: &Chain, collision: &SelfCollision, config: &SafetyConfig) -> Vec<Pair> {
     let capsules = chain.capsules();
     // The hand is fixed to the last link.
     let rigid = |link: usize| link.min(JOINTS);
     let is_ignored = |a: usize, b: usize| {
         (collision.ignored.iter()).any(|[x, y]| (*x, *y) == (a, b) || (*y, *x) == (a, b))
     };
-    let mut pairs = Vec::new();
+    // Room for what is carried later, too.
+    let mut pairs = Vec::with_capacity(PAIRS_MAX);
     for (near, a) in capsules.iter().enumerate() {
         for (far, b) in capsules.iter().enumerate() {
             let (from, to) = (rigid(a.link), rigid(b.link));
-            if from + 2 <= to && !is_ignored(a.link, b.link) && pairs.len() < PAIRS_MAX {
-                pairs.push(Pair { near, far });
+            if from + 2 <= to && !is_ignored(a.link, b.link) {
+                let lever = longest_levers(chain, b);
+                pairs.push(Pair {
+                    near,
+                    far,
+                    need: collision.margin_m + slack(from, &lever, config),
+                });
             }
         }
     }
     pairs
+}
+
+/// How much nearer a capsule may be to one of link `from` than their setpoints are, m: what the joints between them
+/// may be off by, and never more than both may be off by in space.
+fn slack(from: usize, lever: &Levers, config: &SafetyConfig) -> f64 {
+    let off: f64 = (from..JOINTS)
+        .map(|j| lever[j] * config.following_error_max_rad[j])
+        .sum();
+    off.min(2.0 * config.tracking_margin_m)
 }
 
 /// Two links that are nearer to each other than they may be.
@@ -745,20 +759,26 @@ pub struct ClosePair {
     pub links: [usize; 2],
     /// Distance between their surfaces, m; negative if they overlap.
     pub clearance_m: f64,
+    /// Distance that their setpoints are to keep, m: the margin, and what they may be off by.
+    pub need_m: f64,
 }
 
-/// Links that are nearer than the margin in the posture of rest: the arm could not move there. None is right.
+/// Links that are nearer than they may be in the posture of rest: the arm could not move there. None is right.
 #[must_use]
-pub fn close_at_rest(chain: &Chain, collision: &SelfCollision) -> Vec<ClosePair> {
+pub fn close_at_rest(chain: &Chain, config: &SafetyConfig) -> Vec<ClosePair> {
+    let Some(collision) = &config.self_collision else {
+        return Vec::new();
+    };
     let forward = chain.forward(chain.rest());
     let placed: Vec<PlacedCapsule> = chain.place_capsules(&forward).collect();
-    pairs_of(chain, collision)
+    pairs_of(chain, collision, config)
         .into_iter()
         .map(|pair| ClosePair {
             links: [placed[pair.near].link, placed[pair.far].link],
             clearance_m: apart(&placed[pair.near], &placed[pair.far]),
+            need_m: pair.need,
         })
-        .filter(|pair| !at_most(collision.margin_m, pair.clearance_m))
+        .filter(|pair| !at_most(pair.need_m, pair.clearance_m))
         .collect()
 }
 

@@ -32,6 +32,15 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &["sinew-kinematics", "sinew-messages", "sinew-units"],
     ),
     (
+        "sinew-adversary",
+        &[
+            "sinew-safety",
+            "sinew-kinematics",
+            "sinew-messages",
+            "sinew-units",
+        ],
+    ),
+    (
         "sinew-hardware",
         // Kinematics for the reference robot of the conformance suite.
         &[

@@ -140,7 +140,7 @@ fn the_hash_is_stable_and_sees_every_field() {
             c.separation = Some(SeparationConfig {
                 approach_speed_m_s: 1.6,
                 intrusion_m: 0.1,
-                robot_uncertainty_m: 0.01,
+                robot_uncertainty_m: 0.02,
                 silent_ticks: 100,
             });
         },

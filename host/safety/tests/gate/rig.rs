@@ -101,7 +101,7 @@ pub(crate) fn config() -> SafetyConfig {
         },
         cone: None,
         self_collision: Some(SelfCollision {
-            margin_m: 0.01,
+            margin_m: 0.005,
             ignored: vec![[0, 2], [2, 4], [5, 7]],
         }),
         separation: None,

@@ -1,0 +1,329 @@
+//! An adversary against the safety gate, and a judge of what comes of it.
+//!
+//! A *shard* is a number of ticks that depends on its seed alone, so that any number of them can be run beside each
+//! other, in any order, and again. Each draws its own configuration from the given one (zones of every shape,
+//! slow zones, a cone, persons, reaction time, how weakly the robot brakes, how far it stands off or how late it
+//! is: up to what is declared), and then for its whole length proposes what might get through: random targets and
+//! such as a search found to lead close to something, at and beyond every limit, full-scale jumps and
+//! oscillation, old setpoints, garbage in single fields, the verified stop with a little on top; resets, stops
+//! and changes of mode and payload at any moment.
+//!
+//! The [`judge`] looks at every command, at where the robot truly is, and now and then at where it would get if it
+//! went on for the whole reaction time and then braked as weakly as declared. Whatever a shard finds can be seen
+//! again with its seed.
+
+mod arena;
+mod attack;
+mod judge;
+mod plant;
+mod stream;
+
+use sinew_kinematics::Chain;
+use sinew_messages::{
+    DriveStatus, JOINTS, JointVector, ObstacleFrame, Payload, RequestCounts, SafetyInputs,
+    SafetyMode, SensorFrame, StopState,
+};
+use sinew_safety::{Gate, Inputs, PowerDemand, SafetyConfig, SafetyLimits};
+use sinew_units::TICK_NS;
+
+use crate::arena::{Person, vary};
+use crate::attack::Attack;
+use crate::judge::Judge;
+use crate::plant::Plant;
+use crate::stream::Stream;
+
+pub use judge::Margins;
+
+/// Violations of one shard that are described; the others are counted.
+const DESCRIBED_MAX: usize = 4;
+/// Ticks between two looks at what the reaction time would lead to.
+const REACTION_EVERY: u64 = 211;
+
+/// What one shard came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Ticks run.
+    pub ticks: u64,
+    /// Ticks that were not simply passed.
+    pub limited_ticks: u64,
+    /// Ticks with a command: the drives were on.
+    pub powered_ticks: u64,
+    /// Ticks in which something was broken.
+    pub violations: u64,
+    /// The first of them, in words.
+    pub described: Vec<String>,
+    /// Smallest margins.
+    pub margins: Margins,
+    /// Hash over every command.
+    pub hash: u64,
+}
+
+impl Outcome {
+    /// Adds another shard's figures; the hash of a run is over those of its shards in their order.
+    pub fn add(&mut self, other: &Self) {
+        self.ticks += other.ticks;
+        self.limited_ticks += other.limited_ticks;
+        self.powered_ticks += other.powered_ticks;
+        self.violations += other.violations;
+        self.described.extend(other.described.iter().cloned());
+        self.described.truncate(DESCRIBED_MAX);
+        self.margins.merge(&other.margins);
+        self.hash = mix(self.hash, other.hash);
+    }
+}
+
+fn mix(hash: u64, word: u64) -> u64 {
+    (hash ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(17)
+}
+
+/// Everything of one shard.
+struct Shard<'a> {
+    chain: &'a Chain,
+    config: SafetyConfig,
+    gate: Gate,
+    plant: Plant,
+    judge: Judge,
+    attack: Attack,
+    person: Option<Person>,
+    stream: Stream,
+    frame: SensorFrame,
+    obstacles: ObstacleFrame,
+    requests: RequestCounts,
+    before: JointVector,
+    moved: bool,
+    was_off: bool,
+    outcome: Outcome,
+    seed: u64,
+}
+
+/// Runs one shard from the posture of rest.
+///
+/// # Panics
+/// If `base` itself is no valid configuration.
+#[must_use]
+pub fn run(chain: &Chain, base: &SafetyConfig, seed: u64, ticks: u64) -> Outcome {
+    run_against(chain, base, seed, ticks, |_| {})
+}
+
+/// As [`run`], with a gate that believes something else than the judge: what shows that the judge sees it.
+///
+/// # Panics
+/// As [`run`].
+#[must_use]
+pub fn run_against(
+    chain: &Chain,
+    base: &SafetyConfig,
+    seed: u64,
+    ticks: u64,
+    delude: impl Fn(&mut SafetyConfig),
+) -> Outcome {
+    let mut shard = Shard::new(chain, base, seed, &delude);
+    for tick in 1..=ticks {
+        shard.tick(tick);
+    }
+    shard.outcome.ticks = ticks;
+    shard.outcome.margins = shard.judge.margins;
+    shard.outcome
+}
+
+impl<'a> Shard<'a> {
+    fn new(
+        chain: &'a Chain,
+        base: &SafetyConfig,
+        seed: u64,
+        delude: &dyn Fn(&mut SafetyConfig),
+    ) -> Self {
+        let mut stream = Stream::new(seed ^ 0x51ce_ba11_0ff5_e75a);
+        let start = *chain.rest();
+        // What is drawn may contradict itself (braking too weak for the speed, …): then it is drawn again.
+        let (config, limits) = (0..64)
+            .find_map(|_| {
+                let config = vary(base, chain, &start, &mut stream);
+                let mut believed = config.clone();
+                delude(&mut believed);
+                let limits = SafetyLimits::new(believed).ok()?;
+                Some((config, limits))
+            })
+            .unwrap_or_else(|| {
+                let limits = SafetyLimits::new(base.clone()).expect("the base is valid");
+                (base.clone(), limits)
+            });
+        let plant = Plant::new(&start, &config, &mut stream);
+        let gate = Gate::new(limits, chain.clone());
+        let attack = Attack::new(gate.given());
+        Self {
+            person: config
+                .separation
+                .is_some()
+                .then(|| Person::new(&mut stream)),
+            judge: Judge::new(chain, &start),
+            frame: SensorFrame {
+                tick: 0,
+                time_ns: 1_000_000_000,
+                position_rad: start,
+                velocity_rad_s: [0.0; JOINTS],
+                effort_nm: [0.0; JOINTS],
+                gripper_width_m: config.gripper_width_min_m,
+                gripper_velocity_m_s: 0.0,
+                gripper_force_n: 0.0,
+                tool_force_n: [0.0; 3],
+                drive_status: 0,
+                safety_inputs: SafetyInputs::ALL_CLOSED,
+            },
+            chain,
+            config,
+            gate,
+            plant,
+            attack,
+            stream,
+            obstacles: ObstacleFrame::NONE,
+            requests: RequestCounts::default(),
+            before: start,
+            moved: false,
+            was_off: true,
+            outcome: Outcome {
+                hash: 0xcbf2_9ce4_8422_2325,
+                ..Outcome::default()
+            },
+            seed,
+        }
+    }
+
+    fn tick(&mut self, tick: u64) {
+        self.sense(tick);
+        self.meddle();
+        let given = *self.gate.given();
+        if self.stream.one_in(250) {
+            self.attack
+                .change(&given, self.chain, &self.config, &mut self.stream);
+        }
+        let (proposed, stale) =
+            self.attack
+                .propose(tick, &given, &self.before, &self.config, &mut self.stream);
+        self.before = given.position_rad;
+        let (command, verdict) = self.gate.filter(&Inputs {
+            frame: &self.frame,
+            obstacles: &self.obstacles,
+            requests: &self.requests,
+            proposed: &proposed,
+            stale,
+        });
+        match self.gate.power() {
+            PowerDemand::On => self.frame.drive_status |= DriveStatus::POWERED,
+            PowerDemand::Off(_) => self.frame.drive_status &= !DriveStatus::POWERED,
+            PowerDemand::Keep => {}
+        }
+        let passed = verdict.kind == sinew_messages::VerdictKind::Pass;
+        self.outcome.limited_ticks += u64::from(!passed);
+        let position = command.as_ref().map(|c| c.setpoint().position_rad);
+        self.plant.step(
+            position.as_ref(),
+            self.chain,
+            &self.config,
+            &mut self.stream,
+        );
+        let mode = self.gate.status().mode;
+        let looked = match &command {
+            Some(command) => {
+                if self.was_off {
+                    self.was_off = false;
+                    self.judge
+                        .restart(self.chain, &self.config, &self.frame.position_rad);
+                }
+                self.outcome.powered_ticks += 1;
+                self.moved = command.setpoint().position_rad != self.before;
+                for value in command.setpoint().position_rad {
+                    self.outcome.hash = mix(self.outcome.hash, value.to_bits());
+                }
+                self.judge
+                    .given(self.chain, &self.config, mode, command.setpoint(), &verdict)
+            }
+            None => {
+                self.moved = false;
+                self.was_off = true;
+                Ok(())
+            }
+        };
+        self.outcome.hash = mix(self.outcome.hash, u64::from(verdict.record().limit));
+        self.note(tick, looked);
+        let looked = self.judge.truth(
+            self.chain,
+            &self.config,
+            &self.plant.truth(),
+            self.person.as_ref(),
+            // In recovery mode a robot may move away from whom it touches.
+            self.moved && mode != SafetyMode::Recovery,
+        );
+        self.note(tick, looked);
+        if tick.is_multiple_of(REACTION_EVERY) && command.is_some() {
+            let looked = self.judge.reaction(self.chain, &self.config);
+            self.note(tick, looked);
+        }
+    }
+
+    fn note(&mut self, tick: u64, looked: Result<(), String>) {
+        if let Err(broken) = looked {
+            self.outcome.violations += 1;
+            if self.outcome.described.len() < DESCRIBED_MAX {
+                self.outcome
+                    .described
+                    .push(format!("shard {} tick {tick}: {broken}", self.seed));
+            }
+        }
+    }
+
+    /// The frame of this tick: what the plant measures, and what a scanner sees.
+    fn sense(&mut self, tick: u64) {
+        let truth = self.plant.truth();
+        self.frame.tick = tick;
+        self.frame.time_ns += TICK_NS;
+        self.frame.velocity_rad_s =
+            core::array::from_fn(|i| (truth[i] - self.frame.position_rad[i]) * 1e3);
+        self.frame.position_rad = truth;
+        self.requests.heartbeat_tick = tick;
+        if let (Some(person), Some(separation)) = (&mut self.person, &self.config.separation) {
+            person.walk(separation.approach_speed_m_s, &mut self.stream);
+            person.scan(tick, &mut self.stream, &mut self.obstacles);
+        }
+    }
+
+    /// Resets, stops, modes and payloads at any moment.
+    fn meddle(&mut self) {
+        let latched = self.gate.status().stop_state == StopState::Latched;
+        if self.stream.one_in(if latched { 20 } else { 300 }) {
+            self.requests.reset += 1;
+        }
+        if self.stream.one_in(6_000) {
+            match self.stream.below(3) {
+                0 => self.requests.stop_hold += 1,
+                1 => self.requests.stop_then_off += 1,
+                _ => self.requests.stop_power_off += 1,
+            }
+        }
+        if self.stream.one_in(3_000) {
+            let mode = [
+                SafetyMode::Normal,
+                SafetyMode::Normal,
+                SafetyMode::Normal,
+                SafetyMode::Reduced,
+                SafetyMode::Recovery,
+                SafetyMode::Hold,
+            ][self.stream.below(6) as usize];
+            self.requests.mode = mode as u64;
+        }
+        if self.stream.one_in(5_000) {
+            let payload = if self.stream.one_in(2) {
+                Payload::NONE
+            } else {
+                Payload {
+                    mass_kg: self.stream.between(0.0, 2.0),
+                    com_m: [0.0, 0.0, 0.12],
+                    a_m: [0.0, 0.0, 0.12],
+                    b_m: [0.0, self.stream.between(-0.1, 0.1), 0.12],
+                    radius_m: self.stream.between(0.005, 0.03),
+                }
+            };
+            self.gate.carry(&payload);
+        }
+    }
+}

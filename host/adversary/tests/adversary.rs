@@ -1,0 +1,128 @@
+//! The adversary against the gate, and against gates that believe what is not so.
+
+use sinew_adversary::{Outcome, run, run_against};
+use sinew_description::{RobotDescription, SafetyFile};
+use sinew_kinematics::Chain;
+use sinew_safety::SafetyConfig;
+
+/// Shards of the run in `cargo test`: a million ticks.
+const SHARDS: u64 = 10;
+const TICKS: u64 = 100_000;
+/// Hash over every command of that run: the same in debug and release.
+const OUTPUT_HASH: u64 = 0x178f_6730_5c54_30c4;
+
+fn cell() -> (Chain, SafetyConfig) {
+    let robot = RobotDescription::builtin();
+    let limits = (SafetyFile::builtin().limits(&robot)).expect("the built-in files fit");
+    (robot.chain(), limits.config().clone())
+}
+
+/// The outcome of shards `first..first + SHARDS`, run on two threads.
+fn shards(first: u64) -> Outcome {
+    let (chain, base) = cell();
+    let half = |from: u64, to: u64| -> Vec<Outcome> {
+        (from..to)
+            .map(|seed| run(&chain, &base, seed, TICKS))
+            .collect()
+    };
+    let middle = first + SHARDS / 2;
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| half(middle, first + SHARDS));
+        let mut all = half(first, middle);
+        all.extend(other.join().expect("no shard panics"));
+        let mut sum = Outcome::default();
+        all.iter().for_each(|outcome| sum.add(outcome));
+        sum
+    })
+}
+
+#[test]
+fn a_million_ticks_break_nothing() {
+    let sum = shards(1);
+    assert_eq!(sum.violations, 0, "{:#?}", sum.described);
+    assert_eq!(sum.ticks, SHARDS * TICKS);
+    assert!(sum.powered_ticks > sum.ticks * 9 / 10, "{sum:?}");
+    // A gate that never moves would be safe as well: it went as far as it may.
+    for (name, near) in [
+        ("zone", 1e-3),
+        ("envelope", 1e-3),
+        ("velocity", 1e-3),
+        ("acceleration", 1e-3),
+        ("position", 1e-2),
+        ("reaction-clearance", 1e-3),
+        ("tool-speed", 1e-2),
+        ("slow-zone", 1e-2),
+        ("orientation", 1e-2),
+        ("true-person", 0.2),
+    ] {
+        let left = sum.margins.0[name];
+        assert!(left < near, "nobody came near to {name}: {left}");
+    }
+    assert_eq!(
+        sum.hash, OUTPUT_HASH,
+        "the gate's output changed: {:#018x}",
+        sum.hash
+    );
+}
+
+/// A lie to the gate, and the margin that shows it.
+type Delusion = (&'static str, fn(&mut SafetyConfig));
+
+/// Whatever the gate is wrong about, the judge finds it: a judge that finds nothing says something.
+#[test]
+fn a_deluded_gate_is_found_out() {
+    let delusions: [Delusion; 13] = [
+        ("zone", |c| {
+            c.zones.retain(|zone| zone.speed_max_m_s.is_some())
+        }),
+        ("slow-zone", |c| {
+            c.zones.retain(|zone| zone.speed_max_m_s.is_none())
+        }),
+        ("envelope", |c| c.envelope_min_m = [-2.0; 3]),
+        ("zone", |c| c.tracking_margin_m *= 0.5),
+        ("position", |c| {
+            c.position_max_rad.iter_mut().for_each(|q| *q += 0.02)
+        }),
+        ("velocity", |c| {
+            c.velocity_max_rad_s.iter_mut().for_each(|v| *v *= 1.03)
+        }),
+        ("acceleration", |c| {
+            c.acceleration_max_rad_s2.iter_mut().for_each(|a| *a *= 1.2);
+        }),
+        ("jerk", |c| {
+            c.jerk_max_rad_s3.iter_mut().for_each(|j| *j *= 1.4)
+        }),
+        ("reaction-clearance", |c| {
+            // It believes that the robot brakes better than it does.
+            c.stop_acceleration_rad_s2
+                .iter_mut()
+                .for_each(|a| *a *= 1.5);
+            c.stop_jerk_rad_s3.iter_mut().for_each(|j| *j *= 1.5);
+        }),
+        ("tool-speed", |c| c.tool_speed_max_m_s *= 1.1),
+        ("orientation", |c| c.cone = None),
+        ("true-self", |c| c.self_collision = None),
+        ("true-person", |c| {
+            if let Some(separation) = &mut c.separation {
+                separation.approach_speed_m_s = 0.01;
+                separation.intrusion_m = 0.0;
+            }
+        }),
+    ];
+    let (chain, base) = cell();
+    let look = |delusions: &[Delusion]| {
+        for (name, delude) in delusions {
+            let found = (1..400).any(|seed| {
+                let outcome = run_against(&chain, &base, seed, 5_000, delude);
+                (outcome.margins.0.get(name)).is_some_and(|margin| *margin < 0.0)
+            });
+            assert!(found, "nobody found out what was wrong about {name}");
+        }
+    };
+    let (here, there) = delusions.split_at(delusions.len() / 2);
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| look(there));
+        look(here);
+        other.join().expect("found out over there, too");
+    });
+}

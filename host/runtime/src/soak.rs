@@ -1,0 +1,246 @@
+//! Long runs of the adversary against the gate, in shards that can be taken up again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use sinew_adversary::{Margins, Outcome};
+
+use crate::files;
+use crate::sources::Sources;
+use crate::trouble::input;
+
+/// Ticks of one shard.
+const SHARD_TICKS: u64 = 100_000;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct SoakOptions {
+    /// Ticks in all; rounded up to whole shards.
+    pub ticks: u64,
+    /// Seed of the first shard; the others count up from it.
+    pub seed: u64,
+    /// Threads.
+    pub jobs: usize,
+    /// File that finished shards are kept in, and taken from.
+    pub state: Option<PathBuf>,
+}
+
+/// What it came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct SoakReport {
+    /// Ticks run, those of earlier runs included.
+    pub ticks: u64,
+    /// Of them, ticks with the drives on.
+    pub powered_ticks: u64,
+    /// Ticks that were not simply passed.
+    pub limited_ticks: u64,
+    /// Ticks in which something was broken.
+    pub violations: u64,
+    /// The first of them.
+    pub described: Vec<String>,
+    /// Smallest margins, by name: a negative one is a violation. Metres, radians, and their rates.
+    pub worst_margin: BTreeMap<String, f64>,
+    /// Hash over every command, hexadecimal: equal for equal seed, ticks and configuration.
+    pub output_hash: String,
+    /// Hash of the configuration that was made different in each shard.
+    pub safety_hash: String,
+    /// Wall time of this run alone, s.
+    pub wall_seconds: f64,
+    /// Shards that were taken from the state file.
+    pub shards_from_state: u64,
+}
+
+/// One finished shard, as it is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Kept {
+    ticks: u64,
+    powered_ticks: u64,
+    limited_ticks: u64,
+    violations: u64,
+    described: Vec<String>,
+    margins: BTreeMap<String, f64>,
+    hash: u64,
+}
+
+/// The state file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct State {
+    /// What the shards were run with; shards of another gate or configuration are of no use.
+    key: String,
+    shards: BTreeMap<u64, Kept>,
+}
+
+/// Runs the adversary.
+///
+/// # Errors
+/// [`InputError`](crate::InputError) for configuration or a state file that can't be used, or that belongs to another
+/// configuration.
+pub fn safety(
+    sources: &Sources,
+    options: &SoakOptions,
+    interrupt: &AtomicBool,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> anyhow::Result<SoakReport> {
+    let started = Instant::now();
+    let config = sources.load()?;
+    let chain = config.robot.chain();
+    let base = config.safety.config();
+    let key = format!(
+        "{} {:016x} {SHARD_TICKS}",
+        env!("CARGO_PKG_VERSION"),
+        config.safety.hash()
+    );
+    let state = match &options.state {
+        Some(path) if path.exists() => read_state(path, &key)?,
+        _ => State {
+            key,
+            shards: BTreeMap::new(),
+        },
+    };
+    let shards = options.ticks.div_ceil(SHARD_TICKS).max(1);
+    let last = options
+        .seed
+        .checked_add(shards)
+        .ok_or_else(|| input("the seeds of the shards go beyond 64 bits"))?;
+    let open: Vec<u64> = (options.seed..last)
+        .filter(|seed| !state.shards.contains_key(seed))
+        .collect();
+    let from_state = shards - open.len() as u64;
+    let next = AtomicU64::new(0);
+    let done = AtomicU64::new(from_state);
+    let state = Mutex::new(state);
+    std::thread::scope(|scope| -> anyhow::Result<()> {
+        let workers: Vec<_> = (0..options.jobs.max(1))
+            .map(|_| {
+                scope.spawn(|| -> anyhow::Result<()> {
+                    while !interrupt.load(Ordering::Relaxed) {
+                        let n = next.fetch_add(1, Ordering::Relaxed) as usize;
+                        let Some(seed) = open.get(n) else {
+                            break;
+                        };
+                        let outcome = sinew_adversary::run(&chain, base, *seed, SHARD_TICKS);
+                        let mut state = state.lock().unwrap_or_else(|broken| broken.into_inner());
+                        state.shards.insert(*seed, Kept::from(outcome));
+                        if let Some(path) = &options.state {
+                            write_state(path, &state)?;
+                        }
+                        progress(done.fetch_add(1, Ordering::Relaxed) + 1, shards);
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        for worker in workers {
+            match worker.join() {
+                Ok(result) => result?,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok(())
+    })?;
+    let state = state
+        .into_inner()
+        .unwrap_or_else(|broken| broken.into_inner());
+    let mut report = SoakReport {
+        ticks: 0,
+        powered_ticks: 0,
+        limited_ticks: 0,
+        violations: 0,
+        described: Vec::new(),
+        worst_margin: BTreeMap::new(),
+        output_hash: String::new(),
+        safety_hash: format!("{:016x}", config.safety.hash()),
+        wall_seconds: started.elapsed().as_secs_f64(),
+        shards_from_state: from_state,
+    };
+    let mut hash = 0_u64;
+    for (_, kept) in state.shards.range(options.seed..last) {
+        report.ticks += kept.ticks;
+        report.powered_ticks += kept.powered_ticks;
+        report.limited_ticks += kept.limited_ticks;
+        report.violations += kept.violations;
+        report.described.extend(kept.described.iter().cloned());
+        for (name, margin) in &kept.margins {
+            let least = report
+                .worst_margin
+                .entry(name.clone())
+                .or_insert(f64::INFINITY);
+            *least = least.min(*margin);
+        }
+        hash = (hash ^ kept.hash)
+            .wrapping_mul(0x0100_0000_01b3)
+            .rotate_left(17);
+    }
+    report.described.truncate(8);
+    report.output_hash = format!("{hash:016x}");
+    Ok(report)
+}
+
+impl SoakReport {
+    /// The report as a person reads it.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut lines = vec![format!(
+            "{} ticks of the adversary ({} with the drives on, {} not simply passed): {} violations",
+            self.ticks, self.powered_ticks, self.limited_ticks, self.violations
+        )];
+        lines.extend(self.described.iter().map(|what| format!("  {what}")));
+        lines.push("  smallest margins that were left (negative: broken)".to_owned());
+        for (name, margin) in &self.worst_margin {
+            lines.push(format!("    {name:<20} {margin:.3e}"));
+        }
+        lines.push(format!(
+            "  output hash {}, safety configuration {}, {:.1} s here, {} shards from the state file",
+            self.output_hash, self.safety_hash, self.wall_seconds, self.shards_from_state
+        ));
+        lines.join("\n")
+    }
+}
+
+impl From<Outcome> for Kept {
+    fn from(outcome: Outcome) -> Self {
+        let Margins(margins) = outcome.margins;
+        Self {
+            ticks: outcome.ticks,
+            powered_ticks: outcome.powered_ticks,
+            limited_ticks: outcome.limited_ticks,
+            violations: outcome.violations,
+            described: outcome.described,
+            margins: margins
+                .into_iter()
+                .filter(|(_, margin)| margin.is_finite())
+                .map(|(name, margin)| (name.to_owned(), margin))
+                .collect(),
+            hash: outcome.hash,
+        }
+    }
+}
+
+fn read_state(path: &Path, key: &str) -> anyhow::Result<State> {
+    let text = files::read(path)?;
+    let state: State = serde_json::from_str(&text)
+        .map_err(|error| input(format!("{}: no state of a soak: {error}", path.display())))?;
+    if state.key == key {
+        return Ok(state);
+    }
+    Err(input(format!(
+        "{}: its shards were run with another version or configuration ({}, now {key}): remove it, or name \
+         another file",
+        path.display(),
+        state.key
+    )))
+}
+
+/// Beside the file and moved there: a soak that is cut off keeps what it had.
+fn write_state(path: &Path, state: &State) -> anyhow::Result<()> {
+    let beside = path.with_extension("part");
+    let text = serde_json::to_string(state).context("encoding the state")?;
+    std::fs::write(&beside, text)
+        .and_then(|()| std::fs::rename(&beside, path))
+        .with_context(|| format!("writing {}", path.display()))
+}
