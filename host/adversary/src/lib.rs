@@ -117,13 +117,22 @@ pub fn run_against(
     ticks: u64,
     delude: impl Fn(&mut SafetyConfig),
 ) -> Outcome {
-    let mut shard = Shard::new(chain, base, seed, &delude);
-    for tick in 1..=ticks {
-        shard.tick(tick);
-    }
-    shard.outcome.ticks = ticks;
-    shard.outcome.margins = shard.judge.margins;
-    shard.outcome
+    let shard = Shard::new(chain, base, seed, &delude);
+    shard.run(ticks, &mut |filter| filter())
+}
+
+/// As [`run`], and `measure` is handed each call of the gate, to be made once.
+///
+/// # Panics
+/// As [`run`], and if `measure` does not call.
+pub fn run_measured(
+    chain: &Chain,
+    base: &SafetyConfig,
+    seed: u64,
+    ticks: u64,
+    measure: &mut dyn FnMut(&mut dyn FnMut()),
+) -> Outcome {
+    Shard::new(chain, base, seed, &|_| {}).run(ticks, measure)
 }
 
 impl<'a> Shard<'a> {
@@ -189,7 +198,16 @@ impl<'a> Shard<'a> {
         }
     }
 
-    fn tick(&mut self, tick: u64) {
+    fn run(mut self, ticks: u64, measure: &mut dyn FnMut(&mut dyn FnMut())) -> Outcome {
+        for tick in 1..=ticks {
+            self.tick(tick, measure);
+        }
+        self.outcome.ticks = ticks;
+        self.outcome.margins = self.judge.margins;
+        self.outcome
+    }
+
+    fn tick(&mut self, tick: u64, measure: &mut dyn FnMut(&mut dyn FnMut())) {
         self.sense(tick);
         self.meddle();
         let given = *self.gate.given();
@@ -201,13 +219,16 @@ impl<'a> Shard<'a> {
             self.attack
                 .propose(tick, &given, &self.before, &self.config, &mut self.stream);
         self.before = given.position_rad;
-        let (command, verdict) = self.gate.filter(&Inputs {
+        let inputs = Inputs {
             frame: &self.frame,
             obstacles: &self.obstacles,
             requests: &self.requests,
             proposed: &proposed,
             stale,
-        });
+        };
+        let mut answer = None;
+        measure(&mut || answer = Some(self.gate.filter(&inputs)));
+        let (command, verdict) = answer.expect("the call was made");
         match self.gate.power() {
             PowerDemand::On => self.frame.drive_status |= DriveStatus::POWERED,
             PowerDemand::Off(_) => self.frame.drive_status &= !DriveStatus::POWERED,

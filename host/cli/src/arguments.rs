@@ -403,6 +403,9 @@ pub(crate) struct BenchArguments {
 pub(crate) enum BenchArgument {
     /// One control tick with the gate, holding, moving, and with the physics of the cell.
     Tick,
+    /// The safety gate's filter alone, in processor time: on a kitting cycle among zones and persons, and on the
+    /// adversary.
+    Safety,
     /// Rendering, and the detector on each backend that this machine has.
     Inference,
 }

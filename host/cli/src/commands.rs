@@ -104,6 +104,9 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
             let sources = sources(&arguments.config);
             let rows = match arguments.what {
                 BenchArgument::Tick => bench::tick(&sources, allocations::so_far)?,
+                BenchArgument::Safety => {
+                    bench::safety(&sources, &run::plugins(&[])?, allocations::so_far)?
+                }
                 BenchArgument::Inference => bench::inference(&sources, allocations::so_far)?,
             };
             output::result(&arguments.json, &rows, &rows.to_text())?;

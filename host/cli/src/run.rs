@@ -72,7 +72,7 @@ pub(crate) fn sources(arguments: &ConfigArguments) -> Sources {
 }
 
 /// The plugins that are part of the binary, then those named on the command line.
-fn plugins(files: &[std::path::PathBuf]) -> anyhow::Result<Vec<PluginFile>> {
+pub(crate) fn plugins(files: &[std::path::PathBuf]) -> anyhow::Result<Vec<PluginFile>> {
     let mut all: Vec<PluginFile> = sinew_skill_artifacts::SKILLS
         .iter()
         .map(|(name, bytes)| PluginFile {

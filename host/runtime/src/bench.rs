@@ -1,5 +1,9 @@
 //! Benchmarks: how fast, and by what ratio, measured here and now.
 
+mod safety;
+
+pub use safety::safety;
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -102,6 +106,17 @@ impl Meter {
         let start = Instant::now();
         let result = black_box(what());
         self.samples.push(start.elapsed());
+        self.allocated += (self.allocations)() - before;
+        result
+    }
+
+    /// As [`Self::sample`], in processor time of the calling thread.
+    fn sample_processor<T>(&mut self, what: impl FnOnce() -> T) -> T {
+        let before = (self.allocations)();
+        let start = thread_ns();
+        let result = black_box(what());
+        let spent = thread_ns().saturating_sub(start);
+        self.samples.push(Duration::from_nanos(spent));
         self.allocated += (self.allocations)() - before;
         result
     }
@@ -237,6 +252,12 @@ fn ticks(
         anyhow::bail!("{name}: a stop was latched ({reason}), so nothing was measured");
     }
     Ok(meter.row(name))
+}
+
+/// Nanoseconds of processor time that the calling thread has used.
+fn thread_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// Images looked at by each backend.
