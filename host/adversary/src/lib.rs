@@ -8,7 +8,7 @@
 //! oscillation, old setpoints, garbage in single fields, the verified stop with a little on top; resets, stops
 //! and changes of mode and payload at any moment.
 //!
-//! The [`judge`] looks at every command, at where the robot truly is, and now and then at where it would get if it
+//! The judge looks at every command, at where the robot truly is, and now and then at where it would get if it
 //! went on for the whole reaction time and then braked as weakly as declared. Whatever a shard finds can be seen
 //! again with its seed.
 

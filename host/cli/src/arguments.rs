@@ -67,6 +67,15 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: DemosCommand,
     },
+    /// The safety configuration: shown, checked, compared.
+    #[command(after_help = "Examples:\n  \
+        sinew safety show\n  \
+        sinew safety check my-cell.toml\n  \
+        sinew safety diff old.toml new.toml")]
+    Safety {
+        #[command(subcommand)]
+        what: SafetyCommand,
+    },
     /// Long runs that look for something that breaks.
     #[command(after_help = "Example:\n  sinew soak safety --ticks 10000000 --state soak.json")]
     Soak {
@@ -354,6 +363,42 @@ pub(crate) enum DemosCommand {
         learner: Option<PathBuf>,
         #[command(flatten)]
         jobs: JobsArgument,
+        #[command(flatten)]
+        json: JsonArgument,
+        #[command(flatten)]
+        config: ConfigArguments,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SafetyCommand {
+    /// Every quantity with its unit, and the hash.
+    #[command(
+        after_help = "Examples:\n  sinew safety show\n  sinew safety show --safety-config my-cell.toml --json"
+    )]
+    Show {
+        #[command(flatten)]
+        json: JsonArgument,
+        #[command(flatten)]
+        config: ConfigArguments,
+    },
+    /// Whether a file can be used with the robot; what is wrong with it, and where, if not.
+    #[command(after_help = "Example:\n  sinew safety check my-cell.toml")]
+    Check {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        json: JsonArgument,
+        #[command(flatten)]
+        config: ConfigArguments,
+    },
+    /// What gets looser and what tighter from one file to another.
+    #[command(after_help = "Example:\n  sinew safety diff old.toml new.toml")]
+    Diff {
+        /// What is.
+        a: PathBuf,
+        /// What would be.
+        b: PathBuf,
         #[command(flatten)]
         json: JsonArgument,
         #[command(flatten)]

@@ -8,12 +8,12 @@ use serde_json::json;
 use sinew_runtime::grasp::{DemoOptions, EvalOptions, EvalReport, PosesFrom};
 use sinew_runtime::soak::{self, SoakOptions};
 use sinew_runtime::units::Ticks;
-use sinew_runtime::{InputError, bench, doctor, perception_eval, policy_lab};
+use sinew_runtime::{InputError, bench, doctor, perception_eval, policy_lab, safety_config};
 
 use crate::allocations;
 use crate::arguments::{
     BenchArgument, Cli, Command, ConfigArguments, DemosCommand, JobsArgument, JsonArgument,
-    PerceptionCommand, PolicyCommand, Seeds, SetupCommand, SoakCommand,
+    PerceptionCommand, PolicyCommand, SafetyCommand, Seeds, SetupCommand, SoakCommand,
 };
 use crate::output::{self, Progress};
 use crate::run::{self, sources};
@@ -81,6 +81,7 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
             ))
             .into()),
         },
+        Command::Safety { what } => safety(what),
         Command::Soak {
             what:
                 SoakCommand::Safety {
@@ -119,6 +120,24 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
             Ok(true)
         }
     }
+}
+
+fn safety(what: SafetyCommand) -> anyhow::Result<bool> {
+    match what {
+        SafetyCommand::Show { json, config } => {
+            let shown = safety_config::show(&sources(&config), None)?;
+            output::result(&json, &shown, &shown.to_text())?;
+        }
+        SafetyCommand::Check { file, json, config } => {
+            let shown = safety_config::show(&sources(&config), Some(&file))?;
+            output::result(&json, &shown, &shown.verdict())?;
+        }
+        SafetyCommand::Diff { a, b, json, config } => {
+            let compared = safety_config::compare(&sources(&config), &a, &b)?;
+            output::result(&json, &compared, &compared.to_text())?;
+        }
+    }
+    Ok(true)
 }
 
 fn soak_safety(

@@ -7,6 +7,7 @@ mod error;
 mod place;
 mod robot;
 mod safety_file;
+mod safety_words;
 
 pub use error::DescriptionError;
 pub use robot::{
@@ -14,3 +15,4 @@ pub use robot::{
     RobotDescription,
 };
 pub use safety_file::SafetyFile;
+pub use safety_words::{Difference, Quantity, difference, quantities, reaction_words, zone_words};

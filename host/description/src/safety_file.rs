@@ -48,6 +48,18 @@ impl SafetyFile {
             .map_or_else(Vec::new, |collision| collision.ignore.clone());
         let config = config(&source, file)?;
         SafetyLimits::new(config.clone()).map_err(|error| refusal(&source, &error))?;
+        for (index, zone) in config.zones.iter().enumerate() {
+            if config.zones[..index]
+                .iter()
+                .any(|other| other.name == zone.name)
+            {
+                return Err(source.refuse(
+                    &format!("zone[{index}].name"),
+                    format!("{:?}, which another zone has", zone.name),
+                    "a name of its own",
+                ));
+            }
+        }
         Ok(Self {
             name,
             config,
@@ -109,6 +121,7 @@ impl SafetyFile {
                 ));
             }
         }
+        self.leaves_room(&source, robot)?;
         let mut config = self.config.clone();
         if let Some(collision) = &mut config.self_collision {
             for names in &self.ignored {
@@ -136,6 +149,48 @@ impl SafetyFile {
     }
 }
 
+impl SafetyFile {
+    /// What cannot get out of the way is neither in a zone nor outside the envelope: base and first link.
+    fn leaves_room(
+        &self,
+        source: &Source<'_>,
+        robot: &RobotDescription,
+    ) -> Result<(), DescriptionError> {
+        let chain = robot.chain();
+        let forward = chain.forward(chain.rest());
+        for capsule in chain.place_capsules(&forward).filter(|c| c.link <= 1) {
+            let link = link_name(robot, capsule.link);
+            for (index, zone) in self.config.zones.iter().enumerate() {
+                let clearance = zone.shape.clearance(&capsule);
+                if zone.speed_max_m_s.is_none() && clearance < 0.0 {
+                    return Err(source.refuse(
+                        &format!("zone[{index}]"),
+                        format!("{:?}, which the robot's {link} stands in", zone.name),
+                        "away from what cannot leave it",
+                    ));
+                }
+            }
+            let (low, high) = (&self.config.envelope_min_m, &self.config.envelope_max_m);
+            for axis in 0..3 {
+                let (a, b) = (capsule.a[axis], capsule.b[axis]);
+                let key = if capsule.link > 0 && a.min(b) - capsule.radius_m < low[axis] {
+                    "envelope.min_m"
+                } else if capsule.link > 0 && a.max(b) + capsule.radius_m > high[axis] {
+                    "envelope.max_m"
+                } else {
+                    continue;
+                };
+                return Err(source.refuse(
+                    key,
+                    format!("{low:?} to {high:?}"),
+                    &format!("a box around the robot's {link}, which cannot leave its place"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Number of the link with a name: `base`, `hand`, or that of the joint that turns it.
 fn link_of(
     source: &Source<'_>,
@@ -155,7 +210,7 @@ fn link_of(
 }
 
 /// Name of a link in a safety file.
-fn link_name(robot: &RobotDescription, link: usize) -> &str {
+pub(crate) fn link_name(robot: &RobotDescription, link: usize) -> &str {
     match link {
         0 => "base",
         HAND => "hand",

@@ -139,3 +139,90 @@ fn a_safety_file_cut_at_any_byte_is_refused() {
         assert!(refused.is_err(), "cut at byte {cut}");
     }
 }
+
+/// Values that are possible in themselves, and contradict the robot or each other.
+#[test]
+fn what_contradicts_itself_or_the_robot_is_refused_with_its_line() {
+    let zone = |shape: &str| format!("[[zone]]\nname = \"more\"\n{shape}\n\n[gripper]");
+    for (from, to, line_has, word) in [
+        (
+            "[gripper]",
+            zone("box = { min_m = [-0.1, -0.1, 0.0], max_m = [0.1, 0.1, 0.2] }"),
+            "zone",
+            "stands in",
+        ),
+        (
+            "[gripper]",
+            zone("cylinder = { base_m = [0.0, 0.0, 0.25], radius_m = 0.3, height_m = 0.2 }"),
+            "zone",
+            "stands in",
+        ),
+        (
+            "min_m = [-0.60, -1.00, -0.018]",
+            "min_m = [0.10, -1.00, -0.018]".to_owned(),
+            "min_m = [0.10",
+            "cannot leave its place",
+        ),
+        ("name = \"cabinet\"", "name = \"overhead-camera\"".to_owned(), "name", "another zone"),
+        (
+            "[gripper]",
+            zone("hull = { points_m = [[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]] }"),
+            "hull",
+            "one plane",
+        ),
+        (
+            "[gripper]",
+            zone("hull = { points_m = [[0, 0, 1]] }\nspeed_max_m_s = 0.2"),
+            "hull",
+            "4 to 32",
+        ),
+        (
+            "[gripper]",
+            zone("cylinder = { base_m = [0.9, 0.9, 0.0], radius_m = 0.0, height_m = 0.2 }"),
+            "cylinder",
+            "above 0",
+        ),
+        ("margin_m = 0.005", "margin_m = 0.1".to_owned(), "margin_m = 0.1", "self_collision.ignore"),
+        ("\"elbow-pitch\"]", "\"elbow\"]".to_owned(), "ignore", "elbow-pitch"),
+        (
+            "[reduced]\nspeed_max_m_s = 0.25",
+            "[reduced]\nspeed_max_m_s = 2.5".to_owned(),
+            "2.5",
+            "at most the tool speed",
+        ),
+        (
+            "joint_speed_share = 0.2",
+            "joint_speed_share = 1.2".to_owned(),
+            "1.2",
+            "0.001 to 1",
+        ),
+        (
+            "[gripper]",
+            "[cone]\naxis = [0.0, 0.0, -2.0]\nhalf_angle_deg = 20.0\n\n[gripper]".to_owned(),
+            "axis",
+            "length 1",
+        ),
+        (
+            "[gripper]",
+            "[separation]\napproach_speed_m_s = 1.6\nintrusion_m = 0.1\nrobot_uncertainty_m = 0.001\nsilent_ms = \
+             100\n\n[gripper]"
+                .to_owned(),
+            "robot_uncertainty_m",
+            "tracking margin",
+        ),
+    ] {
+        assert!(TEXT.contains(from), "{from}");
+        let broken = TEXT.replacen(from, &to, 1);
+        let robot = RobotDescription::builtin();
+        let error = SafetyFile::from_toml_str(&broken, "broken.toml")
+            .and_then(|file| file.limits(&robot))
+            .expect_err(&to);
+        let message = error.to_string();
+        let DescriptionError::Value { line, .. } = error else {
+            panic!("{message}");
+        };
+        let named = broken.lines().nth(line - 1).expect("a line of the file");
+        assert!(named.contains(line_has), "{message}\n  names line: {named}");
+        assert!(message.contains(word), "{word:?} is not in {message:?}");
+    }
+}

@@ -17,6 +17,7 @@ pub mod perception_eval;
 mod picture;
 mod policies;
 pub mod policy_lab;
+pub mod safety_config;
 mod settings;
 pub mod soak;
 mod sources;

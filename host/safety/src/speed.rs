@@ -80,16 +80,59 @@ pub(crate) struct SpeedCheck {
     points: Vec<Watched>,
 }
 
-/// One interval of the stop under check.
-struct Span<'a> {
-    path: &'a StopPath,
-    /// Tick at which the columns were taken.
-    taken: usize,
-    first: usize,
-    last: usize,
-    /// Way of each joint in the tick before the stop.
-    approach: &'a JointVector,
-    /// Speed that each joint may gain in the reaction time.
+/// What the joints do in one interval of the stop: the same for every point.
+struct Span {
+    /// Middle of the velocities of each joint, rad/s.
+    middle: JointVector,
+    /// How far they are from it at most, rad/s.
+    around: JointVector,
+    /// Largest speed, rad/s.
+    fastest: JointVector,
+    /// Farthest from where the columns were taken, rad.
+    off: JointVector,
+}
+
+impl Span {
+    /// From tick `first` to `last` of the stop, with columns taken at tick `taken`.
+    fn new(
+        path: &StopPath,
+        first: usize,
+        taken: usize,
+        last: usize,
+        approach: &Approach<'_>,
+    ) -> Self {
+        let before = path.travelled(first);
+        let here = if taken == first {
+            before
+        } else {
+            path.travelled(taken)
+        };
+        let after = path.travelled(last);
+        let mut span = Self {
+            middle: [0.0; JOINTS],
+            around: [0.0; JOINTS],
+            fastest: [0.0; JOINTS],
+            off: [0.0; JOINTS],
+        };
+        for j in 0..JOINTS {
+            let (low, high) = path.velocities(j, first, last);
+            span.middle[j] = 0.5 * (low + high);
+            span.around[j] = 0.5 * (high - low) + approach.gain[j];
+            span.fastest[j] = low.abs().max(high.abs()) + approach.gain[j];
+            span.off[j] = (after[j] - here[j]).max(here[j] - before[j]);
+            if first == 0 {
+                span.off[j] = span.off[j].max(here[j] + approach.way[j]);
+            }
+        }
+        span
+    }
+}
+
+/// What comes before the stop.
+struct Approach<'a> {
+    /// Way of each joint in the tick before it, rad.
+    way: JointVector,
+    /// Speed that each joint may gain in the reaction time, rad/s.
     gain: &'a JointVector,
 }
 
@@ -132,7 +175,7 @@ impl SpeedCheck {
             candidate,
             gain,
             law,
-            halvings,
+            halvings: _,
         } = *question;
         let peak = peaks(candidate, gain, law);
         let mut open = [false; POINTS_MAX];
@@ -147,25 +190,29 @@ impl SpeedCheck {
         if !path.lay(candidate, law) {
             return Err(Violation::of(LimitKind::Configuration));
         }
-        let approach: JointVector = core::array::from_fn(|j| (candidate.q[j] - given.q[j]).abs());
+        let approach = Approach {
+            way: core::array::from_fn(|j| (candidate.q[j] - given.q[j]).abs()),
+            gain,
+        };
         let start = chain.forward(&candidate.q);
-        let end = path.ticks().max(1);
+        let mut columns = [Columns::NONE; POINTS_MAX];
         for (n, point) in self.points.iter().enumerate() {
-            if !open[n] {
-                continue;
+            if open[n] {
+                columns[n] = point.columns(&start);
             }
-            let columns = point.columns(&start);
-            for i in 0..INTERVALS {
-                let span = Span {
-                    path,
-                    taken: 0,
-                    first: i * end / INTERVALS,
-                    last: (i + 1) * end / INTERVALS,
-                    approach: &approach,
-                    gain,
-                };
-                if !at_most(point.bound(&columns, &span), limits.of(point)) {
-                    self.halve(chain, point, span, limits, halvings)?;
+        }
+        let end = path.ticks().max(1);
+        for i in 0..INTERVALS {
+            let (first, last) = (i * end / INTERVALS, (i + 1) * end / INTERVALS);
+            let mut span = Span::new(path, first, first, last, &approach);
+            // The columns are those of the start: everything that was travelled since then counts.
+            let travelled = path.travelled(last);
+            for (off, travelled) in span.off.iter_mut().zip(&travelled) {
+                *off = off.max(*travelled);
+            }
+            for (n, point) in self.points.iter().enumerate() {
+                if open[n] && !at_most(point.bound(&columns[n], &span), limits.of(point)) {
+                    self.halve(question, point, path, (first, last), &approach, limits)?;
                 }
             }
         }
@@ -175,39 +222,32 @@ impl SpeedCheck {
     /// Decides an interval by halving it, with the columns of each part's own start.
     fn halve(
         &self,
-        chain: &Chain,
+        question: &SpeedQuestion<'_>,
         point: &Watched,
-        span: Span<'_>,
+        path: &StopPath,
+        interval: (usize, usize),
+        approach: &Approach<'_>,
         limits: &SpeedLimits,
-        halvings: usize,
     ) -> Result<(), Violation> {
         let limit = limits.of(point);
         let mut stack = [(0_usize, 0_usize); 16];
-        stack[0] = (span.first, span.last);
+        stack[0] = interval;
         let mut count = 1;
-        let mut left = halvings;
+        let mut left = question.halvings;
         while count > 0 {
             count -= 1;
             let (first, last) = stack[count];
             let taken = first.midpoint(last);
-            let forward = chain.forward(&span.path.position(taken));
+            let forward = question.chain.forward(&path.position(taken));
             let columns = point.columns(&forward);
-            let here = Span {
-                path: span.path,
-                taken,
-                first,
-                last,
-                approach: span.approach,
-                gain: span.gain,
-            };
-            let bound = point.bound(&columns, &here);
+            let bound = point.bound(&columns, &Span::new(path, first, taken, last, approach));
             if at_most(bound, limit) {
                 continue;
             }
             if left == 0 || last - first <= 1 || count + 2 > stack.len() {
                 return Err(Violation {
                     limit: LimitKind::ToolSpeed,
-                    index: Some(if point.is_elbow { 1 } else { 0 }),
+                    index: Some(u32::from(point.is_elbow)),
                     limit_value: limit,
                     asked: bound,
                 });
@@ -219,6 +259,20 @@ impl SpeedCheck {
         }
         Ok(())
     }
+}
+
+/// Velocity of a point for one rad/s of each joint, m/s, and its length.
+#[derive(Clone, Copy)]
+struct Columns {
+    velocity: [Vector3<f64>; JOINTS],
+    length: JointVector,
+}
+
+impl Columns {
+    const NONE: Self = Self {
+        velocity: [Vector3::new(0.0, 0.0, 0.0); JOINTS],
+        length: [0.0; JOINTS],
+    };
 }
 
 fn watched(chain: &Chain, link: usize, at: Point, is_elbow: bool) -> Watched {
@@ -237,46 +291,34 @@ fn watched(chain: &Chain, link: usize, at: Point, is_elbow: bool) -> Watched {
 }
 
 impl Watched {
-    /// Velocity of the point for one rad/s of each joint, m/s.
-    fn columns(&self, forward: &Forward) -> [Vector3<f64>; JOINTS] {
+    fn columns(&self, forward: &Forward) -> Columns {
         let place = forward.frame(self.link) * self.at;
-        core::array::from_fn(|j| {
-            if j >= self.link {
-                return Vector3::zeros();
-            }
-            let link = &forward.links[j];
+        let mut columns = Columns::NONE;
+        for (j, link) in forward.links.iter().enumerate().take(self.link) {
             let axis = link.rotation * Vector3::z();
-            axis.cross(&(place.coords - link.translation.vector))
-        })
+            let column = axis.cross(&(place.coords - link.translation.vector));
+            columns.velocity[j] = column;
+            columns.length[j] = column.norm();
+        }
+        columns
     }
 
     /// Bound on the speed over an interval, m/s.
-    fn bound(&self, columns: &[Vector3<f64>; JOINTS], span: &Span<'_>) -> f64 {
-        let before = span.path.travelled(span.first);
-        let taken = span.path.travelled(span.taken);
-        let after = span.path.travelled(span.last);
+    fn bound(&self, columns: &Columns, span: &Span) -> f64 {
+        let moving = JOINTS.min(self.link);
         let mut middle = Vector3::zeros();
         let mut around = 0.0;
-        let mut fastest = [0.0; JOINTS];
-        let mut off = [0.0; JOINTS];
-        for j in 0..JOINTS.min(self.link) {
-            let (low, high) = span.path.velocities(j, span.first, span.last);
-            middle += columns[j] * (0.5 * (low + high));
-            around += columns[j].norm() * (0.5 * (high - low) + span.gain[j]);
-            fastest[j] = low.abs().max(high.abs()) + span.gain[j];
-            off[j] = (after[j] - taken[j]).max(taken[j] - before[j]);
-            if span.first == 0 {
-                off[j] = off[j].max(taken[j] + span.approach[j]);
-            }
+        // How far column j can have turned: by the joints up to it as a whole, by those after it at their lever.
+        let mut after: f64 = sum(&self.lever, &span.off);
+        let mut before = 0.0;
+        let mut turned = 0.0;
+        for j in 0..moving {
+            middle += columns.velocity[j] * span.middle[j];
+            around += columns.length[j] * span.around[j];
+            before += span.off[j];
+            after -= self.lever[j] * span.off[j];
+            turned += span.fastest[j] * (self.lever[j] * before + after.max(0.0));
         }
-        // How far column j can have turned: by joints before it as a whole, by those after it at their lever.
-        let turned: f64 = (fastest.iter().enumerate())
-            .map(|(j, fastest)| {
-                let ways = off.iter().enumerate();
-                let by: f64 = ways.map(|(k, off)| self.lever[j.max(k)] * off).sum();
-                fastest * by
-            })
-            .sum();
         middle.norm() + around + turned
     }
 }

@@ -155,6 +155,8 @@ fn steady_knot(from: &Knot, step: f64, n: f64) -> Knot {
 pub(crate) struct StopPath {
     joints: [JointStop; JOINTS],
     ticks: usize,
+    /// What it is the stop from, and whether that ends in time.
+    laid: Option<(ArmState, bool)>,
 }
 
 impl StopPath {
@@ -162,19 +164,26 @@ impl StopPath {
         Self {
             joints: core::array::from_fn(|_| JointStop::new()),
             ticks: 0,
+            laid: None,
         }
     }
 
-    /// Writes down the stop from `start`. False if it does not end within [`STOP_TICKS_MAX`].
+    /// Writes down the stop from `start`, if that is not what stands there. False if it does not end within
+    /// [`STOP_TICKS_MAX`]. The law is always the same one.
     pub(crate) fn lay(&mut self, start: &ArmState, law: &StopLaw) -> bool {
+        if let Some((laid, ends)) = &self.laid
+            && laid == start
+        {
+            return *ends;
+        }
         self.ticks = 0;
+        let mut ends = true;
         for (joint, stop) in self.joints.iter_mut().enumerate() {
-            if !stop.lay(joint, start, law) {
-                return false;
-            }
+            ends &= stop.lay(joint, start, law);
             self.ticks = self.ticks.max(stop.ticks());
         }
-        true
+        self.laid = Some((*start, ends));
+        ends
     }
 
     /// Tick at which every joint rests.

@@ -362,6 +362,9 @@ impl Sweep {
             let most: f64 = (from..JOINTS)
                 .map(|j| self.lever_max[far][j] * way[j])
                 .sum();
+            if at_most(pair.need, self.survey.pairs[n] - most) {
+                continue;
+            }
             let lever: Levers = core::array::from_fn(|j| {
                 between(
                     j,
