@@ -2,7 +2,9 @@
 
 use nalgebra::{Translation3, UnitQuaternion};
 use serde::Deserialize;
-use sinew_kinematics::{CAPSULES_MAX, Chain, HAND, Isometry, Joint, LinkCapsule, Point};
+use sinew_kinematics::{
+    Body, CAPSULES_MAX, Chain, HAND, Isometry, Joint, LinkCapsule, Masses, Point,
+};
 use sinew_messages::{JOINTS, JointVector};
 
 use crate::error::{DescriptionError, Source};
@@ -145,7 +147,43 @@ impl RobotDescription {
     /// The kinematic chain with its capsules.
     #[must_use]
     pub fn chain(&self) -> Chain {
-        self.chain.clone()
+        self.chain.clone().with_masses(self.masses())
+    }
+
+    /// What the parts weigh: each link, and the hand with its fingers.
+    fn masses(&self) -> Masses {
+        let body = |mass: &LinkMass| Body {
+            mass_kg: mass.mass_kg,
+            com_m: mass.com_m,
+            inertia_kg_m2: mass.inertia_kg_m2,
+        };
+        let hand = body(&self.hand.mass);
+        // The two fingers count as one mass between them: how far they are apart hardly matters.
+        let fingers_kg = 2.0 * self.gripper.finger_mass_kg;
+        let at = [0.0, 0.0, self.gripper.finger_center_z_m];
+        let mass_kg = hand.mass_kg + fingers_kg;
+        let com_m =
+            core::array::from_fn(|i| (hand.mass_kg * hand.com_m[i] + fingers_kg * at[i]) / mass_kg);
+        // Steiner's theorem, for both about the common centre of mass.
+        let moved = |mass: f64, from: &[f64; 3], axis: usize| -> f64 {
+            (0..3)
+                .filter(|i| *i != axis)
+                .map(|i| mass * (from[i] - com_m[i]) * (from[i] - com_m[i]))
+                .sum()
+        };
+        let inertia_kg_m2 = core::array::from_fn(|axis| {
+            hand.inertia_kg_m2[axis]
+                + moved(hand.mass_kg, &hand.com_m, axis)
+                + moved(fingers_kg, &at, axis)
+        });
+        Masses {
+            links: core::array::from_fn(|i| body(&self.joints[i].link)),
+            hand: Body {
+                mass_kg,
+                com_m,
+                inertia_kg_m2,
+            },
+        }
     }
 
     /// The pose of a name.

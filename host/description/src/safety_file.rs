@@ -2,11 +2,11 @@
 
 use nalgebra::Vector3;
 use serde::Deserialize;
-use sinew_kinematics::{Aabb, Cylinder, HAND, HalfSpace, Hull, Point};
+use sinew_kinematics::{Aabb, Body, Cylinder, HAND, HalfSpace, Hull, Point};
 use sinew_messages::{JOINTS, JointVector};
 use sinew_safety::{
-    Cone, ForceReaction, LimitsError, ModeLimits, SafetyConfig, SafetyLimits, SelfCollision,
-    SeparationConfig, Zone, ZoneShape, close_at_rest,
+    Cone, EffortLimits, ForceReaction, LimitsError, ModeLimits, SafetyConfig, SafetyLimits,
+    SelfCollision, SeparationConfig, Zone, ZoneShape, close_at_rest,
 };
 use sinew_units::Ticks;
 
@@ -122,6 +122,7 @@ impl SafetyFile {
             }
         }
         self.leaves_room(&source, robot)?;
+        self.can_brake(&source, robot)?;
         let mut config = self.config.clone();
         if let Some(collision) = &mut config.self_collision {
             for names in &self.ignored {
@@ -149,7 +150,70 @@ impl SafetyFile {
     }
 }
 
+/// Postures that the brakes are tried in.
+const BRAKE_POSTURES: u32 = 400;
+
 impl SafetyFile {
+    /// A joint that brakes alone at its stop acceleration, in any of many postures and with the largest load, needs
+    /// no more than its effort limit, gravity included. What several joints that brake together take from each
+    /// other is left to the prediction of every tick.
+    fn can_brake(
+        &self,
+        source: &Source<'_>,
+        robot: &RobotDescription,
+    ) -> Result<(), DescriptionError> {
+        let Some(effort) = &self.config.effort else {
+            return Ok(());
+        };
+        let chain = robot.chain();
+        let load = Body {
+            mass_kg: effort.load_max_kg,
+            com_m: robot.hand.tcp_m,
+            inertia_kg_m2: [0.0; 3],
+        };
+        let still = [0.0; JOINTS];
+        let mut most: JointVector = [0.0; JOINTS];
+        for n in 0..BRAKE_POSTURES {
+            // A low-discrepancy sequence (powers of the root of x⁸ = x + 1): spread evenly, and the same each time.
+            let q: JointVector = core::array::from_fn(|j| {
+                let share = (0.5 + f64::from(n) * 0.905_071_3_f64.powi(j as i32 + 1)).fract();
+                let (low, high) = (
+                    self.config.position_min_rad[j],
+                    self.config.position_max_rad[j],
+                );
+                low + share * (high - low)
+            });
+            let Some(weight) = chain.efforts(&q, &still, &still, &load) else {
+                return Ok(());
+            };
+            for j in 0..JOINTS {
+                let mut a = still;
+                a[j] = self.config.stop_acceleration_rad_s2[j];
+                if let Some(braking) = chain.efforts(&q, &still, &a, &load) {
+                    let inertia = (braking[j] - weight[j]).abs();
+                    most[j] = most[j].max(inertia + weight[j].abs());
+                }
+            }
+        }
+        for (j, need) in most.iter().enumerate() {
+            if *need > effort.max_nm[j] {
+                return Err(source.refuse(
+                    "stop.acceleration_rad_s2",
+                    format!(
+                        "{} for {}, which needs {need:.0} N·m against gravity and a load of {} kg where \
+                         effort.max_nm allows {}",
+                        self.config.stop_acceleration_rad_s2[j],
+                        robot.joints[j].name,
+                        effort.load_max_kg,
+                        effort.max_nm[j]
+                    ),
+                    "a weaker stop, a smaller load, or stronger drives",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// What cannot get out of the way is neither in a zone nor outside the envelope: base and first link.
     fn leaves_room(
         &self,
@@ -233,6 +297,7 @@ mod file {
         pub(super) recovery: Mode,
         pub(super) cone: Option<Cone>,
         pub(super) self_collision: Option<SelfCollision>,
+        pub(super) effort: Option<Effort>,
         pub(super) separation: Option<Separation>,
         pub(super) envelope: Corners,
         #[serde(default)]
@@ -289,6 +354,15 @@ mod file {
         pub(super) margin_m: f64,
         #[serde(default)]
         pub(super) ignore: Vec<[String; 2]>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Effort {
+        pub(super) max_nm: JointVector,
+        pub(super) rate_max_nm_s: JointVector,
+        pub(super) load_max_kg: f64,
+        pub(super) measured_ms: u32,
     }
 
     #[derive(Deserialize)]
@@ -487,6 +561,12 @@ fn config(source: &Source<'_>, from: file::Safety) -> Result<SafetyConfig, Descr
             margin_m: collision.margin_m,
             // Names are looked up when the robot is known.
             ignored: Vec::new(),
+        }),
+        effort: from.effort.map(|effort| EffortLimits {
+            max_nm: effort.max_nm,
+            rate_max_nm_s: effort.rate_max_nm_s,
+            load_max_kg: effort.load_max_kg,
+            measured_ticks: effort.measured_ms,
         }),
         separation: from
             .separation

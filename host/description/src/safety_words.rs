@@ -244,6 +244,25 @@ pub fn quantities(c: &SafetyConfig, robot: &RobotDescription) -> Vec<Quantity> {
         let degrees = cone.half_angle_rad.to_degrees();
         add("cone.half_angle_deg", None, degrees, "°", More::Looser);
     }
+    if let Some(effort) = &c.effort {
+        for (joint, value) in robot.joints.iter().zip(&effort.max_nm) {
+            let of = Some(joint.name.clone());
+            add("effort.max_nm", of, *value, "N·m", More::Looser);
+        }
+        for (joint, value) in robot.joints.iter().zip(&effort.rate_max_nm_s) {
+            let of = Some(joint.name.clone());
+            add("effort.rate_max_nm_s", of, *value, "N·m/s", More::Looser);
+        }
+        add(
+            "effort.load_max_kg",
+            None,
+            effort.load_max_kg,
+            "kg",
+            More::Looser,
+        );
+        let ms = f64::from(effort.measured_ticks);
+        add("effort.measured_ms", None, ms, "ms", More::Looser);
+    }
     if let Some(separation) = &c.separation {
         for (key, value, unit, more) in [
             (
@@ -367,6 +386,7 @@ pub fn difference(a: &SafetyConfig, b: &SafetyConfig, robot: &RobotDescription) 
     }
     for (what, had, has) in [
         ("the tool's cone", a.cone.is_some(), b.cone.is_some()),
+        ("effort", a.effort.is_some(), b.effort.is_some()),
         (
             "self-collision",
             a.self_collision.is_some(),

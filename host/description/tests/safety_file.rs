@@ -191,6 +191,18 @@ fn what_contradicts_itself_or_the_robot_is_refused_with_its_line() {
             "at most the tool speed",
         ),
         (
+            "load_max_kg = 1.0",
+            "load_max_kg = 30.0".to_owned(),
+            "acceleration_rad_s2",
+            "against gravity and a load",
+        ),
+        (
+            "max_nm = [180.0",
+            "max_nm = [0.0".to_owned(),
+            "max_nm",
+            "0.1 to 100000",
+        ),
+        (
             "joint_speed_share = 0.2",
             "joint_speed_share = 1.2".to_owned(),
             "1.2",

@@ -102,6 +102,7 @@ pub fn safety_config() -> SafetyConfig {
         },
         cone: None,
         self_collision: None,
+        effort: None,
         separation: None,
         envelope_min_m: [-2.0, -2.0, -1.0],
         envelope_max_m: [2.0, 2.0, 2.0],

@@ -3,7 +3,7 @@
 use nalgebra::{Quaternion, UnitQuaternion, Vector3};
 use sinew_messages::{JOINTS, JointVector};
 
-use crate::{Isometry, Jacobian, Point};
+use crate::{Isometry, Jacobian, Masses, Point};
 
 /// Capsules that a chain can carry.
 pub const CAPSULES_MAX: usize = 24;
@@ -121,6 +121,7 @@ pub struct Chain {
     capsules: [LinkCapsule; CAPSULES_MAX],
     capsule_count: usize,
     pub(crate) rest_rad: JointVector,
+    masses: Option<Masses>,
 }
 
 impl Chain {
@@ -187,7 +188,23 @@ impl Chain {
             capsules: list,
             capsule_count: capsules.len(),
             rest_rad,
+            masses: None,
         })
+    }
+
+    /// The same chain, with what its parts weigh.
+    #[must_use]
+    pub fn with_masses(self, masses: Masses) -> Self {
+        Self {
+            masses: Some(masses),
+            ..self
+        }
+    }
+
+    /// What its parts weigh, if that is known.
+    #[must_use]
+    pub fn masses(&self) -> Option<&Masses> {
+        self.masses.as_ref()
     }
 
     /// The joints, base to tool.

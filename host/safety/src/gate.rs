@@ -9,8 +9,10 @@ use sinew_messages::{
 
 use crate::brake::{ArmState, STOP_TICKS_MAX, StopLaw};
 use crate::command::SafeCommand;
+use crate::effort::EffortWatch;
+use crate::encoder::EncoderWatch;
 use crate::force::ForceWatch;
-use crate::limits::SafetyLimits;
+use crate::limits::{SafetyConfig, SafetyLimits};
 use crate::obstacles::Threats;
 use crate::setpoint::{blend, check_joints, check_statement, same_bits};
 use crate::speed::{
@@ -110,6 +112,8 @@ pub struct Gate {
     latch: Latch,
     watch: Watch,
     force: ForceWatch,
+    encoders: EncoderWatch,
+    effort: EffortWatch,
     power: PowerDemand,
     reason: LimitKind,
     limited_total: u64,
@@ -147,6 +151,8 @@ impl Gate {
             latch,
             watch: Watch::default(),
             force: ForceWatch::default(),
+            encoders: EncoderWatch::default(),
+            effort: EffortWatch::new(),
             power: PowerDemand::Keep,
             reason: LimitKind::Boot,
             limited_total: 0,
@@ -213,6 +219,7 @@ impl Gate {
         }
         let mut hold = None;
         if frame.is_finite() && !granted {
+            self.look_at_sensors(frame);
             hold = self.look_at_following(frame);
             hold = hold.or_else(|| {
                 self.force
@@ -264,6 +271,10 @@ impl Gate {
         let config = self.limits.config();
         self.misfit = if payload.is_possible() {
             self.sweep.carry(capsule, config);
+            self.effort.carry(&self.chain, &self.state, payload);
+            let bears = config
+                .effort
+                .map_or(Ok(()), |limits| self.effort.check_load(&limits));
             let fits = self.sweep.holds(
                 &self.state,
                 &self.threats,
@@ -271,7 +282,7 @@ impl Gate {
                 &self.law,
                 config,
             );
-            fits.err()
+            bears.and(fits).err()
         } else {
             Some(Violation::of(LimitKind::NonFinite))
         };
@@ -369,6 +380,7 @@ impl Gate {
             return false;
         }
         self.latch.held = None;
+        self.encoders = EncoderWatch::default();
         self.force = ForceWatch::default();
         if !self.powered {
             self.follow(frame);
@@ -385,17 +397,7 @@ impl Gate {
             return Ok(());
         }
         let config = self.limits.config();
-        for (i, q) in frame.position_rad.iter().enumerate() {
-            let (lowest, highest) = (config.position_min_rad[i], config.position_max_rad[i]);
-            if !(lowest..=highest).contains(q) {
-                return Err(Violation {
-                    limit: LimitKind::StartState,
-                    index: Some(i as u32),
-                    limit_value: if *q < lowest { lowest } else { highest },
-                    asked: *q,
-                });
-            }
-        }
+        within_limits(frame, config, LimitKind::StartState)?;
         self.sweep.check_start(&frame.position_rad, config)
     }
 
@@ -441,6 +443,7 @@ impl Gate {
         self.state = ArmState::at_rest(frame.position_rad);
         let force = self.given.gripper_force_n;
         self.given = setpoint_of(&self.state, frame.gripper_width_m, force);
+        self.effort.give(&self.chain, &self.state);
     }
 
     fn stay_off(&mut self, frame: &SensorFrame) -> (Option<SafeCommand>, Verdict) {
@@ -448,6 +451,24 @@ impl Gate {
             self.follow(frame);
         }
         (None, self.latched_verdict())
+    }
+
+    /// Latches what the joints' sensors say if it cannot be, or if it is outside the position limits.
+    fn look_at_sensors(&mut self, frame: &SensorFrame) {
+        let mut latch = self.latch;
+        let config = self.limits.config();
+        let given = &self.given.position_rad;
+        if let Some(limits) = &config.effort {
+            self.effort.look(frame, limits, |demand| latch.set(demand));
+        }
+        self.encoders
+            .look(frame, given, config, |demand| latch.set(demand));
+        if self.mode != SafetyMode::Recovery
+            && let Err(violation) = within_limits(frame, config, LimitKind::Position)
+        {
+            latch.set(demand_of(violation));
+        }
+        self.latch = latch;
     }
 
     /// Brakes at once on a following error; latches it when it lasts.
@@ -604,6 +625,9 @@ impl Gate {
         let speed_limits = self.speed_limits();
         check_joints(&self.state, &after, &carry_on, &self.law, share, config)?;
         check_statement(candidate, &after, config)?;
+        if let Some(limits) = &config.effort {
+            self.effort.check(&self.chain, &after, limits)?;
+        }
         let gain = reaction_gain(&after, config.reaction_ticks);
         let speeds = SpeedQuestion {
             chain: &self.chain,
@@ -699,6 +723,9 @@ impl Gate {
     }
 
     fn give(&mut self, state: ArmState, setpoint: Setpoint) {
+        if self.limits.config().effort.is_some() && state != self.state {
+            self.effort.give(&self.chain, &state);
+        }
         self.state = state;
         self.given = setpoint;
     }
@@ -722,6 +749,26 @@ fn setpoint_of(state: &ArmState, gripper_width_m: f64, gripper_force_n: f64) -> 
         gripper_width_m,
         gripper_force_n,
     }
+}
+
+/// Every measured joint is within its position limits.
+fn within_limits(
+    frame: &SensorFrame,
+    config: &SafetyConfig,
+    limit: LimitKind,
+) -> Result<(), Violation> {
+    for (i, q) in frame.position_rad.iter().enumerate() {
+        let (lowest, highest) = (config.position_min_rad[i], config.position_max_rad[i]);
+        if !(lowest..=highest).contains(q) {
+            return Err(Violation {
+                limit,
+                index: Some(i as u32),
+                limit_value: if *q < lowest { lowest } else { highest },
+                asked: *q,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Bound on how long the stop from a state takes, s.

@@ -32,7 +32,9 @@
 //! | self-collision | pairs of capsules along the whole stop | limit | `space::links_keep_off_each_other` |
 //! | orientation of the tool | its cone, along the whole stop | limit | `space::the_tool_stays_in_its_cone` |
 //! | persons and other moving obstacles | the same, with what ISO 13855 adds | limit; latch without fresh data | `modes::a_person_is_not_approached`, `modes::an_unknown_position_is_the_nearest_possible`, `modes::a_silent_scanner_latches` |
-//! | payload | every margin along the stop that is held | unlatched hold until it fits | `space::what_is_carried_keeps_off_too` |
+//! | effort and its rate | predicted from masses and load; measured | limit; latch when it lasts | `effort::predicted_efforts_keep_their_limits`, `effort::measured_efforts_latch` |
+//! | sensors of the joints: frozen, jumping, flipped; overspeed; position outside its limits | measured | latch | `stops::a_sensor_that_cannot_be_right_latches`, `stops::measured_overspeed_latches`, `stops::a_measured_position_outside_its_limits_latches` |
+//! | payload | mass, efforts, every margin along the stop that is held | unlatched hold until it fits | `space::what_is_carried_keeps_off_too`, `effort::a_load_must_be_borne` |
 //! | start state | position limits, zones, self-collision, cone | refuse the reset, but in recovery mode | `modes::a_start_outside_the_position_limits_is_refused`, `modes::recovery_mode_is_the_way_out_of_a_zone` |
 //! | mode | reduced, recovery, hold | limit; only what gets better; hold | `modes::*` |
 //! | gripper width and force | setpoint | limit | `limits::gripper_is_clamped_and_the_arm_goes_on` |
@@ -53,11 +55,13 @@
 //!
 //! # Not here
 //!
-//! Effort, singularity, grip lost, encoder plausibility, power and momentum of contacts, yielding. Rounding is
+//! Singularity, grip lost, power and momentum of contacts, yielding. Rounding is
 //! covered by stated tolerances (`setpoint.rs`), not proved.
 
 mod brake;
 mod command;
+mod effort;
+mod encoder;
 mod force;
 mod gate;
 mod limits;
@@ -71,6 +75,7 @@ mod watch;
 mod zones;
 
 pub use command::SafeCommand;
+pub use effort::EffortLimits;
 pub use gate::{Gate, GateStatus, Inputs, PowerDemand};
 pub use limits::{
     Cone, ForceReaction, LimitsError, ModeLimits, SafetyConfig, SafetyLimits, SelfCollision,

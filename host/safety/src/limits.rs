@@ -5,6 +5,7 @@ use sinew_messages::{JOINTS, JointVector};
 use sinew_units::TICK_S;
 
 use crate::brake::STOP_TICKS_MAX;
+use crate::effort::EffortLimits;
 use crate::obstacles::SeparationConfig;
 use crate::setpoint::at_most;
 use crate::zones::{ZONES_MAX, Zone, ZoneShape};
@@ -79,6 +80,8 @@ pub struct SafetyConfig {
     pub cone: Option<Cone>,
     /// Links keep off each other along the stop; they are not compared without.
     pub self_collision: Option<SelfCollision>,
+    /// Efforts of the joints; neither predicted nor measured ones are looked at without.
+    pub effort: Option<EffortLimits>,
     /// Distance from persons and other moving obstacles; they are not looked at without.
     pub separation: Option<SeparationConfig>,
     /// Lower corner of the box that every moving link stays inside, m.
@@ -208,6 +211,9 @@ const JERK: Range = range(0.1, 1e6, "0.1 to 1000000");
 const FORCE: Range = range(0.1, 1e4, "0.1 to 10000");
 /// Margins and rests, in rad, rad/s or m.
 const SMALL: Range = range(1e-6, 1.0, "0.000001 to 1");
+const EFFORT: Range = range(0.1, 1e5, "0.1 to 100000");
+const EFFORT_RATE: Range = range(1.0, 1e8, "1 to 100000000");
+const LOAD: Range = range(0.0, 1e3, "0 to 1000");
 /// Angles that a cone may be open by, rad.
 const ANGLE: Range = range(1e-3, core::f64::consts::PI, "0.001 to 3.14159");
 /// Distances that are added, m.
@@ -322,6 +328,18 @@ fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
             });
         }
         within("cone.half_angle_rad", None, cone.half_angle_rad, &ANGLE)?;
+    }
+    if let Some(effort) = &c.effort {
+        for i in 0..JOINTS {
+            within("effort.max_nm", Some(i), effort.max_nm[i], &EFFORT)?;
+            within(
+                "effort.rate_max_nm_s",
+                Some(i),
+                effort.rate_max_nm_s[i],
+                &EFFORT_RATE,
+            )?;
+        }
+        within("effort.load_max_kg", None, effort.load_max_kg, &LOAD)?;
     }
     if let Some(separation) = &c.separation {
         for (field, found, range) in [
@@ -604,6 +622,15 @@ fn hash(c: &SafetyConfig) -> u64 {
         Some(collision) => {
             let links = collision.ignored.iter().flatten().map(|link| *link as f64);
             let values: Vec<f64> = [collision.margin_m].into_iter().chain(links).collect();
+            optional(&values);
+        }
+        None => optional(&[]),
+    }
+    match &c.effort {
+        Some(effort) => {
+            let numbers = effort.max_nm.iter().chain(&effort.rate_max_nm_s).copied();
+            let rest = [effort.load_max_kg, f64::from(effort.measured_ticks)];
+            let values: Vec<f64> = numbers.chain(rest).collect();
             optional(&values);
         }
         None => optional(&[]),

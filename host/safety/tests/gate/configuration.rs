@@ -3,7 +3,7 @@
 use nalgebra::Vector3;
 use sinew_kinematics::{Aabb, Cylinder, HalfSpace, Point};
 use sinew_safety::{
-    Cone, LimitsError, SafetyConfig, SafetyLimits, SeparationConfig, Zone, ZoneShape,
+    Cone, EffortLimits, LimitsError, SafetyConfig, SafetyLimits, SeparationConfig, Zone, ZoneShape,
 };
 
 use crate::rig::config;
@@ -111,7 +111,7 @@ fn the_hash_is_stable_and_sees_every_field() {
     let hash = |c: SafetyConfig| SafetyLimits::new(c).expect("valid").hash();
     let base = hash(config());
     assert_eq!(base, hash(config()));
-    let changes: [Change; 21] = [
+    let changes: [Change; 22] = [
         |c| c.position_max_rad[6] -= 1e-9,
         |c| c.velocity_max_rad_s[0] += 1e-9,
         |c| c.stop_jerk_rad_s3[3] += 1.0,
@@ -130,6 +130,14 @@ fn the_hash_is_stable_and_sees_every_field() {
         |c| c.recovery.speed_max_m_s -= 1e-9,
         |c| c.recovery.joint_speed_share -= 1e-9,
         |c| c.self_collision = None,
+        |c| {
+            c.effort = Some(EffortLimits {
+                max_nm: [100.0; 7],
+                rate_max_nm_s: [1e4; 7],
+                load_max_kg: 1.0,
+                measured_ticks: 50,
+            });
+        },
         |c| {
             c.cone = Some(Cone {
                 axis: [0.0, 0.0, -1.0],

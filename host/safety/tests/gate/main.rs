@@ -5,6 +5,7 @@
 mod adversary;
 mod allocation;
 mod configuration;
+mod effort;
 mod limits;
 mod modes;
 mod rig;

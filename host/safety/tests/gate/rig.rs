@@ -2,7 +2,7 @@
 
 use nalgebra::{Translation3, UnitQuaternion, Vector3};
 use sinew_kinematics::{
-    Aabb, Chain, HAND, HalfSpace, Isometry, Joint, LinkCapsule, PlacedCapsule, Point,
+    Aabb, Body, Chain, HAND, HalfSpace, Isometry, Joint, LinkCapsule, Masses, PlacedCapsule, Point,
 };
 use sinew_messages::{
     DriveStatus, JOINTS, JointVector, LimitKind, ObstacleFrame, RequestCounts, SafetyInputs,
@@ -69,6 +69,28 @@ pub(crate) fn chain() -> Chain {
         HOME,
     )
     .expect("the test arm is valid")
+    .with_masses(masses())
+}
+
+/// Like those of a small arm.
+fn masses() -> Masses {
+    let body = |mass_kg, com_m| Body {
+        mass_kg,
+        com_m,
+        inertia_kg_m2: [0.012, 0.012, 0.008],
+    };
+    Masses {
+        links: [
+            body(3.6, [0.0, 0.0, 0.09]),
+            body(2.6, [0.0, -0.09, 0.0]),
+            body(2.4, [0.0, 0.0, 0.08]),
+            body(2.2, [0.0, -0.11, 0.0]),
+            body(1.5, [0.0, 0.0, 0.11]),
+            body(1.2, [0.0, -0.02, 0.0]),
+            body(0.7, [0.0, 0.0, 0.02]),
+        ],
+        hand: body(0.9, [0.0, 0.0, 0.04]),
+    }
 }
 
 pub(crate) fn config() -> SafetyConfig {
@@ -104,6 +126,7 @@ pub(crate) fn config() -> SafetyConfig {
             margin_m: 0.005,
             ignored: vec![[0, 2], [2, 4], [5, 7]],
         }),
+        effort: None,
         separation: None,
         envelope_min_m: [-0.6, -1.0, -0.018],
         envelope_max_m: [1.1, 1.0, 1.35],

@@ -1,7 +1,8 @@
 //! Stops: what brakes, what latches, what a reset needs.
 
 use sinew_messages::{
-    DriveStatus, JOINTS, LimitKind, SafetyInputs, StopCategory, StopState, VerdictKind,
+    DriveStatus, JOINTS, JointVector, LimitKind, SafetyInputs, SafetyMode, StopCategory, StopState,
+    VerdictKind,
 };
 use sinew_safety::{ForceReaction, PowerDemand};
 
@@ -248,9 +249,25 @@ fn a_following_error_brakes_at_once_and_latches_when_it_lasts() {
         // The second is within the joint's limit, but its link is too far away.
         let (mut rig, mut before) = under_way();
         let mut latched_after = None;
-        for tick in 0..200 {
-            rig.frame.position_rad[1] = rig.gate.given().position_rad[1] - off;
+        // It drifts there: a jump would be the sensor's fault.
+        let drift = 0.005;
+        let mut away = 0.0;
+        while away + drift < 0.03 {
+            away += drift;
+            rig.frame.position_rad[1] = rig.gate.given().position_rad[1] - away;
+            rig.frame.velocity_rad_s = rig.gate.given().velocity_rad_s;
+            assert_eq!(go(&mut rig, &mut before).kind, VerdictKind::Pass);
+        }
+        let mut tick = 0;
+        for _ in 0..200 {
+            away = (away + drift).min(off);
+            rig.frame.position_rad[1] = rig.gate.given().position_rad[1] - away;
+            rig.frame.velocity_rad_s = rig.gate.given().velocity_rad_s;
             let verdict = go(&mut rig, &mut before);
+            if verdict.kind == VerdictKind::Pass {
+                assert!(away < off, "{away} passes");
+                continue;
+            }
             assert_eq!(
                 (verdict.kind, verdict.limit),
                 (VerdictKind::Stop, LimitKind::FollowingError)
@@ -258,6 +275,7 @@ fn a_following_error_brakes_at_once_and_latches_when_it_lasts() {
             if rig.gate.status().stop_state == StopState::Latched {
                 latched_after.get_or_insert(tick);
             }
+            tick += 1;
         }
         assert_eq!(latched_after, Some(config().following_error_ticks));
     }
@@ -372,4 +390,108 @@ fn no_stop_opens_the_gripper() {
     rig.reset();
     let given = rig.gate.given();
     assert_eq!((given.gripper_width_m, given.gripper_force_n), (0.02, 25.0));
+}
+
+/// A joint's sensor that stands still, jumps or runs backwards while the arm moves: latched, by name and joint.
+#[test]
+fn a_sensor_that_cannot_be_right_latches() {
+    type Spoil = fn(&mut Rig, JointVector, u64);
+    let spoils: [Spoil; 3] = [
+        // Frozen.
+        |rig, start, _| rig.frame.position_rad[0] = start[0],
+        // One reading off.
+        |rig, _, tick| {
+            if tick == 10 {
+                rig.frame.position_rad[0] += 0.04;
+            }
+        },
+        // The wrong way.
+        |rig, start, _| {
+            let way = rig.gate.given().position_rad[0] - start[0];
+            rig.frame.position_rad[0] = start[0] - way;
+        },
+    ];
+    for (n, spoil) in spoils.into_iter().enumerate() {
+        // Slow enough that the following error is not what speaks first.
+        let mut rig = Rig::ready();
+        let mut before = HOME;
+        let start = HOME;
+        let gentle = Eager {
+            velocity: 0.4,
+            ..SOURCE
+        };
+        let mut latched = None;
+        for tick in 0..400 {
+            let given = *rig.gate.given();
+            let u = gentle.toward(&given, &before, &TARGET);
+            before = given.position_rad;
+            rig.frame.velocity_rad_s = [0.0; JOINTS];
+            spoil(&mut rig, start, tick);
+            let verdict = rig.step(&u, None).1;
+            if rig.gate.status().stop_state == StopState::Latched {
+                latched = Some((verdict, tick));
+                break;
+            }
+        }
+        let (verdict, tick) = latched.unwrap_or_else(|| panic!("{n} was not seen"));
+        assert_eq!(
+            (verdict.limit, verdict.index),
+            (LimitKind::Encoder, Some(0)),
+            "{n}"
+        );
+        assert_eq!(verdict.category, Some(StopCategory::ControlledThenOff));
+        assert!(
+            n != 1 || tick == 10,
+            "a jump is seen at once, not at {tick}"
+        );
+    }
+}
+
+/// Measured faster than any setpoint may be, for longer than noise: latched. A single reading is not.
+#[test]
+fn measured_overspeed_latches() {
+    let (base, _) = under_way();
+    for (ticks, latches) in [(2, false), (12, true)] {
+        let mut rig = base.clone();
+        for _ in 0..ticks {
+            rig.frame.velocity_rad_s[2] = 3.5;
+            let here = rig.here();
+            rig.step(&here, Some(LimitKind::Stale));
+        }
+        let status = rig.gate.status();
+        assert_eq!(status.stop_state == StopState::Latched, latches, "{ticks}");
+        assert!(!latches || status.reason == LimitKind::Velocity);
+    }
+}
+
+/// A robot that is pushed out of its position limits stops for good, but in recovery mode.
+#[test]
+fn a_measured_position_outside_its_limits_latches() {
+    for (mode, reason) in [
+        (SafetyMode::Normal, Some(LimitKind::Position)),
+        (SafetyMode::Recovery, None),
+    ] {
+        let mut wide = config();
+        wide.tracking_margin_m = 0.05;
+        let mut rig = Rig::booted(wide);
+        rig.requests.mode = mode as u64;
+        // Nearer to its limit than the error that it may be off by.
+        rig.frame.position_rad[6] = 2.89;
+        rig.hold();
+        rig.reset();
+        rig.hold();
+        assert_eq!(rig.gate.status().stop_state, StopState::Clear);
+        let mut at = rig.frame.position_rad;
+        for _ in 0..20 {
+            at[6] += 0.001;
+            rig.frame.position_rad = at;
+            rig.frame.velocity_rad_s = [0.0; JOINTS];
+            rig.hold();
+        }
+        let status = rig.gate.status();
+        assert_eq!(
+            (status.stop_state == StopState::Latched).then_some(status.reason),
+            reason
+        );
+    }
 }
