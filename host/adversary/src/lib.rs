@@ -92,6 +92,7 @@ struct Shard<'a> {
     before: JointVector,
     moved: bool,
     was_off: bool,
+    recovered: bool,
     outcome: Outcome,
     seed: u64,
 }
@@ -190,6 +191,7 @@ impl<'a> Shard<'a> {
             before: start,
             moved: false,
             was_off: true,
+            recovered: false,
             outcome: Outcome {
                 hash: 0xcbf2_9ce4_8422_2325,
                 ..Outcome::default()
@@ -265,6 +267,8 @@ impl<'a> Shard<'a> {
                 Ok(())
             }
         };
+        // In recovery mode a robot may move away from whom it touches, and brakes after it.
+        self.recovered = mode == SafetyMode::Recovery || (self.recovered && self.moved);
         self.outcome.hash = mix(self.outcome.hash, u64::from(verdict.record().limit));
         self.note(tick, looked);
         let looked = self.judge.truth(
@@ -272,8 +276,7 @@ impl<'a> Shard<'a> {
             &self.config,
             &self.plant.truth(),
             self.person.as_ref(),
-            // In recovery mode a robot may move away from whom it touches.
-            self.moved && mode != SafetyMode::Recovery,
+            self.moved && !self.recovered,
         );
         self.note(tick, looked);
         if tick.is_multiple_of(REACTION_EVERY) && command.is_some() {

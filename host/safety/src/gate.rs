@@ -654,6 +654,8 @@ impl Gate {
         if self.sweep.nears_slow_zones(&question, &self.law, config) {
             // The slowest limit that the motion keeps: zones that allow as much don't matter.
             question.speed_m_s = f64::INFINITY;
+            // Who is in a slow zone can go slowly: that is no violation to be recovered from.
+            question.recovers = false;
             for speed in &self.slow_speeds {
                 let limits = SpeedLimits {
                     tool_m_s: *speed,
