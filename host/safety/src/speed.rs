@@ -10,7 +10,7 @@
 //! What the robot may gain during the reaction time is added.
 
 use nalgebra::Vector3;
-use sinew_kinematics::{Chain, Forward, HAND, LinkCapsule, Point};
+use sinew_kinematics::{CAPSULES_MAX, Chain, Forward, HAND, LinkCapsule, Point};
 use sinew_messages::{JOINTS, JointVector, LimitKind};
 use sinew_units::TICK_S;
 
@@ -21,7 +21,7 @@ use crate::sweep::longest_levers;
 use crate::verdict::Violation;
 
 /// Points that are watched.
-const POINTS_MAX: usize = 8;
+const POINTS_MAX: usize = CAPSULES_MAX + 2;
 /// Link whose origin is the elbow.
 const ELBOW_LINK: usize = 4;
 /// Intervals that the stop is looked at in before any is halved.
@@ -139,10 +139,10 @@ struct Approach<'a> {
 impl SpeedCheck {
     pub(crate) fn new(chain: &Chain) -> Self {
         let tool = Point::from(chain.tool_in_hand().translation.vector);
-        let mut points = vec![watched(chain, HAND, tool, false)];
-        if JOINTS >= ELBOW_LINK {
-            points.push(watched(chain, ELBOW_LINK, Point::origin(), true));
-        }
+        let mut points = vec![
+            watched(chain, HAND, tool, false),
+            watched(chain, ELBOW_LINK, Point::origin(), true),
+        ];
         // Of each capsule of the hand the end that is farther out.
         for capsule in chain
             .capsules()
@@ -154,9 +154,7 @@ impl SpeedCheck {
             } else {
                 capsule.b
             };
-            if points.len() < POINTS_MAX {
-                points.push(watched(chain, HAND, far, false));
-            }
+            points.push(watched(chain, HAND, far, false));
         }
         Self { points }
     }

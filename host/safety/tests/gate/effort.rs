@@ -4,15 +4,7 @@ use sinew_kinematics::Body;
 use sinew_messages::{JOINTS, JointVector, LimitKind, Payload, StopState, VerdictKind};
 use sinew_safety::{EffortLimits, SafetyConfig};
 
-use crate::rig::{Eager, HOME, Judge, Rig, chain, config};
-
-const HARD: Eager = Eager {
-    velocity: 2.4,
-    acceleration: 15.0,
-    jerk: 1499.0,
-    brakes: false,
-    straight: false,
-};
+use crate::rig::{HARD, HOME, Judge, Rig, chain, config};
 
 fn strong() -> EffortLimits {
     EffortLimits {

@@ -5,23 +5,7 @@ use sinew_kinematics::{Aabb, Point};
 use sinew_messages::{JOINTS, LimitKind, Setpoint, VerdictKind};
 use sinew_safety::{Zone, ZoneShape};
 
-use crate::rig::{Eager, HOME, Judge, Rig, Stream, config};
-
-const GENTLE: Eager = Eager {
-    velocity: 0.8,
-    acceleration: 6.0,
-    jerk: 300.0,
-    brakes: true,
-    straight: true,
-};
-
-const HARD: Eager = Eager {
-    velocity: 2.4,
-    acceleration: 15.0,
-    jerk: 1499.0,
-    brakes: false,
-    straight: false,
-};
+use crate::rig::{Eager, GENTLE, HARD, HOME, Judge, Rig, Stream, config};
 
 /// A rig in motion toward `target`, and where it was one tick before.
 fn moving(target: &[f64; JOINTS], source: Eager, ticks: u64) -> (Rig, [f64; JOINTS]) {

@@ -7,22 +7,7 @@ use sinew_messages::{
 };
 use sinew_safety::{SafetyConfig, SeparationConfig, Zone, ZoneShape};
 
-use crate::rig::{Eager, HOME, Judge, Rig, chain, clearances, config};
-
-const HARD: Eager = Eager {
-    velocity: 2.4,
-    acceleration: 15.0,
-    jerk: 1499.0,
-    brakes: false,
-    straight: false,
-};
-const GENTLE: Eager = Eager {
-    velocity: 0.8,
-    acceleration: 6.0,
-    jerk: 300.0,
-    brakes: true,
-    straight: true,
-};
+use crate::rig::{Eager, GENTLE, HARD, HOME, Judge, Rig, chain, clearances, config};
 
 /// Goes for `target` for some ticks; the fastest that the tool was, m/s.
 fn go(rig: &mut Rig, source: Eager, target: &JointVector, ticks: u64) -> f64 {

@@ -284,6 +284,24 @@ pub(crate) struct Eager {
     pub(crate) straight: bool,
 }
 
+/// At every limit, and not braking for the target.
+pub(crate) const HARD: Eager = Eager {
+    velocity: 2.4,
+    acceleration: 15.0,
+    jerk: 1499.0,
+    brakes: false,
+    straight: false,
+};
+
+/// As motions are planned.
+pub(crate) const GENTLE: Eager = Eager {
+    velocity: 0.8,
+    acceleration: 6.0,
+    jerk: 300.0,
+    brakes: true,
+    straight: true,
+};
+
 impl Eager {
     pub(crate) fn toward(
         &self,

@@ -7,22 +7,7 @@ use sinew_kinematics::{
 use sinew_messages::{JOINTS, JointVector, LimitKind, Payload, VerdictKind};
 use sinew_safety::{Cone, SafetyConfig, Zone, ZoneShape};
 
-use crate::rig::{Eager, HOME, Judge, Rig, chain, config};
-
-const HARD: Eager = Eager {
-    velocity: 2.4,
-    acceleration: 15.0,
-    jerk: 1499.0,
-    brakes: false,
-    straight: false,
-};
-const GENTLE: Eager = Eager {
-    velocity: 0.8,
-    acceleration: 6.0,
-    jerk: 300.0,
-    brakes: true,
-    straight: true,
-};
+use crate::rig::{Eager, GENTLE, HARD, HOME, Judge, Rig, chain, config};
 
 /// Without anything in the way but what a test adds.
 fn empty() -> SafetyConfig {
