@@ -108,29 +108,21 @@ pub enum LimitKind {
     Separation = 23,
     /// Tilt of the tool out of its cone, along the stop.
     Orientation = 24,
-    /// Too near to a posture in which the tool cannot be moved in some direction.
-    Singularity = 25,
     /// Joint effort or its rate, predicted or measured.
-    Effort = 26,
-    /// What was gripped is not any more.
-    GripLost = 27,
+    Effort = 25,
     /// The robot stands where nothing may start.
-    StartState = 28,
+    StartState = 26,
     /// A joint's sensor stands still, jumps or runs the wrong way.
-    Encoder = 29,
+    Encoder = 27,
     /// The mode allows no motion, or not this one.
-    Mode = 30,
-    /// Power into a contact.
-    Power = 31,
-    /// Momentum at a contact.
-    Momentum = 32,
+    Mode = 28,
     /// What the hand carries does not fit the limits.
-    Payload = 33,
+    Payload = 29,
 }
 
 impl LimitKind {
     /// Every kind, in the order of its code.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 30] = [
         Self::None,
         Self::NonFinite,
         Self::Position,
@@ -156,14 +148,10 @@ impl LimitKind {
         Self::SlowZone,
         Self::Separation,
         Self::Orientation,
-        Self::Singularity,
         Self::Effort,
-        Self::GripLost,
         Self::StartState,
         Self::Encoder,
         Self::Mode,
-        Self::Power,
-        Self::Momentum,
         Self::Payload,
     ];
 
@@ -202,14 +190,10 @@ impl LimitKind {
             Self::SlowZone => "slow-zone",
             Self::Separation => "separation",
             Self::Orientation => "orientation",
-            Self::Singularity => "singularity",
             Self::Effort => "effort",
-            Self::GripLost => "grip-lost",
             Self::StartState => "start-state",
             Self::Encoder => "encoder",
             Self::Mode => "mode",
-            Self::Power => "power",
-            Self::Momentum => "momentum",
             Self::Payload => "payload",
         }
     }
