@@ -52,6 +52,8 @@ pub struct PlacedCapsule {
 pub struct Forward {
     /// The links that the joints turn, base to tool.
     pub links: [Isometry; JOINTS],
+    /// Axes that the joints turn about, unit vectors.
+    pub axes: [Vector3<f64>; JOINTS],
     /// The hand.
     pub hand: Isometry,
     /// The tool (TCP).
@@ -265,16 +267,20 @@ impl Chain {
     #[must_use]
     pub fn forward(&self, q: &JointVector) -> Forward {
         let mut links = [Isometry::identity(); JOINTS];
+        let mut axes = [Vector3::zeros(); JOINTS];
         let mut frame = Isometry::identity();
-        for ((link, joint), q) in links.iter_mut().zip(&self.joints).zip(q) {
+        for (((link, axis), joint), q) in (links.iter_mut().zip(&mut axes)).zip(&self.joints).zip(q)
+        {
             let (sin, cos) = libm::sincos(0.5 * q);
             let turn = UnitQuaternion::new_unchecked(Quaternion::new(cos, 0.0, 0.0, sin));
             frame *= joint.origin;
             frame.rotation *= turn;
             *link = frame;
+            *axis = frame.rotation * Vector3::z();
         }
         Forward {
             links,
+            axes,
             hand: frame * self.hand,
             tool: frame * self.tool,
         }
@@ -286,7 +292,7 @@ impl Chain {
         let tool = forward.tool.translation.vector;
         let mut jacobian = Jacobian::zeros();
         for (column, link) in forward.links.iter().enumerate() {
-            let axis = link.rotation * Vector3::z();
+            let axis = forward.axes[column];
             let arm = axis.cross(&(tool - link.translation.vector));
             jacobian.fixed_view_mut::<3, 1>(0, column).copy_from(&arm);
             jacobian.fixed_view_mut::<3, 1>(3, column).copy_from(&axis);

@@ -1,10 +1,10 @@
 //! Joint efforts by the recursive Newton-Euler algorithm (Featherstone, *Rigid Body Dynamics Algorithms*, 5.3), in
 //! base-frame coordinates: rigid links, no friction, no rotor inertia.
 
-use nalgebra::{Matrix3, Vector3};
+use nalgebra::Vector3;
 use sinew_messages::{JOINTS, JointVector};
 
-use crate::{Chain, Isometry};
+use crate::{Chain, Forward, Isometry};
 
 /// Standard gravity, m/s², downwards.
 const GRAVITY_M_S2: f64 = 9.806_65;
@@ -65,8 +65,19 @@ impl Chain {
         a: &JointVector,
         carried: &Body,
     ) -> Option<JointVector> {
+        self.efforts_at(&self.forward(q), v, a, carried)
+    }
+
+    /// [`Self::efforts`] where the frames of the positions are known already.
+    #[must_use]
+    pub fn efforts_at(
+        &self,
+        forward: &Forward,
+        v: &JointVector,
+        a: &JointVector,
+        carried: &Body,
+    ) -> Option<JointVector> {
         let masses = self.masses()?;
-        let forward = self.forward(q);
         let mut force = [Vector3::zeros(); JOINTS];
         // About each joint's own origin.
         let mut torque = [Vector3::zeros(); JOINTS];
@@ -77,7 +88,7 @@ impl Chain {
         };
         let mut origin = Vector3::zeros();
         for (i, link) in forward.links.iter().enumerate() {
-            let axis = link.rotation * Vector3::z();
+            let axis = forward.axes[i];
             let here = link.translation.vector;
             let rise = motion.at(&(here - origin));
             motion = Motion {
@@ -87,16 +98,17 @@ impl Chain {
             };
             origin = here;
             let mut add = |body: &Body, frame: &Isometry| {
-                let r = frame * nalgebra::Point3::from(body.com_m) - nalgebra::Point3::from(here);
-                let pull = motion.at(&r) * body.mass_kg;
                 let turned = frame.rotation.to_rotation_matrix();
-                let inertia = turned.matrix()
-                    * Matrix3::from_diagonal(&Vector3::from(body.inertia_kg_m2))
-                    * turned.matrix().transpose();
+                let r = frame.translation.vector - here + turned * Vector3::from(body.com_m);
+                let pull = motion.at(&r) * body.mass_kg;
+                // Euler's equation in the body's frame, where its inertia is diagonal.
+                let inertia = Vector3::from(body.inertia_kg_m2);
+                let turn = turned.inverse_transform_vector(&motion.turn);
+                let turn_rate = turned.inverse_transform_vector(&motion.turn_rate);
+                let euler =
+                    inertia.component_mul(&turn_rate) + turn.cross(&inertia.component_mul(&turn));
                 force[i] += pull;
-                torque[i] += inertia * motion.turn_rate
-                    + motion.turn.cross(&(inertia * motion.turn))
-                    + r.cross(&pull);
+                torque[i] += turned * euler + r.cross(&pull);
             };
             add(&masses.links[i], link);
             if i + 1 == JOINTS {
@@ -115,7 +127,7 @@ impl Chain {
                 force[i] += beyond;
                 torque[i] += about + lever.cross(&beyond);
             }
-            efforts[i] = (forward.links[i].rotation * Vector3::z()).dot(&torque[i]);
+            efforts[i] = forward.axes[i].dot(&torque[i]);
         }
         Some(efforts)
     }

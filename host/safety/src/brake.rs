@@ -69,10 +69,58 @@ struct JointBrake {
     acceleration: f64,
     /// Stop jerk times T, rad/s².
     jerk_step: f64,
+    /// One over that.
+    per_jerk_step: f64,
     /// Velocity above which the ramp cannot have begun, rad/s.
     ramp_velocity: f64,
     /// Stop jerk, rad/s³.
     jerk: f64,
+}
+
+impl JointBrake {
+    /// First deceleration and number of terms of the ramp that ends at rest from `v`, which is not 0.
+    fn ramp(&self, v: f64) -> (f64, f64) {
+        let s = v.abs() / TICK_S;
+        let m = ceil(0.5 * ((1.0 + 8.0 * s / self.jerk_step).sqrt() - 1.0)).max(1.0);
+        (s / m + 0.5 * self.jerk_step * (m - 1.0), m)
+    }
+
+    /// True if the ramp from `v` certainly begins with more than `deceleration`: a ramp that begins with that takes
+    /// no more velocity than `deceleration (1 + deceleration/d)/2 + d/8` ticks of it, which needs no root. The
+    /// margin is far above rounding.
+    fn is_beyond(&self, v: f64, deceleration: f64) -> bool {
+        let d = self.jerk_step;
+        let most = 0.5 * deceleration * (1.0 + deceleration * self.per_jerk_step) + 0.2 * d;
+        deceleration <= 0.0 || v.abs() > most * TICK_S * (1.0 + 1e-9)
+    }
+
+    /// Accelerations that one jerk step leads to from `a`.
+    fn reach(&self, a: f64) -> (f64, f64) {
+        let d = self.jerk_step;
+        // One who decelerates harder than the stop would comes back at the stop's jerk.
+        let cap = self.acceleration.max(a.abs() - d);
+        ((a - d).max(-cap), (a + d).min(cap))
+    }
+}
+
+/// The next integer above `x`, which is at least 0 and no more than the ticks of a stop. The processor's own
+/// conversion: a call would cost more than all the rest of a tick of the law.
+fn ceil(x: f64) -> f64 {
+    let whole = f64::from(x as u32);
+    if whole < x { whole + 1.0 } else { whole }
+}
+
+/// What the law does next.
+pub(crate) enum Next {
+    /// One tick with this acceleration, rad/s².
+    Acceleration(f64),
+    /// The ramp to rest: the acceleration of its first tick, rad/s², and its ticks, each a jerk step weaker.
+    Ramp {
+        /// Of the first tick.
+        first: f64,
+        /// How many.
+        ticks: usize,
+    },
 }
 
 /// The braking law of the arm.
@@ -91,6 +139,7 @@ impl StopLaw {
                 JointBrake {
                     acceleration: acceleration[i],
                     jerk_step,
+                    per_jerk_step: 1.0 / jerk_step,
                     ramp_velocity: TICK_S * jerk_step * terms * (terms + 1.0) / 2.0,
                     jerk: jerk[i],
                 }
@@ -100,7 +149,14 @@ impl StopLaw {
 
     /// Velocity and acceleration after one tick of the stop.
     pub(crate) fn step(&self, joint: usize, v: f64, a: f64) -> (f64, f64) {
-        let next_a = self.next_acceleration(joint, v, a);
+        match self.next(joint, v, a) {
+            Next::Acceleration(next_a) => self.advance(joint, v, next_a),
+            Next::Ramp { first, .. } => self.advance(joint, v, first),
+        }
+    }
+
+    /// Velocity and acceleration after one tick with this acceleration.
+    pub(crate) fn advance(&self, joint: usize, v: f64, next_a: f64) -> (f64, f64) {
         let next_v = v + TICK_S * next_a;
         // The last tick of the ramp ends at rest; what rounding leaves is none.
         let rests = next_v.abs() < REST_RAD_S && next_a.abs() <= self.joints[joint].jerk_step;
@@ -127,28 +183,33 @@ impl StopLaw {
         (ticks - 1.0).max(0.0) as usize
     }
 
-    /// The `a'` of the law.
-    fn next_acceleration(&self, joint: usize, v: f64, a: f64) -> f64 {
-        let JointBrake {
-            acceleration,
-            jerk_step: d,
-            ramp_velocity,
-            ..
-        } = self.joints[joint];
-        let wanted = if v.abs() > ramp_velocity {
-            if v > 0.0 { -acceleration } else { acceleration }
-        } else if v == 0.0 {
-            0.0
-        } else {
-            let s = v.abs() / TICK_S;
-            let m = libm::ceil(0.5 * (libm::sqrt(1.0 + 8.0 * s / d) - 1.0)).max(1.0);
-            let x = s / m + 0.5 * d * (m - 1.0);
-            if v > 0.0 { -x } else { x }
-        };
-        let within = wanted.max(a - d).min(a + d);
-        // One who decelerates harder than the stop would comes back at the stop's jerk.
-        let cap = acceleration.max(a.abs() - d);
-        within.max(-cap).min(cap)
+    /// What the law does next.
+    pub(crate) fn next(&self, joint: usize, v: f64, a: f64) -> Next {
+        let brake = &self.joints[joint];
+        let (least, most) = brake.reach(a);
+        let within = |wanted: f64| Next::Acceleration(wanted.max(least).min(most));
+        if v == 0.0 {
+            return within(0.0);
+        }
+        if v.abs() > brake.ramp_velocity {
+            return within(-brake.acceleration.copysign(v));
+        }
+        if brake.is_beyond(v, if v > 0.0 { -least } else { most }) {
+            return Next::Acceleration(if v > 0.0 { least } else { most });
+        }
+        let (first, ticks) = brake.ramp(v);
+        let first = -first.copysign(v);
+        if (least..=most).contains(&first) {
+            // The cast saturates; a ramp that long is longer than any stop may be.
+            let ticks = ticks as usize;
+            return Next::Ramp { first, ticks };
+        }
+        within(first)
+    }
+
+    /// Change of the acceleration in one tick, rad/s².
+    pub(crate) fn jerk_step(&self, joint: usize) -> f64 {
+        self.joints[joint].jerk_step
     }
 
     /// Bound on the largest speed on the stop, rad/s: what is still being gained is added.

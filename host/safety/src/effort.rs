@@ -1,6 +1,6 @@
 //! Joint efforts, predicted from the arm's masses and what it carries, and as measured.
 
-use sinew_kinematics::{Body, Chain};
+use sinew_kinematics::{Body, Chain, Forward};
 use sinew_messages::{JOINTS, JointVector, LimitKind, Payload, SensorFrame, StopCategory};
 use sinew_units::TICK_S;
 
@@ -43,15 +43,15 @@ impl EffortWatch {
     }
 
     /// Efforts that a state needs. None without masses: nothing is predicted then.
-    fn of(&self, chain: &Chain, state: &ArmState) -> Option<JointVector> {
-        chain.efforts(&state.q, &state.v, &state.a, &self.carried)
+    fn of(&self, chain: &Chain, state: &ArmState, forward: &Forward) -> Option<JointVector> {
+        chain.efforts_at(forward, &state.v, &state.a, &self.carried)
     }
 
     /// Takes over the state that was given: what comes next is compared with it.
-    pub(crate) fn give(&mut self, chain: &Chain, state: &ArmState) {
+    pub(crate) fn give(&mut self, chain: &Chain, state: &ArmState, forward: &Forward) {
         let efforts = match &self.checked {
             Some((checked, efforts)) if checked == state => Some(*efforts),
-            _ => self.of(chain, state),
+            _ => self.of(chain, state, forward),
         };
         if let Some(efforts) = efforts {
             self.given = efforts;
@@ -59,14 +59,20 @@ impl EffortWatch {
     }
 
     /// Takes over what the hand carries.
-    pub(crate) fn carry(&mut self, chain: &Chain, state: &ArmState, payload: &Payload) {
+    pub(crate) fn carry(
+        &mut self,
+        chain: &Chain,
+        state: &ArmState,
+        forward: &Forward,
+        payload: &Payload,
+    ) {
         self.carried = Body {
             mass_kg: payload.mass_kg,
             com_m: payload.com_m,
             inertia_kg_m2: [0.0; 3],
         };
         self.checked = None;
-        self.give(chain, state);
+        self.give(chain, state, forward);
     }
 
     /// Checks that what the hand carries can be held where the arm is.
@@ -88,9 +94,10 @@ impl EffortWatch {
         &mut self,
         chain: &Chain,
         after: &ArmState,
+        forward: &Forward,
         limits: &EffortLimits,
     ) -> Result<(), Violation> {
-        let Some(efforts) = self.of(chain, after) else {
+        let Some(efforts) = self.of(chain, after, forward) else {
             return Ok(());
         };
         self.checked = Some((*after, efforts));

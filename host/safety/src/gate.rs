@@ -1,7 +1,7 @@
 //! The gate: one pure state machine, stepped once a tick.
 
 use nalgebra::Point3;
-use sinew_kinematics::{Chain, HAND, LinkCapsule};
+use sinew_kinematics::{Chain, Forward, HAND, LinkCapsule};
 use sinew_messages::{
     JOINTS, JointVector, LimitKind, ObstacleFrame, Payload, RequestCounts, SafetyMode, SensorFrame,
     Setpoint, StopCategory, StopState, VerdictKind,
@@ -107,6 +107,10 @@ pub struct Gate {
     misfit: Option<Violation>,
     /// State of the given setpoint, from differences of positions.
     state: ArmState,
+    /// Where that puts the links.
+    forward: Forward,
+    /// The positions that were checked last, and where they put the links: mostly they are what is given then.
+    checked: (JointVector, Forward),
     given: Setpoint,
     powered: bool,
     latch: Latch,
@@ -136,7 +140,10 @@ impl Gate {
             LimitKind::Boot,
         ));
         let sweep = Sweep::new(chain.clone(), &limits);
+        let forward = chain.forward(&start.q);
         Self {
+            forward,
+            checked: (start.q, forward),
             speed: SpeedCheck::new(&chain),
             slow_speeds: sweep.slow_speeds(),
             sweep,
@@ -271,12 +278,14 @@ impl Gate {
         let config = self.limits.config();
         self.misfit = if payload.is_possible() {
             self.sweep.carry(capsule, config);
-            self.effort.carry(&self.chain, &self.state, payload);
+            self.effort
+                .carry(&self.chain, &self.state, &self.forward, payload);
             let bears = config
                 .effort
                 .map_or(Ok(()), |limits| self.effort.check_load(&limits));
             let fits = self.sweep.holds(
                 &self.state,
+                &self.forward,
                 &self.threats,
                 &mut self.path,
                 &self.law,
@@ -440,10 +449,9 @@ impl Gate {
 
     /// With the drives off the setpoint is where the robot is.
     fn follow(&mut self, frame: &SensorFrame) {
-        self.state = ArmState::at_rest(frame.position_rad);
         let force = self.given.gripper_force_n;
-        self.given = setpoint_of(&self.state, frame.gripper_width_m, force);
-        self.effort.give(&self.chain, &self.state);
+        let state = ArmState::at_rest(frame.position_rad);
+        self.give(state, setpoint_of(&state, frame.gripper_width_m, force));
     }
 
     fn stay_off(&mut self, frame: &SensorFrame) -> (Option<SafeCommand>, Verdict) {
@@ -625,14 +633,17 @@ impl Gate {
         let speed_limits = self.speed_limits();
         check_joints(&self.state, &after, &carry_on, &self.law, share, config)?;
         check_statement(candidate, &after, config)?;
+        let forward = self.chain.forward(&after.q);
+        self.checked = (after.q, forward);
         if let Some(limits) = &config.effort {
-            self.effort.check(&self.chain, &after, limits)?;
+            self.effort.check(&self.chain, &after, &forward, limits)?;
         }
         let gain = reaction_gain(&after, config.reaction_ticks);
         let speeds = SpeedQuestion {
             chain: &self.chain,
             given: &self.state,
             candidate: &after,
+            forward: &forward,
             gain: &gain,
             law: &self.law,
             halvings: effort.halvings,
@@ -641,7 +652,9 @@ impl Gate {
         self.threats.stop_takes(stop_seconds(&after, &self.law));
         let mut question = Question {
             given: &self.state,
+            given_forward: &self.forward,
             candidate: &after,
+            forward: &forward,
             carry_on: &carry_on,
             threats: &self.threats,
             speed_m_s: f64::INFINITY,
@@ -725,8 +738,15 @@ impl Gate {
     }
 
     fn give(&mut self, state: ArmState, setpoint: Setpoint) {
+        if state.q != self.state.q {
+            self.forward = if state.q == self.checked.0 {
+                self.checked.1
+            } else {
+                self.chain.forward(&state.q)
+            };
+        }
         if self.limits.config().effort.is_some() && state != self.state {
-            self.effort.give(&self.chain, &state);
+            self.effort.give(&self.chain, &state, &self.forward);
         }
         self.state = state;
         self.given = setpoint;

@@ -6,7 +6,7 @@
 //! while its position grows old (`t`), the robot reacts (`L`) and stops (`T_stop`); `C`, how far a body part
 //! reaches before it is sensed; `Zd`, the uncertainty of its position; `Zr`, that of the robot's own.
 
-use sinew_kinematics::{PlacedCapsule, Point, clearance_to_ball, clearance_to_column};
+use sinew_kinematics::{Aabb, PlacedCapsule, Point, clearance_to_ball, clearance_to_column};
 use sinew_messages::{OBSTACLES_MAX, ObstacleFrame, ObstacleKind};
 use sinew_units::TICK_S;
 
@@ -111,20 +111,48 @@ impl Threats {
         self.count == 0 && !self.lost
     }
 
-    /// What a capsule has to spare to the obstacle that needs it most, m; negative if it is too near.
-    pub(crate) fn margin(&self, capsule: &PlacedCapsule) -> f64 {
+    /// The obstacles that anything in the box could be too near to once it has moved by `way_m`: a bit for each.
+    pub(crate) fn near(&self, bounds: &Aabb, way_m: f64) -> Near {
+        let mut near = Near(0);
+        for (n, threat) in self.list[..self.count].iter().enumerate() {
+            let mut apart = threat.at - threat.at.inf(&bounds.max).sup(&bounds.min);
+            if threat.kind != ObstacleKind::Ball {
+                apart.z = 0.0;
+            }
+            let room = threat.radius_m + threat.need_m + self.approach_m + way_m;
+            if !at_most(room * room, apart.norm_squared()) {
+                near.0 |= 1 << n;
+            }
+        }
+        near
+    }
+
+    /// What a capsule has to spare to the one of these obstacles that needs it most, m; negative if it is too near.
+    pub(crate) fn margin(&self, near: Near, capsule: &PlacedCapsule) -> f64 {
         if self.lost {
             return f64::NEG_INFINITY;
         }
-        self.list[..self.count]
-            .iter()
-            .map(|threat| {
-                let clearance = match threat.kind {
-                    ObstacleKind::Ball => clearance_to_ball(capsule, &threat.at, threat.radius_m),
-                    _ => clearance_to_column(capsule, threat.at.x, threat.at.y, threat.radius_m),
-                };
-                clearance - threat.need_m - self.approach_m
-            })
-            .fold(f64::INFINITY, f64::min)
+        let mut least = f64::INFINITY;
+        let mut left = near.0;
+        while left != 0 {
+            let threat = &self.list[left.trailing_zeros() as usize];
+            left &= left - 1;
+            let clearance = match threat.kind {
+                ObstacleKind::Ball => clearance_to_ball(capsule, &threat.at, threat.radius_m),
+                _ => clearance_to_column(capsule, threat.at.x, threat.at.y, threat.radius_m),
+            };
+            least = least.min(clearance - threat.need_m - self.approach_m);
+        }
+        least
     }
 }
+
+/// Some of the obstacles: bit n is the one at place n.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Near(u32);
+
+impl Near {
+    pub(crate) const NONE: Self = Self(0);
+}
+
+const _: () = assert!(OBSTACLES_MAX <= u32::BITS as usize);

@@ -16,7 +16,7 @@ use sinew_units::TICK_S;
 
 use crate::brake::{ArmState, StopLaw};
 use crate::setpoint::at_most;
-use crate::stop::StopPath;
+use crate::stop::{Knot, StopPath};
 use crate::sweep::longest_levers;
 use crate::verdict::Violation;
 
@@ -25,10 +25,16 @@ const POINTS_MAX: usize = CAPSULES_MAX + 2;
 /// Link whose origin is the elbow.
 const ELBOW_LINK: usize = 4;
 /// Intervals that the stop is looked at in before any is halved.
-const INTERVALS: usize = 6;
+const INTERVALS: usize = 3;
 /// Halvings, for what is proposed and for each candidate of the search.
 pub(crate) const HALVINGS_PROPOSED: usize = 24;
 pub(crate) const HALVINGS_SEARCHED: usize = 8;
+/// Intervals that can be open at once: halving a sixth of the longest stop.
+const OPEN_MAX: usize = 12;
+
+/// Some of the watched points, a bit each.
+type PointSet = u32;
+const _: () = assert!(POINTS_MAX <= PointSet::BITS as usize);
 
 /// A point of the arm whose speed is limited.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +73,8 @@ pub(crate) struct SpeedQuestion<'a> {
     pub(crate) given: &'a ArmState,
     /// What is proposed after it.
     pub(crate) candidate: &'a ArmState,
+    /// Where that puts the links.
+    pub(crate) forward: &'a Forward,
     /// Speed that each joint may gain in the reaction time, rad/s.
     pub(crate) gain: &'a JointVector,
     pub(crate) law: &'a StopLaw,
@@ -92,22 +100,31 @@ struct Span {
     off: JointVector,
 }
 
+/// A tick of the stop.
+#[derive(Clone, Copy)]
+struct Moment {
+    tick: usize,
+    joints: [Knot; JOINTS],
+}
+
+impl Moment {
+    fn of(path: &StopPath, tick: usize) -> Self {
+        Self {
+            tick,
+            joints: path.knots(tick),
+        }
+    }
+}
+
 impl Span {
-    /// From tick `first` to `last` of the stop, with columns taken at tick `taken`.
+    /// Between two ticks of the stop, with columns taken at `taken`.
     fn new(
         path: &StopPath,
-        first: usize,
-        taken: usize,
-        last: usize,
+        first: &Moment,
+        taken: &Moment,
+        last: &Moment,
         approach: &Approach<'_>,
     ) -> Self {
-        let before = path.travelled(first);
-        let here = if taken == first {
-            before
-        } else {
-            path.travelled(taken)
-        };
-        let after = path.travelled(last);
         let mut span = Self {
             middle: [0.0; JOINTS],
             around: [0.0; JOINTS],
@@ -115,13 +132,15 @@ impl Span {
             off: [0.0; JOINTS],
         };
         for j in 0..JOINTS {
-            let (low, high) = path.velocities(j, first, last);
+            let (before, here, after) = (&first.joints[j], &taken.joints[j], &last.joints[j]);
+            let (low, high) = path.velocities(j, first.tick, last.tick, [before.v, after.v]);
             span.middle[j] = 0.5 * (low + high);
             span.around[j] = 0.5 * (high - low) + approach.gain[j];
             span.fastest[j] = low.abs().max(high.abs()) + approach.gain[j];
-            span.off[j] = (after[j] - here[j]).max(here[j] - before[j]);
-            if first == 0 {
-                span.off[j] = span.off[j].max(here[j] + approach.way[j]);
+            let way = |from: &Knot, to: &Knot| (to.travelled - from.travelled).abs();
+            span.off[j] = way(here, after).max(way(before, here));
+            if first.tick == 0 {
+                span.off[j] = span.off[j].max(here.travelled + approach.way[j]);
             }
         }
         span
@@ -168,9 +187,10 @@ impl SpeedCheck {
         limits: &SpeedLimits,
     ) -> Result<(), Violation> {
         let SpeedQuestion {
-            chain,
+            chain: _,
             given,
             candidate,
+            forward,
             gain,
             law,
             halvings: _,
@@ -192,68 +212,79 @@ impl SpeedCheck {
             way: core::array::from_fn(|j| (candidate.q[j] - given.q[j]).abs()),
             gain,
         };
-        let start = chain.forward(&candidate.q);
         let mut columns = [Columns::NONE; POINTS_MAX];
         for (n, point) in self.points.iter().enumerate() {
             if open[n] {
-                columns[n] = point.columns(&start);
+                columns[n] = point.columns(forward);
             }
         }
         let end = path.ticks().max(1);
-        for i in 0..INTERVALS {
-            let (first, last) = (i * end / INTERVALS, (i + 1) * end / INTERVALS);
-            let mut span = Span::new(path, first, first, last, &approach);
-            // The columns are those of the start: everything that was travelled since then counts.
-            let travelled = path.travelled(last);
-            for (off, travelled) in span.off.iter_mut().zip(&travelled) {
-                *off = off.max(*travelled);
-            }
+        let start = Moment::of(path, 0);
+        let mut first = start;
+        for i in 1..=INTERVALS {
+            let last = Moment::of(path, i * end / INTERVALS);
+            // The columns are those of the start.
+            let span = Span::new(path, &first, &start, &last, &approach);
+            let mut left = 0;
             for (n, point) in self.points.iter().enumerate() {
                 if open[n] && !at_most(point.bound(&columns[n], &span), limits.of(point)) {
-                    self.halve(question, point, path, (first, last), &approach, limits)?;
+                    left |= 1 << n;
                 }
             }
+            if left != 0 {
+                self.halve(question, left, path, [&first, &last], &approach, limits)?;
+            }
+            first = last;
         }
         Ok(())
     }
 
-    /// Decides an interval by halving it, with the columns of each part's own start.
+    /// Decides an interval for some points, a bit each, by halving it, with the columns of each part's own middle.
     fn halve(
         &self,
         question: &SpeedQuestion<'_>,
-        point: &Watched,
+        points: PointSet,
         path: &StopPath,
-        interval: (usize, usize),
+        [first, last]: [&Moment; 2],
         approach: &Approach<'_>,
         limits: &SpeedLimits,
     ) -> Result<(), Violation> {
-        let limit = limits.of(point);
-        let mut stack = [(0_usize, 0_usize); 16];
-        stack[0] = interval;
+        let mut stack = [(*first, *last, points); OPEN_MAX];
         let mut count = 1;
-        let mut left = question.halvings;
+        let mut halvings = question.halvings;
         while count > 0 {
             count -= 1;
-            let (first, last) = stack[count];
-            let taken = first.midpoint(last);
-            let forward = question.chain.forward(&path.position(taken));
-            let columns = point.columns(&forward);
-            let bound = point.bound(&columns, &Span::new(path, first, taken, last, approach));
-            if at_most(bound, limit) {
-                continue;
+            let (first, last, points) = stack[count];
+            let taken = Moment::of(path, first.tick.midpoint(last.tick));
+            let forward = (question.chain).forward(&core::array::from_fn(|j| taken.joints[j].q));
+            let span = Span::new(path, &first, &taken, &last, approach);
+            let exhausted = halvings == 0 || last.tick - first.tick <= 1 || count + 2 > OPEN_MAX;
+            let mut left = 0;
+            for (n, point) in self.points.iter().enumerate() {
+                if points & (1 << n) == 0 {
+                    continue;
+                }
+                let bound = point.bound(&point.columns(&forward), &span);
+                let limit = limits.of(point);
+                if at_most(bound, limit) {
+                    continue;
+                }
+                if exhausted {
+                    return Err(Violation {
+                        limit: LimitKind::ToolSpeed,
+                        index: Some(u32::from(point.is_elbow)),
+                        limit_value: limit,
+                        asked: bound,
+                    });
+                }
+                left |= 1 << n;
             }
-            if left == 0 || last - first <= 1 || count + 2 > stack.len() {
-                return Err(Violation {
-                    limit: LimitKind::ToolSpeed,
-                    index: Some(u32::from(point.is_elbow)),
-                    limit_value: limit,
-                    asked: bound,
-                });
+            if left != 0 {
+                halvings -= 1;
+                stack[count] = (first, taken, left);
+                stack[count + 1] = (taken, last, left);
+                count += 2;
             }
-            left -= 1;
-            stack[count] = (first, taken);
-            stack[count + 1] = (taken, last);
-            count += 2;
         }
         Ok(())
     }
@@ -293,8 +324,7 @@ impl Watched {
         let place = forward.frame(self.link) * self.at;
         let mut columns = Columns::NONE;
         for (j, link) in forward.links.iter().enumerate().take(self.link) {
-            let axis = link.rotation * Vector3::z();
-            let column = axis.cross(&(place.coords - link.translation.vector));
+            let column = forward.axes[j].cross(&(place.coords - link.translation.vector));
             columns.velocity[j] = column;
             columns.length[j] = column.norm();
         }

@@ -1,14 +1,14 @@
 //! A stop written down: any tick of it can be looked up without stepping there.
 //!
-//! Most of a stop from speed is one steady deceleration. That part is kept as its first tick and a length;
-//! the ticks before and after it, where the deceleration is taken up and given back, one by one. The
+//! Most of a stop from speed is one steady deceleration, and after it a ramp to rest. Of both only the first
+//! tick and the length are kept; the ticks before them, where the deceleration is taken up, one by one. The
 //! positions differ from those of the stepped stop by what rounding adds up to, 1e-12 rad at most
 //! (`tests::looking_up_is_stepping`), three orders below the tolerances of the checks.
 
 use sinew_messages::{JOINTS, JointVector};
 use sinew_units::TICK_S;
 
-use crate::brake::{ArmState, STOP_TICKS_MAX, StopLaw};
+use crate::brake::{ArmState, Next, STOP_TICKS_MAX, StopLaw};
 
 /// Shortest steady part that is kept as one, ticks.
 const STEADY_TICKS_MIN: usize = 4;
@@ -24,10 +24,41 @@ pub(crate) struct Knot {
     pub(crate) travelled: f64,
 }
 
+/// The ramp at the end of a stop: its deceleration falls by one jerk step a tick.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ramp {
+    /// Where it starts.
+    from: Knot,
+    /// Acceleration in its first tick, rad/s².
+    first: f64,
+    /// Change of the acceleration from tick to tick, rad/s².
+    step: f64,
+    /// Its length, ticks; 0 without one.
+    ticks: usize,
+}
+
+impl Ramp {
+    fn at(&self, tick: usize) -> Knot {
+        let Knot { q, v, travelled } = self.from;
+        let n = tick.min(self.ticks) as f64;
+        // Sums of 1 and of the steps over the ticks, and the sums of those.
+        let pairs = 0.5 * n * (n - 1.0);
+        let gained = TICK_S * (n * self.first + pairs * self.step);
+        let gained_way =
+            TICK_S * (0.5 * n * (n + 1.0) * self.first + pairs * (n + 1.0) / 3.0 * self.step);
+        let way = TICK_S * (n * v + gained_way);
+        Knot {
+            q: q + way,
+            v: if tick < self.ticks { v + gained } else { 0.0 },
+            travelled: travelled + way.abs(),
+        }
+    }
+}
+
 /// The stop of one joint.
 #[derive(Clone, Debug)]
 struct JointStop {
-    /// Tick by tick, without the steady part.
+    /// Tick by tick, without steady part and ramp.
     knots: Box<[Knot]>,
     count: usize,
     /// Knot from which the steady part starts.
@@ -36,6 +67,10 @@ struct JointStop {
     steady_ticks: usize,
     /// Change of the velocity in each of its ticks, rad/s.
     steady_step: f64,
+    /// What follows the last knot.
+    ramp: Ramp,
+    /// Tick at which the joint rests.
+    ticks: usize,
     /// Smallest and largest velocity on the way, and when. Between two of start, these and the end the velocity
     /// only rises or only falls.
     lowest: (f64, usize),
@@ -50,6 +85,8 @@ impl JointStop {
             steady_from: 0,
             steady_ticks: 0,
             steady_step: 0.0,
+            ramp: Ramp::default(),
+            ticks: 0,
             lowest: (0.0, 0),
             highest: (0.0, 0),
         }
@@ -66,6 +103,7 @@ impl JointStop {
         self.knots[0] = knot;
         self.count = 1;
         (self.steady_from, self.steady_ticks) = (0, 0);
+        self.ramp.ticks = 0;
         (self.lowest, self.highest) = ((v, 0), (v, 0));
         let mut ticks = 0;
         while v != 0.0 || a != 0.0 {
@@ -84,7 +122,25 @@ impl JointStop {
                 v = knot.v;
                 ticks += steady;
             } else {
-                (v, a) = law.step(joint, v, a);
+                match law.next(joint, v, a) {
+                    Next::Ramp {
+                        first,
+                        ticks: ramp_ticks,
+                    } => {
+                        self.ramp = Ramp {
+                            from: knot,
+                            first,
+                            step: law.jerk_step(joint).copysign(v),
+                            ticks: ramp_ticks,
+                        };
+                        // One more, in which the last of the deceleration goes.
+                        ticks += ramp_ticks + 1;
+                        break;
+                    }
+                    Next::Acceleration(next_a) => {
+                        (v, a) = law.advance(joint, v, next_a);
+                    }
+                }
                 let way = TICK_S * v;
                 knot = Knot {
                     q: knot.q + way,
@@ -105,29 +161,30 @@ impl JointStop {
             self.knots[self.count] = knot;
             self.count += 1;
         }
-        true
+        self.ticks = ticks;
+        ticks <= STOP_TICKS_MAX
     }
 
     fn at(&self, tick: usize) -> Knot {
-        if tick <= self.steady_from || self.steady_ticks == 0 {
-            return self.knots[tick.min(self.count - 1)];
+        let mut index = tick;
+        if self.steady_ticks > 0 && tick > self.steady_from {
+            let into = tick - self.steady_from;
+            if into < self.steady_ticks {
+                let from = &self.knots[self.steady_from];
+                return steady_knot(from, self.steady_step, into as f64);
+            }
+            index = self.steady_from + 1 + into - self.steady_ticks;
         }
-        let into = tick - self.steady_from;
-        if into < self.steady_ticks {
-            return steady_knot(&self.knots[self.steady_from], self.steady_step, into as f64);
+        match index.checked_sub(self.count) {
+            None => self.knots[index],
+            Some(_) if self.ramp.ticks == 0 => self.knots[self.count - 1],
+            Some(beyond) => self.ramp.at(beyond + 1),
         }
-        let after = self.steady_from + 1 + into - self.steady_ticks;
-        self.knots[after.min(self.count - 1)]
     }
 
-    fn ticks(&self) -> usize {
-        let skipped = self.steady_ticks.saturating_sub(1);
-        self.count - 1 + skipped
-    }
-
-    /// Smallest and largest velocity between two ticks, rad/s, both included.
-    fn velocities(&self, first: usize, last: usize) -> (f64, f64) {
-        let (a, b) = (self.at(first).v, self.at(last).v);
+    /// Smallest and largest velocity between two ticks with velocities `v`, rad/s, both included.
+    fn velocities(&self, first: usize, last: usize, v: [f64; 2]) -> (f64, f64) {
+        let [a, b] = v;
         let (mut low, mut high) = (a.min(b), a.max(b));
         let between = |tick: usize| first < tick && tick < last;
         if between(self.highest.1) {
@@ -180,7 +237,7 @@ impl StopPath {
         let mut ends = true;
         for (joint, stop) in self.joints.iter_mut().enumerate() {
             ends &= stop.lay(joint, start, law);
-            self.ticks = self.ticks.max(stop.ticks());
+            self.ticks = self.ticks.max(stop.ticks);
         }
         self.laid = Some((*start, ends));
         ends
@@ -201,9 +258,20 @@ impl StopPath {
         core::array::from_fn(|j| self.joints[j].at(tick).travelled)
     }
 
-    /// Smallest and largest velocity of a joint between two ticks, rad/s.
-    pub(crate) fn velocities(&self, joint: usize, first: usize, last: usize) -> (f64, f64) {
-        self.joints[joint].velocities(first, last)
+    /// Every joint at the end of a tick.
+    pub(crate) fn knots(&self, tick: usize) -> [Knot; JOINTS] {
+        core::array::from_fn(|j| self.joints[j].at(tick))
+    }
+
+    /// Smallest and largest velocity of a joint between two ticks, rad/s, at which it has the velocities `v`.
+    pub(crate) fn velocities(
+        &self,
+        joint: usize,
+        first: usize,
+        last: usize,
+        v: [f64; 2],
+    ) -> (f64, f64) {
+        self.joints[joint].velocities(first, last, v)
     }
 }
 
@@ -235,7 +303,9 @@ mod tests {
                     for j in 0..JOINTS {
                         prop_assert!((q[j] - state.q[j]).abs() < 1e-12, "{} for {}", q[j], state.q[j]);
                         prop_assert!((way[j] - travelled[j]).abs() < 1e-12);
-                        let (low, high) = path.velocities(j, tick.saturating_sub(3), tick + 5);
+                        let (first, last) = (tick.saturating_sub(3), tick + 5);
+                        let v = [path.knots(first)[j].v, path.knots(last)[j].v];
+                        let (low, high) = path.velocities(j, first, last, v);
                         prop_assert!((low - 1e-9..=high + 1e-9).contains(&state.v[j]));
                     }
                 }

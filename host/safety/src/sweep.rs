@@ -14,14 +14,15 @@
 
 use nalgebra::Vector3;
 use sinew_kinematics::{
-    CAPSULES_MAX, Chain, Forward, HAND, LinkCapsule, PlacedCapsule, distance_between_segments,
+    Aabb, CAPSULES_MAX, Chain, Forward, HAND, LinkCapsule, PlacedCapsule, Point,
+    distance_between_segments,
 };
 use sinew_messages::{JOINTS, JointVector, LimitKind};
 use sinew_units::TICK_S;
 
 use crate::brake::{ArmState, STOP_TICKS_MAX, StopLaw};
 use crate::limits::{SafetyConfig, SafetyLimits, SelfCollision};
-use crate::obstacles::Threats;
+use crate::obstacles::{Near, Threats};
 use crate::setpoint::at_most;
 use crate::stop::StopPath;
 use crate::verdict::Violation;
@@ -49,6 +50,12 @@ pub(crate) const BODIES_MAX: usize = CAPSULES_MAX + 1;
 const PAIRS_MAX: usize = BODIES_MAX * (BODIES_MAX - 1) / 2;
 
 const _: () = assert!(1 << (OPEN_MAX - 2) >= STOP_TICKS_MAX);
+
+/// A box around nothing.
+const NOWHERE: Aabb = Aabb {
+    min: Point::new(f64::INFINITY, f64::INFINITY, f64::INFINITY),
+    max: Point::new(f64::NEG_INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY),
+};
 
 type Levers = [f64; JOINTS];
 
@@ -99,6 +106,8 @@ struct Item {
 struct Survey {
     q: JointVector,
     bodies: [PlacedCapsule; BODIES_MAX],
+    /// Box around those that move.
+    bounds: Aabb,
     fixed: [f64; BODIES_MAX],
     slow: [f64; BODIES_MAX],
     /// Distance of the body's farther end from each joint's axis, m.
@@ -111,8 +120,12 @@ struct Survey {
 pub(crate) struct Question<'a> {
     /// What was given before.
     pub(crate) given: &'a ArmState,
+    /// Where that put the links.
+    pub(crate) given_forward: &'a Forward,
     /// What is proposed after it.
     pub(crate) candidate: &'a ArmState,
+    /// Where that puts them.
+    pub(crate) forward: &'a Forward,
     /// How far each joint may go on during the reaction time, beyond the stop itself.
     pub(crate) carry_on: &'a JointVector,
     /// Moving obstacles of this tick, with the margin that each needs.
@@ -136,6 +149,10 @@ pub(crate) struct Sweep {
     lever_max: [Levers; BODIES_MAX],
     pairs: Vec<Pair>,
     survey: Survey,
+    /// Moving obstacles that the check is about.
+    near: Near,
+    /// What the survey said did not decide the last check.
+    is_near: bool,
     items: Vec<Item>,
     /// Margins of all items at each sample.
     margins: Vec<f64>,
@@ -148,8 +165,8 @@ impl Sweep {
         let config = limits.config();
         let nowhere = PlacedCapsule {
             link: 0,
-            a: sinew_kinematics::Point::origin(),
-            b: sinew_kinematics::Point::origin(),
+            a: Point::origin(),
+            b: Point::origin(),
             radius_m: 0.0,
         };
         let mut sweep = Self {
@@ -160,12 +177,15 @@ impl Sweep {
             survey: Survey {
                 q: [0.0; JOINTS],
                 bodies: [nowhere; BODIES_MAX],
+                bounds: NOWHERE,
                 fixed: [f64::INFINITY; BODIES_MAX],
                 slow: [f64::INFINITY; BODIES_MAX],
                 lever: [[0.0; JOINTS]; BODIES_MAX],
                 pairs: [f64::INFINITY; PAIRS_MAX],
                 cone: f64::INFINITY,
             },
+            near: Near::NONE,
+            is_near: false,
             items: Vec::with_capacity(3 * BODIES_MAX + PAIRS_MAX + 1),
             margins: vec![0.0; SAMPLES_PROPOSED * (3 * BODIES_MAX + PAIRS_MAX + 1)],
             travelled: [[0.0; JOINTS]; SAMPLES_PROPOSED],
@@ -178,7 +198,8 @@ impl Sweep {
         if let Some(collision) = &config.self_collision {
             sweep.pairs = pairs_of(&sweep.chain, collision, config);
         }
-        sweep.take_survey(&[0.0; JOINTS], config);
+        let forward = sweep.chain.forward(&[0.0; JOINTS]);
+        sweep.take_survey(&[0.0; JOINTS], &forward, config);
         sweep
     }
 
@@ -205,7 +226,8 @@ impl Sweep {
             }
         }
         let q = self.survey.q;
-        self.take_survey(&q, config);
+        let forward = self.chain.forward(&q);
+        self.take_survey(&q, &forward, config);
     }
 
     fn bodies(&self) -> usize {
@@ -217,8 +239,8 @@ impl Sweep {
             Some(capsule) => *capsule,
             None => self.carried.unwrap_or(LinkCapsule {
                 link: 0,
-                a: sinew_kinematics::Point::origin(),
-                b: sinew_kinematics::Point::origin(),
+                a: Point::origin(),
+                b: Point::origin(),
                 radius_m: 0.0,
             }),
         }
@@ -240,20 +262,24 @@ impl Sweep {
         }
     }
 
-    fn take_survey(&mut self, q: &JointVector, config: &SafetyConfig) {
-        let forward = self.chain.forward(q);
+    fn take_survey(&mut self, q: &JointVector, forward: &Forward, config: &SafetyConfig) {
         self.survey.q = *q;
+        self.survey.bounds = NOWHERE;
         for body in 0..self.bodies() {
-            let placed = self.place(body, &forward);
+            let placed = self.place(body, forward);
             self.survey.bodies[body] = placed;
             if placed.link == 0 {
                 continue;
             }
+            let radius = Vector3::repeat(placed.radius_m);
+            let bounds = &mut self.survey.bounds;
+            bounds.min = bounds.min.inf(&(placed.a.inf(&placed.b) - radius));
+            bounds.max = bounds.max.sup(&(placed.a.sup(&placed.b) + radius));
             self.survey.fixed[body] = self.to_fixed(&placed, config).0;
             self.survey.slow[body] = self.slow.nearest(&placed, f64::INFINITY, f64::INFINITY).0;
             for (joint, link) in forward.links.iter().enumerate().take(placed.link) {
-                let axis = link.rotation * Vector3::z();
-                let origin = nalgebra::Point3::from(link.translation.vector);
+                let axis = forward.axes[joint];
+                let origin = Point::from(link.translation.vector);
                 let a = axis.cross(&(placed.a - origin)).norm();
                 let b = axis.cross(&(placed.b - origin)).norm();
                 self.survey.lever[body][joint] = a.max(b);
@@ -265,7 +291,7 @@ impl Sweep {
                 &self.survey.bodies[pair.far],
             );
         }
-        self.survey.cone = cone_margin(&forward, config);
+        self.survey.cone = cone_margin(forward, config);
     }
 
     /// Clearance to envelope and forbidden zones, m, and which zone it is.
@@ -307,22 +333,29 @@ impl Sweep {
         config: &SafetyConfig,
     ) {
         self.items.clear();
+        if group == Group::Hard && !question.threats.is_empty() {
+            let most = (self.lever_max[..self.bodies()].iter())
+                .fold(0.0_f64, |most, lever| most.max(dot(lever, way)));
+            self.near = question.threats.near(&self.survey.bounds, most);
+        }
         for body in 0..self.bodies() {
             if !self.moves(body) {
                 continue;
             }
             let most = dot(&self.lever_max[body], way);
-            let lever: Levers = core::array::from_fn(|j| {
-                (self.survey.lever[body][j] + most).min(self.lever_max[body][j])
-            });
-            let falls = dot(&lever, way);
             let mut look_at = |subject, margin: f64| {
                 let need = match subject {
                     // What a threat needs is taken off its distance.
                     Subject::Moving(_) => 0.0,
                     _ => config.tracking_margin_m,
                 };
-                if !at_most(need, margin - falls) {
+                if at_most(need, margin - most) {
+                    return;
+                }
+                let lever: Levers = core::array::from_fn(|j| {
+                    (self.survey.lever[body][j] + most).min(self.lever_max[body][j])
+                });
+                if !at_most(need, margin - dot(&lever, way)) {
                     self.items.push(Item {
                         subject,
                         need,
@@ -336,7 +369,7 @@ impl Sweep {
             }
             look_at(Subject::Fixed(body), self.survey.fixed[body]);
             if !question.threats.is_empty() {
-                let margin = question.threats.margin(&self.survey.bodies[body]);
+                let margin = (question.threats).margin(self.near, &self.survey.bodies[body]);
                 look_at(Subject::Moving(body), margin);
             }
         }
@@ -355,13 +388,18 @@ impl Sweep {
     }
 
     fn list_open_pairs(&mut self, way: &JointVector) {
+        // How far each body gets by the joints from each one on.
+        let mut most_from = [[0.0; JOINTS + 1]; BODIES_MAX];
+        for (most, lever) in most_from[..self.bodies()].iter_mut().zip(&self.lever_max) {
+            for j in (0..JOINTS).rev() {
+                most[j] = most[j + 1] + lever[j] * way[j];
+            }
+        }
         for (n, pair) in self.pairs.iter().enumerate() {
             let from = self.survey.bodies[pair.near].link;
             let far = pair.far;
             let between = |j: usize, lever: f64| if j < from { 0.0 } else { lever };
-            let most: f64 = (from..JOINTS)
-                .map(|j| self.lever_max[far][j] * way[j])
-                .sum();
+            let most = most_from[far][from];
             if at_most(pair.need, self.survey.pairs[n] - most) {
                 continue;
             }
@@ -414,10 +452,17 @@ impl Sweep {
         let way_from = |q: &JointVector| -> JointVector {
             core::array::from_fn(|i| stop_way[i] + (candidate.q[i] - q[i]).abs())
         };
+        // Where an old survey did not do in the tick before, it won't now.
+        if self.is_near && self.survey.q != given.q {
+            self.take_survey(&given.q, question.given_forward, config);
+        }
         self.list_open(group, &way_from(&self.survey.q), question, config);
         if !self.items.is_empty() && self.survey.q != given.q {
-            self.take_survey(&given.q, config);
+            self.take_survey(&given.q, question.given_forward, config);
             self.list_open(group, &way_from(&given.q), question, config);
+        }
+        if group == Group::Hard {
+            self.is_near = !self.items.is_empty();
         }
         !self.items.is_empty()
     }
@@ -438,7 +483,7 @@ impl Sweep {
             });
         }
         let end = path.ticks();
-        self.sample(0, 0, path, question, config);
+        self.note(0, question.forward, [0.0; JOINTS], question, config);
         self.sample(1, end, path, question, config);
         for n in 0..self.items.len() {
             let at_given = self.surveyed(self.items[n].subject, question.threats);
@@ -524,11 +569,21 @@ impl Sweep {
         config: &SafetyConfig,
     ) {
         let forward = self.chain.forward(&path.position(tick));
-        self.travelled[sample] = path.travelled(tick);
+        self.note(sample, &forward, path.travelled(tick), question, config);
+    }
+
+    fn note(
+        &mut self,
+        sample: usize,
+        forward: &Forward,
+        travelled: JointVector,
+        question: &Question<'_>,
+        config: &SafetyConfig,
+    ) {
+        self.travelled[sample] = travelled;
         let from = sample * self.items.len();
         for n in 0..self.items.len() {
-            self.margins[from + n] =
-                self.measure(self.items[n].subject, &forward, question, config);
+            self.margins[from + n] = self.measure(self.items[n].subject, forward, question, config);
         }
     }
 
@@ -551,7 +606,9 @@ impl Sweep {
                 let Pair { near, far, .. } = self.pairs[n];
                 apart(&self.place(near, forward), &self.place(far, forward))
             }
-            Subject::Moving(body) => question.threats.margin(&self.place(body, forward)),
+            Subject::Moving(body) => {
+                (question.threats).margin(self.near, &self.place(body, forward))
+            }
             Subject::Cone => cone_margin(forward, config),
         }
     }
@@ -562,7 +619,7 @@ impl Sweep {
             Subject::Fixed(body) => self.survey.fixed[body],
             Subject::Slow(body) => self.survey.slow[body],
             Subject::Pair(n) => self.survey.pairs[n],
-            Subject::Moving(body) => threats.margin(&self.survey.bodies[body]),
+            Subject::Moving(body) => threats.margin(self.near, &self.survey.bodies[body]),
             Subject::Cone => self.survey.cone,
         }
     }
@@ -605,6 +662,7 @@ impl Sweep {
     pub(crate) fn holds(
         &mut self,
         state: &ArmState,
+        forward: &Forward,
         threats: &Threats,
         path: &mut StopPath,
         law: &StopLaw,
@@ -612,7 +670,9 @@ impl Sweep {
     ) -> Result<(), Violation> {
         let question = Question {
             given: state,
+            given_forward: forward,
             candidate: state,
+            forward,
             carry_on: &[0.0; JOINTS],
             threats,
             speed_m_s: f64::INFINITY,
