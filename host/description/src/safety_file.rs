@@ -5,8 +5,9 @@ use serde::Deserialize;
 use sinew_kinematics::{Aabb, Body, Cylinder, HAND, HalfSpace, Hull, Point};
 use sinew_messages::{JOINTS, JointVector};
 use sinew_safety::{
-    Cone, EffortLimits, ForceReaction, LimitsError, ModeLimits, SafetyConfig, SafetyLimits,
-    SelfCollision, SeparationConfig, Zone, ZoneShape, close_at_rest,
+    BodyRegion, Cone, ContactLimits, EffortLimits, ForceReaction, GripLimits, LimitsError,
+    ModeLimits, SafetyConfig, SafetyLimits, SelfCollision, SeparationConfig, Singularity,
+    YieldLimits, Zone, ZoneShape, close_at_rest,
 };
 use sinew_units::Ticks;
 
@@ -305,6 +306,10 @@ mod file {
         pub(super) gripper: Gripper,
         pub(super) tracking: Tracking,
         pub(super) force: Force,
+        pub(super) r#yield: Option<Yield>,
+        pub(super) contact: Option<Contact>,
+        pub(super) grip: Option<Grip>,
+        pub(super) singularity: Option<Singularity>,
         pub(super) brain: Brain,
         pub(super) standstill: Standstill,
     }
@@ -436,6 +441,7 @@ mod file {
         Off,
         Hold,
         Latch,
+        Yield,
     }
 
     #[derive(Deserialize)]
@@ -443,6 +449,51 @@ mod file {
     pub(super) struct Force {
         pub(super) stop_n: f64,
         pub(super) reaction: Reaction,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Yield {
+        pub(super) admittance_m_s_n: f64,
+        pub(super) speed_max_m_s: f64,
+        pub(super) distance_max_m: f64,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Contact {
+        pub(super) power_max_w: f64,
+        pub(super) momentum_max_kg_m_s: f64,
+        pub(super) transient_ms: u32,
+        #[serde(default)]
+        pub(super) region: Vec<Region>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Region {
+        pub(super) name: String,
+        pub(super) force_max_n: f64,
+        pub(super) transient_factor: f64,
+        pub(super) stiffness_n_m: f64,
+        pub(super) mass_kg: f64,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Grip {
+        pub(super) lost_width_m: f64,
+        pub(super) lost_force_n: f64,
+        pub(super) lost_ms: u32,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Singularity {
+        pub(super) characteristic_length_m: f64,
+        pub(super) slow_above: f64,
+        pub(super) stop_above: f64,
+        pub(super) slow_share: f64,
     }
 
     #[derive(Deserialize)]
@@ -541,6 +592,62 @@ fn cone(source: &Source<'_>, from: Option<file::Cone>) -> Result<Option<Cone>, D
     }))
 }
 
+fn reaction(
+    source: &Source<'_>,
+    reaction: &file::Reaction,
+    yields: Option<file::Yield>,
+) -> Result<ForceReaction, DescriptionError> {
+    match (reaction, yields) {
+        (file::Reaction::Off, None) => Ok(ForceReaction::Off),
+        (file::Reaction::Hold, None) => Ok(ForceReaction::Hold),
+        (file::Reaction::Latch, None) => Ok(ForceReaction::Latch),
+        (file::Reaction::Yield, Some(yields)) => Ok(ForceReaction::Yield(YieldLimits {
+            admittance_m_s_n: yields.admittance_m_s_n,
+            speed_max_m_s: yields.speed_max_m_s,
+            distance_max_m: yields.distance_max_m,
+        })),
+        (file::Reaction::Yield, None) => Err(source.refuse(
+            "force.reaction",
+            "\"yield\" without a section [yield]".into(),
+            "a section [yield] that says how fast and how far, or another reaction",
+        )),
+        (_, Some(_)) => Err(source.refuse(
+            "yield",
+            "a section that nothing uses".into(),
+            "`reaction = \"yield\"` in [force], or no section [yield]",
+        )),
+    }
+}
+
+fn contact_limits(
+    source: &Source<'_>,
+    from: file::Contact,
+) -> Result<ContactLimits, DescriptionError> {
+    for (index, region) in from.region.iter().enumerate() {
+        if (from.region[..index].iter()).any(|other| other.name == region.name) {
+            return Err(source.refuse(
+                &format!("contact.region[{index}].name"),
+                format!("{:?}, which another region has", region.name),
+                "a name of its own",
+            ));
+        }
+    }
+    Ok(ContactLimits {
+        regions: (from.region.into_iter())
+            .map(|region| BodyRegion {
+                name: region.name,
+                force_max_n: region.force_max_n,
+                transient_factor: region.transient_factor,
+                stiffness_n_m: region.stiffness_n_m,
+                mass_kg: region.mass_kg,
+            })
+            .collect(),
+        transient_ticks: from.transient_ms,
+        power_max_w: from.power_max_w,
+        momentum_max_kg_m_s: from.momentum_max_kg_m_s,
+    })
+}
+
 fn config(source: &Source<'_>, from: file::Safety) -> Result<SafetyConfig, DescriptionError> {
     Ok(SafetyConfig {
         position_min_rad: from.joints.position_min_rad,
@@ -597,11 +704,22 @@ fn config(source: &Source<'_>, from: file::Safety) -> Result<SafetyConfig, Descr
             from.tracking.following_error_ms,
         )?,
         force_stop_n: from.force.stop_n,
-        force_reaction: match from.force.reaction {
-            file::Reaction::Off => ForceReaction::Off,
-            file::Reaction::Hold => ForceReaction::Hold,
-            file::Reaction::Latch => ForceReaction::Latch,
-        },
+        force_reaction: reaction(source, &from.force.reaction, from.r#yield)?,
+        contact: from
+            .contact
+            .map(|contact| contact_limits(source, contact))
+            .transpose()?,
+        grip: from.grip.map(|grip| GripLimits {
+            lost_width_m: grip.lost_width_m,
+            lost_force_n: grip.lost_force_n,
+            lost_ticks: grip.lost_ms,
+        }),
+        singularity: from.singularity.map(|singularity| Singularity {
+            characteristic_length_m: singularity.characteristic_length_m,
+            slow_above: singularity.slow_above,
+            stop_above: singularity.stop_above,
+            slow_share: singularity.slow_share,
+        }),
         heartbeat_ticks: milliseconds(
             source,
             "brain.heartbeat_timeout_ms",
@@ -653,6 +771,9 @@ fn key_of(field: &str, index: Option<usize>) -> String {
         "zones.max_m" => format!("zone[{zone}].box.max_m"),
         "zones.normal" => format!("zone[{zone}].half_space.normal"),
         "zones.offset_m" => format!("zone[{zone}].half_space.offset_m"),
+        region if region.starts_with("contact.region.") => {
+            region.replacen("region", &format!("region[{zone}]"), 1)
+        }
         // These stand in the file under their own names.
         named if named.contains('.') => named.into(),
         joint => format!("joints.{joint}"),

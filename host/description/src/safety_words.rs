@@ -293,6 +293,26 @@ pub fn quantities(c: &SafetyConfig, robot: &RobotDescription) -> Vec<Quantity> {
             add(key, None, value, unit, more);
         }
     }
+    contact(c, &mut add);
+    if let Some(grip) = &c.grip {
+        let (width, force) = (grip.lost_width_m, grip.lost_force_n);
+        add("grip.lost_width_m", None, width, "m", More::Looser);
+        add("grip.lost_force_n", None, force, "N", More::Tighter);
+        let ms = f64::from(grip.lost_ticks);
+        add("grip.lost_ms", None, ms, "ms", More::Looser);
+    }
+    if let Some(s) = &c.singularity {
+        let length = s.characteristic_length_m;
+        let key = "singularity.characteristic_length_m";
+        add(key, None, length, "m", More::Both);
+        for (key, value) in [
+            ("singularity.slow_above", s.slow_above),
+            ("singularity.stop_above", s.stop_above),
+            ("singularity.slow_share", s.slow_share),
+        ] {
+            add(key, None, value, "", More::Looser);
+        }
+    }
     for zone in &c.zones {
         if let Some(speed) = zone.speed_max_m_s {
             let of = Some(format!("zone {:?}", zone.name));
@@ -300,6 +320,62 @@ pub fn quantities(c: &SafetyConfig, robot: &RobotDescription) -> Vec<Quantity> {
         }
     }
     list
+}
+
+/// What contacts may be, and how they are given way to.
+fn contact(c: &SafetyConfig, add: &mut impl FnMut(&str, Option<String>, f64, &'static str, More)) {
+    if let ForceReaction::Yield(y) = &c.force_reaction {
+        let (admittance, speed, distance) = (y.admittance_m_s_n, y.speed_max_m_s, y.distance_max_m);
+        add(
+            "yield.admittance_m_s_n",
+            None,
+            admittance,
+            "m/s/N",
+            More::Both,
+        );
+        add("yield.speed_max_m_s", None, speed, "m/s", More::Looser);
+        add("yield.distance_max_m", None, distance, "m", More::Looser);
+    }
+    let Some(contact) = &c.contact else {
+        return;
+    };
+    let (power, momentum) = (contact.power_max_w, contact.momentum_max_kg_m_s);
+    add("contact.power_max_w", None, power, "W", More::Looser);
+    let key = "contact.momentum_max_kg_m_s";
+    add(key, None, momentum, "kg·m/s", More::Looser);
+    let ms = f64::from(contact.transient_ticks);
+    add("contact.transient_ms", None, ms, "ms", More::Looser);
+    for region in &contact.regions {
+        let of = || Some(format!("{:?}", region.name));
+        for (key, value, unit, more) in [
+            (
+                "contact.region.force_max_n",
+                region.force_max_n,
+                "N",
+                More::Looser,
+            ),
+            (
+                "contact.region.transient_factor",
+                region.transient_factor,
+                "",
+                More::Looser,
+            ),
+            (
+                "contact.region.stiffness_n_m",
+                region.stiffness_n_m,
+                "N/m",
+                More::Tighter,
+            ),
+            (
+                "contact.region.mass_kg",
+                region.mass_kg,
+                "kg",
+                More::Tighter,
+            ),
+        ] {
+            add(key, of(), value, unit, more);
+        }
+    }
 }
 
 /// A zone in words.
@@ -342,6 +418,7 @@ pub fn reaction_words(reaction: ForceReaction) -> &'static str {
         ForceReaction::Off => "off",
         ForceReaction::Hold => "hold",
         ForceReaction::Latch => "latch",
+        ForceReaction::Yield(_) => "yield",
     }
 }
 
@@ -369,20 +446,20 @@ pub fn difference(a: &SafetyConfig, b: &SafetyConfig, robot: &RobotDescription) 
             found.add(more, words);
         }
     }
-    if a.force_reaction != b.force_reaction {
+    let (was, is) = (
+        reaction_words(a.force_reaction),
+        reaction_words(b.force_reaction),
+    );
+    if was != is {
+        // To hold and to give way are neither looser nor tighter than each other.
         let rank = |reaction| match reaction {
             ForceReaction::Off => 0,
-            ForceReaction::Hold => 1,
+            ForceReaction::Hold | ForceReaction::Yield(_) => 1,
             ForceReaction::Latch => 2,
         };
-        found.add(
-            Some(rank(b.force_reaction) < rank(a.force_reaction)),
-            format!(
-                "force.reaction: {} to {}",
-                reaction_words(a.force_reaction),
-                reaction_words(b.force_reaction)
-            ),
-        );
+        let (before, after) = (rank(a.force_reaction), rank(b.force_reaction));
+        let looser = (before != after).then_some(after < before);
+        found.add(looser, format!("force.reaction: {was} to {is}"));
     }
     for (what, had, has) in [
         ("the tool's cone", a.cone.is_some(), b.cone.is_some()),
@@ -396,6 +473,17 @@ pub fn difference(a: &SafetyConfig, b: &SafetyConfig, robot: &RobotDescription) 
             "separation from persons",
             a.separation.is_some(),
             b.separation.is_some(),
+        ),
+        (
+            "power and momentum of contacts",
+            a.contact.is_some(),
+            b.contact.is_some(),
+        ),
+        ("the grip", a.grip.is_some(), b.grip.is_some()),
+        (
+            "singularity",
+            a.singularity.is_some(),
+            b.singularity.is_some(),
         ),
     ] {
         match (had, has) {
@@ -411,6 +499,7 @@ pub fn difference(a: &SafetyConfig, b: &SafetyConfig, robot: &RobotDescription) 
         found.add(None, words);
     }
     ignored(a, b, robot, &mut found);
+    regions(a, b, &mut found);
     zones(a, b, &mut found);
     found
 }
@@ -431,6 +520,26 @@ fn ignored(a: &SafetyConfig, b: &SafetyConfig, robot: &RobotDescription, found: 
         if !new.ignored.contains(&[*x, *y]) {
             let words = format!("{} and {} keep off each other", name(*x), name(*y));
             found.add(Some(false), words);
+        }
+    }
+}
+
+/// Parts of the body that count no longer, or too.
+fn regions(a: &SafetyConfig, b: &SafetyConfig, found: &mut Difference) {
+    let (Some(old), Some(new)) = (&a.contact, &b.contact) else {
+        return;
+    };
+    for (these, those, looser, words) in [
+        (&old.regions, &new.regions, true, "does not count any more"),
+        (&new.regions, &old.regions, false, "counts"),
+    ] {
+        for region in these {
+            if !those.iter().any(|other| other.name == region.name) {
+                found.add(
+                    Some(looser),
+                    format!("body region {:?} {words}", region.name),
+                );
+            }
         }
     }
 }

@@ -115,6 +115,9 @@ pub fn safety_config() -> SafetyConfig {
         following_error_ticks: 50,
         force_stop_n: 120.0,
         force_reaction: ForceReaction::Hold,
+        contact: None,
+        grip: None,
+        singularity: None,
         heartbeat_ticks: 200,
         standstill_rad_s: 0.05,
     }

@@ -8,6 +8,7 @@
 
 mod capsule;
 mod chain;
+mod condition;
 mod dynamics;
 mod inverse;
 mod pose;
@@ -20,6 +21,7 @@ pub use capsule::{
 pub use chain::{
     CAPSULES_MAX, Chain, ChainError, Forward, HAND, Joint, LinkCapsule, PlacedCapsule,
 };
+pub use condition::Conditioning;
 pub use dynamics::{Body, Masses};
 pub use inverse::{IkError, StepOptions, StepOutcome};
 pub use pose::{isometry_to_pose, pose_to_isometry, tool_down, tool_yaw};

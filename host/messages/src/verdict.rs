@@ -118,11 +118,21 @@ pub enum LimitKind {
     Mode = 28,
     /// What the hand carries does not fit the limits.
     Payload = 29,
+    /// The tool is near a posture in which it cannot be moved in every direction.
+    Singularity = 30,
+    /// What the hand held is gone.
+    GripLost = 31,
+    /// Power that goes into a contact.
+    Power = 32,
+    /// Momentum of what moves, along the stop.
+    Momentum = 33,
+    /// Speed at which a contact would exceed what a part of the body may bear, along the stop.
+    ContactSpeed = 34,
 }
 
 impl LimitKind {
     /// Every kind, in the order of its code.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 35] = [
         Self::None,
         Self::NonFinite,
         Self::Position,
@@ -153,6 +163,11 @@ impl LimitKind {
         Self::Encoder,
         Self::Mode,
         Self::Payload,
+        Self::Singularity,
+        Self::GripLost,
+        Self::Power,
+        Self::Momentum,
+        Self::ContactSpeed,
     ];
 
     /// Decodes the integer that travelled; unknown integers are `None`.
@@ -195,6 +210,11 @@ impl LimitKind {
             Self::Encoder => "encoder",
             Self::Mode => "mode",
             Self::Payload => "payload",
+            Self::Singularity => "singularity",
+            Self::GripLost => "grip-lost",
+            Self::Power => "power",
+            Self::Momentum => "momentum",
+            Self::ContactSpeed => "contact-speed",
         }
     }
 }

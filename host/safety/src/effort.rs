@@ -1,7 +1,7 @@
 //! Joint efforts, predicted from the arm's masses and what it carries, and as measured.
 
 use sinew_kinematics::{Body, Chain, Forward};
-use sinew_messages::{JOINTS, JointVector, LimitKind, Payload, SensorFrame, StopCategory};
+use sinew_messages::{JOINTS, JointVector, LimitKind, SensorFrame, StopCategory};
 use sinew_units::TICK_S;
 
 use crate::brake::ArmState;
@@ -59,18 +59,8 @@ impl EffortWatch {
     }
 
     /// Takes over what the hand carries.
-    pub(crate) fn carry(
-        &mut self,
-        chain: &Chain,
-        state: &ArmState,
-        forward: &Forward,
-        payload: &Payload,
-    ) {
-        self.carried = Body {
-            mass_kg: payload.mass_kg,
-            com_m: payload.com_m,
-            inertia_kg_m2: [0.0; 3],
-        };
+    pub(crate) fn carry(&mut self, chain: &Chain, state: &ArmState, forward: &Forward, load: Body) {
+        self.carried = load;
         self.checked = None;
         self.give(chain, state, forward);
     }

@@ -1,20 +1,24 @@
 //! The gate: one pure state machine, stepped once a tick.
 
-use nalgebra::Point3;
-use sinew_kinematics::{Chain, Forward, HAND, LinkCapsule};
+use nalgebra::{Point3, Vector3};
+use sinew_kinematics::{Body, Chain, Forward, HAND, LinkCapsule};
 use sinew_messages::{
     JOINTS, JointVector, LimitKind, ObstacleFrame, Payload, RequestCounts, SafetyMode, SensorFrame,
     Setpoint, StopCategory, StopState, VerdictKind,
 };
 
+use sinew_units::TICK_S;
+
 use crate::brake::{ArmState, STOP_TICKS_MAX, StopLaw};
 use crate::command::SafeCommand;
+use crate::contact::{Answer, ContactWatch, retreat_velocities, tool_velocity};
 use crate::effort::EffortWatch;
 use crate::encoder::EncoderWatch;
-use crate::force::ForceWatch;
+use crate::grip::GripWatch;
 use crate::limits::{SafetyConfig, SafetyLimits};
 use crate::obstacles::Threats;
 use crate::setpoint::{blend, check_joints, check_statement, same_bits};
+use crate::singularity::SingularityCheck;
 use crate::speed::{
     HALVINGS_PROPOSED, HALVINGS_SEARCHED, SpeedCheck, SpeedLimits, SpeedQuestion, reaction_gain,
 };
@@ -96,8 +100,13 @@ pub struct Gate {
     limits: SafetyLimits,
     chain: Chain,
     law: StopLaw,
+    /// How a retreat changes its speed: as motions may.
+    retreat_law: StopLaw,
     sweep: Sweep,
     speed: SpeedCheck,
+    singularity: Option<SingularityCheck>,
+    /// Speed at which a contact is bearable with what is carried, m/s.
+    contact_speed_m_s: f64,
     /// Speeds that slow zones allow, ascending, m/s.
     slow_speeds: Vec<f64>,
     path: StopPath,
@@ -112,10 +121,13 @@ pub struct Gate {
     /// The positions that were checked last, and where they put the links: mostly they are what is given then.
     checked: (JointVector, Forward),
     given: Setpoint,
+    /// Width of the gripper as it was measured last, m.
+    seen_width_m: f64,
     powered: bool,
     latch: Latch,
     watch: Watch,
-    force: ForceWatch,
+    contact: ContactWatch,
+    grip: GripWatch,
     encoders: EncoderWatch,
     effort: EffortWatch,
     power: PowerDemand,
@@ -130,6 +142,10 @@ impl Gate {
     pub fn new(limits: SafetyLimits, chain: Chain) -> Self {
         let config = limits.config();
         let law = StopLaw::new(&config.stop_acceleration_rad_s2, &config.stop_jerk_rad_s3);
+        let retreat_law = StopLaw::new(&config.acceleration_max_rad_s2, &config.jerk_max_rad_s3);
+        let singularity =
+            (config.singularity.as_ref()).map(|limits| SingularityCheck::new(&chain, limits));
+        let contact_speed_m_s = contact_speed(config, &chain, 0.0);
         let start = ArmState::at_rest([0.0; JOINTS]);
         let mut latch = Latch {
             held: None,
@@ -152,12 +168,17 @@ impl Gate {
             mode: SafetyMode::Normal,
             misfit: None,
             law,
+            retreat_law,
+            singularity,
+            contact_speed_m_s,
             state: start,
             given: setpoint_of(&start, 0.0, 0.0),
+            seen_width_m: 0.0,
             powered: false,
             latch,
             watch: Watch::default(),
-            force: ForceWatch::default(),
+            contact: ContactWatch::default(),
+            grip: GripWatch::default(),
             encoders: EncoderWatch::default(),
             effort: EffortWatch::new(),
             power: PowerDemand::Keep,
@@ -184,6 +205,7 @@ impl Gate {
         let was_latched = self.latch.held.is_some();
         let mut cause = false;
         if frame.is_finite() {
+            self.seen_width_m = frame.gripper_width_m;
             let mut latch = self.latch;
             let config = self.limits.config();
             self.watch
@@ -225,19 +247,19 @@ impl Gate {
             return self.stay_off(frame);
         }
         let mut hold = None;
+        let mut retreat = None;
         if frame.is_finite() && !granted {
             self.look_at_sensors(frame);
             hold = self.look_at_following(frame);
-            hold = hold.or_else(|| {
-                self.force
-                    .look(frame, self.limits.config(), self.state.is_at_rest())
-                    .and_then(|(violation, latches)| {
-                        if latches {
-                            self.latch.set(demand_of(violation));
-                        }
-                        (!latches).then_some(violation)
-                    })
-            });
+            match self.look_at_contact(frame) {
+                Answer::GoOn => {}
+                Answer::Hold(violation) => hold = hold.or(Some(violation)),
+                Answer::Latch(violation) => self.latch.set(demand_of(violation)),
+                Answer::Yield(violation, velocity) => retreat = Some((violation, velocity)),
+            }
+            if let Some(limits) = &self.limits.config().grip {
+                hold = hold.or(self.grip.look(frame, &self.given, limits));
+            }
         }
         if self.latch.held.is_some() {
             return self.stop_latched();
@@ -247,9 +269,6 @@ impl Gate {
             let here = self.given;
             return self.stop_unlatched(Violation::of(LimitKind::Boot), &here);
         }
-        if let Some(limit) = stale {
-            hold = hold.or(Some(Violation::of(limit)));
-        }
         if let Some(misfit) = self.misfit {
             hold = hold.or(Some(Violation {
                 limit: LimitKind::Payload,
@@ -258,6 +277,14 @@ impl Gate {
         }
         if self.mode == SafetyMode::Hold {
             hold = hold.or(Some(Violation::of(LimitKind::Mode)));
+        }
+        if hold.is_none()
+            && let Some((violation, velocity)) = retreat
+        {
+            return self.give_way(violation, &velocity, proposed);
+        }
+        if let Some(limit) = stale {
+            hold = hold.or(Some(Violation::of(limit)));
         }
         match hold {
             Some(violation) => self.stop_unlatched(violation, proposed),
@@ -277,9 +304,18 @@ impl Gate {
         });
         let config = self.limits.config();
         self.misfit = if payload.is_possible() {
+            let load = Body {
+                mass_kg: payload.mass_kg,
+                com_m: payload.com_m,
+                inertia_kg_m2: [0.0; 3],
+            };
             self.sweep.carry(capsule, config);
+            self.speed.carry(&self.chain, &load);
+            self.contact_speed_m_s = contact_speed(config, &self.chain, load.mass_kg);
             self.effort
-                .carry(&self.chain, &self.state, &self.forward, payload);
+                .carry(&self.chain, &self.state, &self.forward, load);
+            let carries = load.mass_kg > 0.0 || capsule.is_some();
+            self.grip.carry(carries, self.seen_width_m);
             let bears = config
                 .effort
                 .map_or(Ok(()), |limits| self.effort.check_load(&limits));
@@ -390,7 +426,7 @@ impl Gate {
         }
         self.latch.held = None;
         self.encoders = EncoderWatch::default();
-        self.force = ForceWatch::default();
+        self.contact = ContactWatch::default();
         if !self.powered {
             self.follow(frame);
             self.powered = true;
@@ -434,6 +470,9 @@ impl Gate {
         SpeedLimits {
             tool_m_s: tool_m_s.min(most),
             elbow_m_s: elbow_m_s.min(most),
+            contact_m_s: self.contact_speed_m_s,
+            momentum_kg_m_s: (config.contact.as_ref())
+                .map_or(f64::INFINITY, |contact| contact.momentum_max_kg_m_s),
         }
     }
 
@@ -477,6 +516,15 @@ impl Gate {
             latch.set(demand_of(violation));
         }
         self.latch = latch;
+    }
+
+    /// What is to be done about what the hand touches.
+    fn look_at_contact(&mut self, frame: &SensorFrame) -> Answer {
+        let velocity = tool_velocity(&self.forward, &self.state.v);
+        let at_rest = self.state.is_at_rest();
+        let config = self.limits.config();
+        self.contact
+            .look(frame, config, &self.forward, &velocity, at_rest)
     }
 
     /// Brakes at once on a following error; latches it when it lasts.
@@ -562,8 +610,16 @@ impl Gate {
         let (width, force, _) = self.gripper(proposed);
         let next = self.state.brake(&self.law);
         self.give(next, setpoint_of(&next, width, force));
+        (
+            Some(SafeCommand::new(self.given)),
+            self.stop_verdict(violation),
+        )
+    }
+
+    /// That of a stop that is not latched.
+    fn stop_verdict(&mut self, violation: Violation) -> Verdict {
         self.reason = violation.limit;
-        let verdict = Verdict {
+        Verdict {
             kind: VerdictKind::Stop,
             limit: violation.limit,
             index: violation.index,
@@ -571,8 +627,38 @@ impl Gate {
             asked: violation.asked,
             scale: 0.0,
             ..Verdict::PASS
-        };
-        (Some(SafeCommand::new(self.given)), verdict)
+        }
+    }
+
+    /// Gives way to a contact: the tool goes where it is pushed, through every check.
+    fn give_way(
+        &mut self,
+        violation: Violation,
+        velocity: &Vector3<f64>,
+        proposed: &Setpoint,
+    ) -> (Option<SafeCommand>, Verdict) {
+        let config = self.limits.config();
+        let share = self
+            .joint_speed_share()
+            .min(config.recovery.joint_speed_share);
+        let most = config.velocity_max_rad_s.map(|most| share * most);
+        let wanted = retreat_velocities(&self.chain, &self.forward, velocity, &most);
+        let mut next = self.state;
+        for (i, wanted) in wanted.iter().enumerate() {
+            // The velocity that is too much is braked, as a stop brakes all of it.
+            let (left, a) = self
+                .retreat_law
+                .step(i, self.state.v[i] - wanted, self.state.a[i]);
+            next.a[i] = a;
+            next.v[i] = wanted + left;
+            next.q[i] = self.state.q[i] + TICK_S * next.v[i];
+        }
+        let (width, force, _) = self.gripper(proposed);
+        self.admit(&setpoint_of(&next, width, force));
+        (
+            Some(SafeCommand::new(self.given)),
+            self.stop_verdict(violation),
+        )
     }
 
     /// `u` where it may go, else `b + k(u − b)` with the largest k that bisection finds, down to the stop.
@@ -583,15 +669,23 @@ impl Gate {
             gripper_force_n: force,
             ..*proposed
         };
+        let verdict = match (self.admit(&u), gripper) {
+            (Some((refused, scale)), _) => self.limited_verdict(refused, scale),
+            (None, Some(clamped)) => self.limited_verdict(clamped, 1.0),
+            (None, None) => Verdict::PASS,
+        };
+        (Some(SafeCommand::new(self.given)), verdict)
+    }
+
+    /// Gives `u` where it may go, else as much of the way from the stop to it as may be; why not all of it, and the
+    /// share.
+    fn admit(&mut self, u: &Setpoint) -> Option<(Violation, f64)> {
         let braked = self.state.brake(&self.law);
-        let b = setpoint_of(&braked, width, force);
-        let refused = match self.check(&u, &b, &braked, PROPOSED) {
+        let b = setpoint_of(&braked, u.gripper_width_m, u.gripper_force_n);
+        let refused = match self.check(u, &b, &braked, PROPOSED) {
             Ok(state) => {
-                self.give(state, u);
-                let verdict = gripper.map_or(Verdict::PASS, |violation| {
-                    self.limited_verdict(violation, 1.0)
-                });
-                return (Some(SafeCommand::new(self.given)), verdict);
+                self.give(state, *u);
+                return None;
             }
             Err(violation) => violation,
         };
@@ -599,7 +693,7 @@ impl Gate {
         let mut best = (braked, b);
         for _ in 0..BISECTIONS {
             let k = 0.5 * (low + high);
-            let candidate = blend(&b, &u, k);
+            let candidate = blend(&b, u, k);
             match self.check(&candidate, &b, &braked, SEARCHED) {
                 Ok(state) => {
                     low = k;
@@ -609,8 +703,7 @@ impl Gate {
             }
         }
         self.give(best.0, best.1);
-        let verdict = self.limited_verdict(refused, low);
-        (Some(SafeCommand::new(self.given)), verdict)
+        Some((refused, low))
     }
 
     /// The state that `candidate` leads to, if everything about it and its stop holds. `b` needs no check: it
@@ -635,6 +728,10 @@ impl Gate {
         check_statement(candidate, &after, config)?;
         let forward = self.chain.forward(&after.q);
         self.checked = (after.q, forward);
+        if let (Some(check), Some(limits)) = (&mut self.singularity, &config.singularity) {
+            let most = config.velocity_max_rad_s.map(|most| share * most);
+            check.check(&self.chain, &self.forward, &after, &forward, &most, limits)?;
+        }
         if let Some(limits) = &config.effort {
             self.effort.check(&self.chain, &after, &forward, limits)?;
         }
@@ -670,10 +767,7 @@ impl Gate {
             // Who is in a slow zone can go slowly: that is no violation to be recovered from.
             question.recovers = false;
             for speed in &self.slow_speeds {
-                let limits = SpeedLimits {
-                    tool_m_s: *speed,
-                    elbow_m_s: *speed,
-                };
+                let limits = SpeedLimits::of_points(*speed);
                 let within = self.speed.check(&speeds, &mut self.path, &limits);
                 if within.is_ok() {
                     question.speed_m_s = *speed;
@@ -771,6 +865,13 @@ fn setpoint_of(state: &ArmState, gripper_width_m: f64, gripper_force_n: f64) -> 
         gripper_width_m,
         gripper_force_n,
     }
+}
+
+/// Speed at which a contact is bearable, m/s.
+fn contact_speed(config: &SafetyConfig, chain: &Chain, load_kg: f64) -> f64 {
+    (config.contact.as_ref()).map_or(f64::INFINITY, |contact| {
+        contact.speed_max_m_s(chain.masses(), load_kg)
+    })
 }
 
 /// Every measured joint is within its position limits.

@@ -39,7 +39,10 @@
 //! | mode | reduced, recovery, hold | limit; only what gets better; hold | `modes::*` |
 //! | gripper width and force | setpoint | limit | `limits::gripper_is_clamped_and_the_arm_goes_on` |
 //! | lease, chunk end, stale input | told by the motion source | unlatched hold | `stops::stale_input_brakes_at_once_to_an_unlatched_hold` |
-//! | tool force | measured | unlatched hold or latch, as configured | `stops::contact_force_holds_or_latches_as_configured` |
+//! | tool force; force that a part of the body may bear, for a moment and for long; power into a contact | measured | unlatched hold, latch, or giving way through every other check, as configured | `stops::contact_force_holds_or_latches_as_configured`, `contact::a_force_that_lasts…`, `contact::power_into_a_contact_stops`, `contact::who_pushes_is_given_way_to…`, `contact::giving_way_breaks_no_other_limit` |
+//! | speed at which a contact is bearable; momentum | along the whole stop | limit | `contact::the_tool_is_no_faster_than_a_body_may_bear`, `contact::momentum_is_limited_along_the_stop` |
+//! | grip lost | measured | unlatched hold until something else, or nothing, is carried | `contact::a_lost_grip_holds…` |
+//! | singularity | condition of the tool's Jacobian | limit: slower, then no farther | `contact::near_a_singularity_it_slows_then_stops_and_can_leave` |
 //! | following error of a joint, displacement of a link | measured | brake, latch when it lasts | `stops::a_following_error_brakes_at_once_and_latches_when_it_lasts` |
 //! | emergency channels A and B, protective stop | wired | latch | `stops::each_cause_latches_with_its_reason_and_category`, `stops::an_open_input_refuses_the_reset_until_it_is_closed` |
 //! | drive fault, drive watchdog, lost power, lost frame or command | measured | latch | `stops::each_cause_latches…`, `stops::a_missing_frame_latches_and_brakes_blindly` |
@@ -55,18 +58,20 @@
 //!
 //! # Not here
 //!
-//! Singularity, grip lost, power and momentum of contacts, yielding. Rounding is
+//! Contacts of links before the hand are not felt: what they do shows in efforts and following errors. Rounding is
 //! covered by stated tolerances (`setpoint.rs`), not proved.
 
 mod brake;
 mod command;
+mod contact;
 mod effort;
 mod encoder;
-mod force;
 mod gate;
+mod grip;
 mod limits;
 mod obstacles;
 mod setpoint;
+mod singularity;
 mod speed;
 mod stop;
 mod sweep;
@@ -75,12 +80,16 @@ mod watch;
 mod zones;
 
 pub use command::SafeCommand;
+pub use contact::{BodyRegion, ContactLimits};
 pub use effort::EffortLimits;
 pub use gate::{Gate, GateStatus, Inputs, PowerDemand};
+pub use grip::GripLimits;
 pub use limits::{
     Cone, ForceReaction, LimitsError, ModeLimits, SafetyConfig, SafetyLimits, SelfCollision,
+    YieldLimits,
 };
 pub use obstacles::SeparationConfig;
+pub use singularity::Singularity;
 pub use sweep::{ClosePair, close_at_rest};
 pub use verdict::Verdict;
 pub use zones::{ZONES_MAX, Zone, ZoneShape};

@@ -5,13 +5,16 @@ use sinew_messages::{JOINTS, JointVector};
 use sinew_units::TICK_S;
 
 use crate::brake::STOP_TICKS_MAX;
+use crate::contact::ContactLimits;
 use crate::effort::EffortLimits;
+use crate::grip::GripLimits;
 use crate::obstacles::SeparationConfig;
 use crate::setpoint::at_most;
+use crate::singularity::Singularity;
 use crate::zones::{ZONES_MAX, Zone, ZoneShape};
 
-/// What a tool force above its threshold does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a contact that exceeds a limit does.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ForceReaction {
     /// Nothing; the force is recorded with the sensor frame.
     Off,
@@ -19,6 +22,19 @@ pub enum ForceReaction {
     Hold,
     /// Brake and latch, category 2.
     Latch,
+    /// Give way to it through the gate, to an unlatched hold.
+    Yield(YieldLimits),
+}
+
+/// How the robot gives way to a contact: the tool moves with the force, by an admittance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct YieldLimits {
+    /// Velocity of the tool for each newton, m/s/N.
+    pub admittance_m_s_n: f64,
+    /// Fastest retreat, m/s.
+    pub speed_max_m_s: f64,
+    /// Longest retreat, m.
+    pub distance_max_m: f64,
 }
 
 /// What a mode allows less than `normal`.
@@ -104,8 +120,14 @@ pub struct SafetyConfig {
     pub following_error_ticks: u64,
     /// Tool force that stops, N.
     pub force_stop_n: f64,
-    /// How it stops.
+    /// What that, and any other contact over a limit, does.
     pub force_reaction: ForceReaction,
+    /// What contacts may be; the force that stops is all that counts without.
+    pub contact: Option<ContactLimits>,
+    /// When a grip counts as lost; it is not looked at without.
+    pub grip: Option<GripLimits>,
+    /// How near to a singularity the tool may come; as near as it likes without.
+    pub singularity: Option<Singularity>,
     /// Ticks without a heartbeat of the skill brain before the stop latches.
     pub heartbeat_ticks: u64,
     /// Measured joint speed below which the robot counts as standing, rad/s.
@@ -214,10 +236,21 @@ const SMALL: Range = range(1e-6, 1.0, "0.000001 to 1");
 const EFFORT: Range = range(0.1, 1e5, "0.1 to 100000");
 const EFFORT_RATE: Range = range(1.0, 1e8, "1 to 100000000");
 const LOAD: Range = range(0.0, 1e3, "0 to 1000");
+const MASS: Range = range(1e-2, 1e3, "0.01 to 1000");
+const POWER: Range = range(0.1, 1e5, "0.1 to 100000");
+const MOMENTUM: Range = range(1e-2, 1e5, "0.01 to 100000");
+const STIFFNESS: Range = range(1e2, 1e7, "100 to 10000000");
+/// Of a part of the body for a moment.
+const FACTOR: Range = range(1.0, 10.0, "1 to 10");
+const ADMITTANCE: Range = range(1e-6, 1.0, "0.000001 to 1");
+/// Condition numbers: 1 is the best there is.
+const CONDITION: Range = range(1.0, 1e6, "1 to 1000000");
 /// Angles that a cone may be open by, rad.
 const ANGLE: Range = range(1e-3, core::f64::consts::PI, "0.001 to 3.14159");
 /// Distances that are added, m.
 const DISTANCE: Range = range(0.0, 10.0, "0 to 10");
+/// Of an arm, m.
+const LENGTH: Range = range(1e-2, 10.0, "0.01 to 10");
 /// Shares of another limit.
 const SHARE: Range = range(1e-3, 1.0, "0.001 to 1");
 /// Positions of envelope and zones, m, or of joints, rad.
@@ -377,6 +410,14 @@ fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
     }
     within("tracking_margin_m", None, c.tracking_margin_m, &SMALL)?;
     within("force_stop_n", None, c.force_stop_n, &FORCE)?;
+    check_contact(c)?;
+    if let Some(grip) = &c.grip {
+        within("grip.lost_width_m", None, grip.lost_width_m, &SMALL)?;
+        within("grip.lost_force_n", None, grip.lost_force_n, &FORCE)?;
+    }
+    if let Some(singularity) = &c.singularity {
+        check_singularity(singularity)?;
+    }
     within("standstill_rad_s", None, c.standstill_rad_s, &SMALL)?;
     ordered(
         "gripper_width_min_m",
@@ -411,6 +452,91 @@ fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
         });
     }
     check_zones(&c.zones)
+}
+
+fn check_contact(c: &SafetyConfig) -> Result<(), LimitsError> {
+    let within = within_range;
+    if let ForceReaction::Yield(yields) = &c.force_reaction {
+        for (field, found, range) in [
+            (
+                "yield.admittance_m_s_n",
+                yields.admittance_m_s_n,
+                &ADMITTANCE,
+            ),
+            ("yield.speed_max_m_s", yields.speed_max_m_s, &VELOCITY),
+            ("yield.distance_max_m", yields.distance_max_m, &SMALL),
+        ] {
+            within(field, None, found, range)?;
+        }
+        if yields.speed_max_m_s > c.tool_speed_max_m_s {
+            return Err(LimitsError::Value {
+                field: "yield.speed_max_m_s",
+                index: None,
+                found: yields.speed_max_m_s,
+                allowed: "at most the tool speed of the mode `normal`",
+            });
+        }
+    }
+    let Some(contact) = &c.contact else {
+        return Ok(());
+    };
+    within("contact.power_max_w", None, contact.power_max_w, &POWER)?;
+    within(
+        "contact.momentum_max_kg_m_s",
+        None,
+        contact.momentum_max_kg_m_s,
+        &MOMENTUM,
+    )?;
+    for (index, region) in contact.regions.iter().enumerate() {
+        for (field, found, range) in [
+            ("contact.region.force_max_n", region.force_max_n, &FORCE),
+            (
+                "contact.region.transient_factor",
+                region.transient_factor,
+                &FACTOR,
+            ),
+            (
+                "contact.region.stiffness_n_m",
+                region.stiffness_n_m,
+                &STIFFNESS,
+            ),
+            ("contact.region.mass_kg", region.mass_kg, &MASS),
+        ] {
+            within(field, Some(index), found, range)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_singularity(singularity: &Singularity) -> Result<(), LimitsError> {
+    let within = within_range;
+    within(
+        "singularity.characteristic_length_m",
+        None,
+        singularity.characteristic_length_m,
+        &LENGTH,
+    )?;
+    for (field, found) in [
+        ("singularity.slow_above", singularity.slow_above),
+        ("singularity.stop_above", singularity.stop_above),
+    ] {
+        within(field, None, found, &CONDITION)?;
+    }
+    if singularity.slow_above >= singularity.stop_above {
+        return Err(LimitsError::Reversed {
+            min_field: "singularity.slow_above",
+            max_field: "singularity.stop_above",
+            index: None,
+            min: singularity.slow_above,
+            max: singularity.stop_above,
+        });
+    }
+    within(
+        "singularity.slow_share",
+        None,
+        singularity.slow_share,
+        &SHARE,
+    )
 }
 
 /// A mode that is meant to be slower must be.
@@ -577,6 +703,7 @@ fn hash(c: &SafetyConfig) -> u64 {
         ForceReaction::Off => 0,
         ForceReaction::Hold => 1,
         ForceReaction::Latch => 2,
+        ForceReaction::Yield(_) => 3,
     }]);
     for zone in &c.zones {
         bytes(&(zone.name.len() as u64).to_le_bytes());
@@ -633,6 +760,46 @@ fn hash(c: &SafetyConfig) -> u64 {
             let values: Vec<f64> = numbers.chain(rest).collect();
             optional(&values);
         }
+        None => optional(&[]),
+    }
+    match &c.force_reaction {
+        ForceReaction::Yield(y) => {
+            optional(&[y.admittance_m_s_n, y.speed_max_m_s, y.distance_max_m]);
+        }
+        _ => optional(&[]),
+    }
+    match &c.contact {
+        Some(contact) => {
+            let regions = contact.regions.iter().flat_map(|region| {
+                // Names of regions change nothing.
+                [
+                    region.force_max_n,
+                    region.transient_factor,
+                    region.stiffness_n_m,
+                    region.mass_kg,
+                ]
+            });
+            let rest = [
+                contact.power_max_w,
+                contact.momentum_max_kg_m_s,
+                f64::from(contact.transient_ticks),
+            ];
+            let values: Vec<f64> = rest.into_iter().chain(regions).collect();
+            optional(&values);
+        }
+        None => optional(&[]),
+    }
+    match &c.grip {
+        Some(g) => optional(&[g.lost_width_m, g.lost_force_n, f64::from(g.lost_ticks)]),
+        None => optional(&[]),
+    }
+    match &c.singularity {
+        Some(s) => optional(&[
+            s.characteristic_length_m,
+            s.slow_above,
+            s.stop_above,
+            s.slow_share,
+        ]),
         None => optional(&[]),
     }
     match &c.separation {

@@ -1,4 +1,4 @@
-//! Speed of the tool, the gripper and the elbow along the whole stop.
+//! Speed of the tool, the gripper and the elbow, and the momentum of what moves, along the whole stop.
 //!
 //! Joints that brake each by itself may let a point of the arm go faster for a moment than it went before: the
 //! joint that held against another one stops first. So the speed is bounded over the stop, not at its start.
@@ -10,7 +10,7 @@
 //! What the robot may gain during the reaction time is added.
 
 use nalgebra::Vector3;
-use sinew_kinematics::{CAPSULES_MAX, Chain, Forward, HAND, LinkCapsule, Point};
+use sinew_kinematics::{Body, CAPSULES_MAX, Chain, Forward, HAND, LinkCapsule, Point};
 use sinew_messages::{JOINTS, JointVector, LimitKind};
 use sinew_units::TICK_S;
 
@@ -34,7 +34,11 @@ const OPEN_MAX: usize = 12;
 
 /// Some of the watched points, a bit each.
 type PointSet = u32;
-const _: () = assert!(POINTS_MAX <= PointSet::BITS as usize);
+/// The bit of all masses together.
+const MOMENTUM: PointSet = 1 << POINTS_MAX;
+const _: () = assert!(POINTS_MAX < PointSet::BITS as usize);
+/// Links that move, hand, load.
+const MASSES_MAX: usize = JOINTS + 2;
 
 /// A point of the arm whose speed is limited.
 #[derive(Clone, Copy, Debug)]
@@ -48,19 +52,50 @@ struct Watched {
     is_elbow: bool,
 }
 
-/// Speed limits of the moment, m/s.
+/// Limits of the moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct SpeedLimits {
+    /// Of tool and gripper, m/s.
     pub(crate) tool_m_s: f64,
+    /// Of the elbow, m/s.
     pub(crate) elbow_m_s: f64,
+    /// Of both, for what a contact may do, m/s.
+    pub(crate) contact_m_s: f64,
+    /// Of all masses together, kg·m/s.
+    pub(crate) momentum_kg_m_s: f64,
 }
 
 impl SpeedLimits {
+    /// Only of what the points of the arm do.
+    pub(crate) fn of_points(speed_m_s: f64) -> Self {
+        Self {
+            tool_m_s: speed_m_s,
+            elbow_m_s: speed_m_s,
+            contact_m_s: f64::INFINITY,
+            momentum_kg_m_s: f64::INFINITY,
+        }
+    }
+
     fn of(&self, point: &Watched) -> f64 {
-        if point.is_elbow {
+        let own = if point.is_elbow {
             self.elbow_m_s
         } else {
             self.tool_m_s
+        };
+        own.min(self.contact_m_s)
+    }
+
+    fn violation(&self, point: &Watched, asked: f64) -> Violation {
+        let limit_value = self.of(point);
+        Violation {
+            limit: if limit_value < self.contact_m_s {
+                LimitKind::ToolSpeed
+            } else {
+                LimitKind::ContactSpeed
+            },
+            index: Some(u32::from(point.is_elbow)),
+            limit_value,
+            asked,
         }
     }
 }
@@ -86,6 +121,10 @@ pub(crate) struct SpeedQuestion<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct SpeedCheck {
     points: Vec<Watched>,
+    /// Centres of mass of what moves, the load last, and their masses, kg.
+    masses: Vec<(f64, Watched)>,
+    /// Most momentum that a rad/s of each joint can make, kg·m.
+    momentum_levers: JointVector,
 }
 
 /// What the joints do in one interval of the stop: the same for every point.
@@ -175,7 +214,37 @@ impl SpeedCheck {
             };
             points.push(watched(chain, HAND, far, false));
         }
-        Self { points }
+        let mut check = Self {
+            points,
+            masses: Vec::with_capacity(MASSES_MAX),
+            momentum_levers: [0.0; JOINTS],
+        };
+        check.carry(chain, &Body::NONE);
+        check
+    }
+
+    /// Takes over what the hand carries.
+    pub(crate) fn carry(&mut self, chain: &Chain, load: &Body) {
+        self.masses.clear();
+        if let Some(masses) = chain.masses() {
+            for (n, body) in masses.links.iter().enumerate() {
+                self.masses.push(weighing(chain, n + 1, body));
+            }
+            self.masses.push(weighing(chain, HAND, &masses.hand));
+        }
+        self.masses.push(weighing(chain, HAND, load));
+        self.momentum_levers = core::array::from_fn(|j| {
+            (self.masses.iter())
+                .map(|(mass, at)| mass * at.lever[j])
+                .sum()
+        });
+    }
+
+    /// Bound on the momentum over an interval, kg·m/s.
+    fn momentum(&self, forward: &Forward, span: &Span) -> f64 {
+        (self.masses.iter())
+            .map(|(mass, at)| mass * at.bound(&at.columns(forward), span))
+            .sum()
     }
 
     /// Checks that no point exceeds its limit on the way to the candidate and along the stop after it. The stop is
@@ -202,7 +271,8 @@ impl SpeedCheck {
             *open = !at_most(sum(&point.lever, &peak), limits.of(point));
             any |= *open;
         }
-        if !any {
+        let momentum_open = !at_most(sum(&self.momentum_levers, &peak), limits.momentum_kg_m_s);
+        if !any && !momentum_open {
             return Ok(());
         }
         if !path.lay(candidate, law) {
@@ -230,6 +300,9 @@ impl SpeedCheck {
                 if open[n] && !at_most(point.bound(&columns[n], &span), limits.of(point)) {
                     left |= 1 << n;
                 }
+            }
+            if momentum_open && !at_most(self.momentum(forward, &span), limits.momentum_kg_m_s) {
+                left |= MOMENTUM;
             }
             if left != 0 {
                 self.halve(question, left, path, [&first, &last], &approach, limits)?;
@@ -265,19 +338,27 @@ impl SpeedCheck {
                     continue;
                 }
                 let bound = point.bound(&point.columns(&forward), &span);
-                let limit = limits.of(point);
-                if at_most(bound, limit) {
+                if at_most(bound, limits.of(point)) {
                     continue;
                 }
                 if exhausted {
-                    return Err(Violation {
-                        limit: LimitKind::ToolSpeed,
-                        index: Some(u32::from(point.is_elbow)),
-                        limit_value: limit,
-                        asked: bound,
-                    });
+                    return Err(limits.violation(point, bound));
                 }
                 left |= 1 << n;
+            }
+            if points & MOMENTUM != 0 {
+                let bound = self.momentum(&forward, &span);
+                if !at_most(bound, limits.momentum_kg_m_s) {
+                    if exhausted {
+                        return Err(Violation {
+                            limit: LimitKind::Momentum,
+                            index: None,
+                            limit_value: limits.momentum_kg_m_s,
+                            asked: bound,
+                        });
+                    }
+                    left |= MOMENTUM;
+                }
             }
             if left != 0 {
                 halvings -= 1;
@@ -302,6 +383,12 @@ impl Columns {
         velocity: [Vector3::new(0.0, 0.0, 0.0); JOINTS],
         length: [0.0; JOINTS],
     };
+}
+
+/// A body's mass and its centre.
+fn weighing(chain: &Chain, link: usize, body: &Body) -> (f64, Watched) {
+    let at = Point::from(body.com_m);
+    (body.mass_kg, watched(chain, link, at, false))
 }
 
 fn watched(chain: &Chain, link: usize, at: Point, is_elbow: bool) -> Watched {

@@ -5,6 +5,7 @@
 mod adversary;
 mod allocation;
 mod configuration;
+mod contact;
 mod effort;
 mod limits;
 mod modes;

@@ -151,6 +151,9 @@ pub(crate) fn config() -> SafetyConfig {
         following_error_ticks: 50,
         force_stop_n: 60.0,
         force_reaction: ForceReaction::Hold,
+        contact: None,
+        grip: None,
+        singularity: None,
         heartbeat_ticks: 100,
         standstill_rad_s: 0.05,
     }

@@ -1,0 +1,240 @@
+//! What a contact may be: force, how long it lasts, and the power that goes into it, as measured at the hand. And what
+//! is done about one that is more: braking to an unlatched hold, a latched stop, or giving way.
+
+use nalgebra::Vector3;
+use sinew_kinematics::{Chain, Forward, Masses};
+use sinew_messages::{JOINTS, JointVector, LimitKind, SensorFrame};
+
+use crate::limits::{ForceReaction, SafetyConfig, YieldLimits};
+use crate::setpoint::at_most;
+use crate::verdict::Violation;
+
+/// Below this share of the threshold the contact counts as gone.
+const RELEASED: f64 = 0.8;
+/// A force that was held at may grow by this factor before it stops again: a retreat must be able to begin.
+const GROWTH: f64 = 1.25;
+/// Longest retreat, ticks.
+const YIELD_TICKS_MAX: u32 = 2_000;
+/// The last part of the way that a retreat may go is gone in this time, s, so that it ends softly and in time.
+const YIELD_SETTLE_S: f64 = 0.1;
+
+/// A part of a person's body that could be touched, after ISO/TS 15066, annex A.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BodyRegion {
+    /// Its name.
+    pub name: String,
+    /// Force that it may bear for long, N (quasi-static contact).
+    pub force_max_n: f64,
+    /// How many times as much it may bear for a moment (transient contact).
+    pub transient_factor: f64,
+    /// Its stiffness, N/m.
+    pub stiffness_n_m: f64,
+    /// Mass that moves with it, kg.
+    pub mass_kg: f64,
+}
+
+/// What contacts may be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ContactLimits {
+    /// Parts of the body that could be touched. The most sensitive one counts.
+    pub regions: Vec<BodyRegion>,
+    /// Ticks after which a contact is no longer one of a moment.
+    pub transient_ticks: u32,
+    /// Largest power that the tool may put into a contact, W.
+    pub power_max_w: f64,
+    /// Largest momentum of the moving links and the load, along the stop, kg·m/s: the sum over their centres of mass.
+    pub momentum_max_kg_m_s: f64,
+}
+
+impl ContactLimits {
+    /// Force that every region bears for long, N.
+    fn lasting_n(&self) -> f64 {
+        (self.regions.iter())
+            .map(|region| region.force_max_n)
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    /// Force that every region bears for a moment, N.
+    fn transient_n(&self) -> f64 {
+        (self.regions.iter())
+            .map(|region| region.transient_factor * region.force_max_n)
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    /// Speed at which a contact stays below what every region bears for a moment, m/s:
+    /// `F/√k·√(1/m_R + 1/m_H)` (ISO/TS 15066, A.3.4), with half of what moves of the robot, and its load, as `m_R`.
+    pub(crate) fn speed_max_m_s(&self, masses: Option<&Masses>, load_kg: f64) -> f64 {
+        let robot_share = masses.map_or(0.0, |masses| {
+            let links: f64 = masses.links.iter().map(|body| body.mass_kg).sum();
+            1.0 / (0.5 * (links + masses.hand.mass_kg) + load_kg)
+        });
+        (self.regions.iter())
+            .map(|region| {
+                let force = region.transient_factor * region.force_max_n;
+                force * ((robot_share + 1.0 / region.mass_kg) / region.stiffness_n_m).sqrt()
+            })
+            .fold(f64::INFINITY, f64::min)
+    }
+}
+
+/// What is to be done about the contact in this tick.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Answer {
+    /// Nothing.
+    GoOn,
+    /// Brake to an unlatched hold.
+    Hold(Violation),
+    /// Latch a stop.
+    Latch(Violation),
+    /// Give way: the tool is to move with this velocity, m/s.
+    Yield(Violation, Vector3<f64>),
+}
+
+/// Memory of the contact.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ContactWatch {
+    /// Why it brakes or gives way, until the robot stands.
+    met: Option<Violation>,
+    /// Force at which it stood, N; 0 without a contact.
+    held_at_n: f64,
+    /// Ticks for which the force has been more than what may last.
+    lasting_for: u32,
+    /// Where the tool began to give way, and for how many ticks it has.
+    retreat: Option<(Vector3<f64>, u32)>,
+}
+
+impl ContactWatch {
+    /// `tool_velocity` is that of the setpoint given last, m/s.
+    pub(crate) fn look(
+        &mut self,
+        frame: &SensorFrame,
+        c: &SafetyConfig,
+        tool: &Forward,
+        tool_velocity: &Vector3<f64>,
+        at_rest: bool,
+    ) -> Answer {
+        if c.force_reaction == ForceReaction::Off {
+            return Answer::GoOn;
+        }
+        let force = Vector3::from(frame.tool_force_n);
+        let force_n = force.norm();
+        let over = self.over(c, &force, force_n, tool_velocity);
+        let released = force_n < RELEASED * c.force_stop_n;
+        let held_at = if released { 0.0 } else { force_n };
+        if released {
+            self.held_at_n = 0.0;
+        }
+        match c.force_reaction {
+            ForceReaction::Off => Answer::GoOn,
+            ForceReaction::Latch => over.map_or(Answer::GoOn, Answer::Latch),
+            ForceReaction::Hold => {
+                if at_rest && self.met.take().is_some() {
+                    self.held_at_n = held_at;
+                }
+                if over.is_some() && !at_rest && force_n > GROWTH * self.held_at_n {
+                    self.met = over;
+                }
+                self.met.map_or(Answer::GoOn, Answer::Hold)
+            }
+            ForceReaction::Yield(limits) => {
+                if self.met.is_none() && force_n > GROWTH * self.held_at_n {
+                    self.met = over;
+                }
+                let Some(violation) = self.met else {
+                    return Answer::GoOn;
+                };
+                let at = tool.tool.translation.vector;
+                let (from, ticks) = self.retreat.unwrap_or((at, 0));
+                self.retreat = Some((from, ticks + 1));
+                let room = limits.distance_max_m - (at - from).norm();
+                let over = released || ticks >= YIELD_TICKS_MAX || room <= limits.end_m();
+                if over && at_rest {
+                    (self.met, self.retreat) = (None, None);
+                    self.held_at_n = held_at;
+                    return Answer::GoOn;
+                }
+                let speed = if over {
+                    0.0
+                } else {
+                    (limits.admittance_m_s_n * force_n)
+                        .min(limits.speed_max_m_s)
+                        .min(room / YIELD_SETTLE_S)
+                };
+                Answer::Yield(violation, force * (speed / force_n.max(1e-9)))
+            }
+        }
+    }
+
+    /// The limit that the contact exceeds.
+    fn over(
+        &mut self,
+        c: &SafetyConfig,
+        force: &Vector3<f64>,
+        force_n: f64,
+        tool_velocity: &Vector3<f64>,
+    ) -> Option<Violation> {
+        let exceeds = |limit, limit_value, asked| {
+            (!at_most(asked, limit_value)).then_some(Violation {
+                limit,
+                index: None,
+                limit_value,
+                asked,
+            })
+        };
+        let found = exceeds(LimitKind::Force, c.force_stop_n, force_n);
+        let Some(contact) = &c.contact else {
+            return found;
+        };
+        let lasting = contact.lasting_n();
+        self.lasting_for = if at_most(force_n, lasting) {
+            0
+        } else {
+            self.lasting_for.saturating_add(1)
+        };
+        let bears = if self.lasting_for > contact.transient_ticks {
+            lasting
+        } else {
+            contact.transient_n()
+        };
+        // The force is that of the world on the hand: what the hand pushes into goes against it.
+        let power = -force.dot(tool_velocity);
+        found
+            .or_else(|| exceeds(LimitKind::Force, bears, force_n))
+            .or_else(|| exceeds(LimitKind::Power, contact.power_max_w, power))
+    }
+}
+
+impl YieldLimits {
+    /// What may be left of the way when the retreat is over, m: it ends softly, and never quite gets there.
+    fn end_m(&self) -> f64 {
+        0.02 * self.distance_max_m
+    }
+}
+
+/// Velocity of the TCP, m/s.
+pub(crate) fn tool_velocity(forward: &Forward, v: &JointVector) -> Vector3<f64> {
+    let tool = forward.tool.translation.vector;
+    let mut velocity = Vector3::zeros();
+    for j in 0..JOINTS {
+        let arm = tool - forward.links[j].translation.vector;
+        velocity += forward.axes[j].cross(&arm) * v[j];
+    }
+    velocity
+}
+
+/// Joint velocities that move the tool with `velocity`, none of them over `most`.
+pub(crate) fn retreat_velocities(
+    chain: &Chain,
+    forward: &Forward,
+    velocity: &Vector3<f64>,
+    most: &JointVector,
+) -> JointVector {
+    let wanted = chain.velocities_for(forward, velocity, RETREAT_DAMPING);
+    let share = (wanted.iter().zip(most))
+        .map(|(v, most)| if v.abs() > *most { most / v.abs() } else { 1.0 })
+        .fold(1.0, f64::min);
+    wanted.map(|v| share * v)
+}
+
+/// Of the least squares that a retreat is found by, m and 1.
+const RETREAT_DAMPING: f64 = 0.05;

@@ -1,0 +1,409 @@
+//! Contacts: force, power, momentum, what a body may bear; giving way; a grip that is lost; singularities.
+
+use nalgebra::Vector3;
+use sinew_kinematics::Point;
+use sinew_messages::{JOINTS, JointVector, LimitKind, Payload, StopState, VerdictKind};
+use sinew_safety::{
+    BodyRegion, ContactLimits, ForceReaction, GripLimits, SafetyConfig, Singularity, Verdict,
+    YieldLimits,
+};
+
+use crate::rig::{Eager, GENTLE, HARD, HOME, Judge, Rig, Stream, T, chain, config};
+
+const YIELD: YieldLimits = YieldLimits {
+    admittance_m_s_n: 0.002,
+    speed_max_m_s: 0.05,
+    distance_max_m: 0.03,
+};
+
+fn yielding() -> SafetyConfig {
+    SafetyConfig {
+        force_reaction: ForceReaction::Yield(YIELD),
+        ..config()
+    }
+}
+
+fn face() -> BodyRegion {
+    BodyRegion {
+        name: "face".into(),
+        force_max_n: 65.0,
+        transient_factor: 1.0,
+        stiffness_n_m: 75_000.0,
+        mass_kg: 4.4,
+    }
+}
+
+fn bearable(regions: Vec<BodyRegion>) -> ContactLimits {
+    ContactLimits {
+        regions,
+        transient_ticks: 100,
+        power_max_w: 1e4,
+        momentum_max_kg_m_s: 1e4,
+    }
+}
+
+fn touching(contact: ContactLimits) -> SafetyConfig {
+    SafetyConfig {
+        force_stop_n: 200.0,
+        contact: Some(contact),
+        ..config()
+    }
+}
+
+fn tool(q: &JointVector) -> Vector3<f64> {
+    chain().forward(q).tool.translation.vector
+}
+
+/// Goes on with `source` for some ticks; what was given last comes back, and every verdict that was no pass.
+fn go(rig: &mut Rig, source: &Eager, target: &JointVector, ticks: usize) -> Vec<Verdict> {
+    let given = rig.gate.given();
+    let mut before: JointVector =
+        core::array::from_fn(|i| given.position_rad[i] - T * given.velocity_rad_s[i]);
+    let mut said = Vec::new();
+    for _ in 0..ticks {
+        let given = *rig.gate.given();
+        let u = source.toward(&given, &before, target);
+        before = given.position_rad;
+        let verdict = rig.step(&u, None).1;
+        if verdict.kind != VerdictKind::Pass {
+            said.push(verdict);
+        }
+    }
+    said
+}
+
+#[test]
+fn who_pushes_is_given_way_to_and_no_farther_than_configured() {
+    let mut rig = Rig::ready_with(yielding());
+    let mut judge = Judge::new(&rig);
+    let start = tool(&HOME);
+    let turned = chain().forward(&HOME).tool.rotation;
+    rig.frame.tool_force_n = [0.0, 54.0, 72.0];
+    let push = Vector3::new(0.0, 0.6, 0.8);
+    let mut last = start;
+    let mut gave_way = 0;
+    for _ in 0..2_500 {
+        let (command, verdict) = rig.hold();
+        let command = command.expect("powered");
+        judge.look(&command, &verdict).expect("limits hold");
+        gave_way += u32::from(verdict.limit == LimitKind::Force);
+        let at = tool(&command.setpoint().position_rad);
+        assert!((at - last).norm() / T <= 1.05 * YIELD.speed_max_m_s);
+        assert!((at - start).norm() <= YIELD.distance_max_m);
+        last = at;
+    }
+    assert!(gave_way > 500, "{gave_way}");
+    let way = last - start;
+    assert!(way.dot(&push) > 0.9 * YIELD.distance_max_m, "{way}");
+    assert!(way.cross(&push).norm() < 0.1 * way.norm(), "{way}");
+    let end = chain()
+        .forward(&rig.gate.given().position_rad)
+        .tool
+        .rotation;
+    assert!(turned.angle_to(&end) < 0.02);
+    // It stands, unlatched, with the contact still there, and gives no more way to the same push.
+    assert_eq!(rig.gate.status().stop_state, StopState::Clear);
+    assert_eq!(rig.hold().1.kind, VerdictKind::Pass);
+    // A harder one moves it again.
+    rig.frame.tool_force_n = [0.0, 0.0, 130.0];
+    assert_eq!(rig.hold().1.limit, LimitKind::Force);
+}
+
+/// A spring that is pressed: the retreat ends where it is released, long before the end of the way.
+#[test]
+fn a_contact_that_is_released_ends_the_retreat() {
+    let mut rig = Rig::ready_with(yielding());
+    let start = tool(&HOME).z;
+    for _ in 0..2_000 {
+        let z = tool(&rig.gate.given().position_rad).z;
+        let pressed = (0.01 - (z - start)).max(0.0);
+        rig.frame.tool_force_n = [0.0, 0.0, 7_000.0 * pressed];
+        rig.hold();
+    }
+    let z = tool(&rig.gate.given().position_rad).z - start;
+    assert!((0.002..0.012).contains(&z), "{z}");
+    let force = rig.frame.tool_force_n[2];
+    assert!(force < 50.0, "{force} N are left");
+    assert_eq!(rig.hold().1.kind, VerdictKind::Pass);
+}
+
+/// Pushed about at random while it moves: every limit, zone and margin holds on the way out of the contact, too.
+#[test]
+fn giving_way_breaks_no_other_limit() {
+    let mut stream = Stream(7);
+    for _ in 0..12 {
+        let mut rig = Rig::ready_with(yielding());
+        let mut judge = Judge::new(&rig);
+        let mut before = HOME;
+        let mut target = HOME;
+        let mut yields = 0;
+        for tick in 0..1_500 {
+            if tick % 400 == 0 {
+                target = stream.joints(&config());
+            }
+            if tick % 150 == 0 {
+                let push = core::array::from_fn(|_| 240.0 * (stream.unit() - 0.5));
+                rig.frame.tool_force_n = if stream.below(2) == 0 { push } else { [0.0; 3] };
+            }
+            let given = *rig.gate.given();
+            let u = HARD.toward(&given, &before, &target);
+            before = given.position_rad;
+            let (command, verdict) = rig.step(&u, None);
+            yields += u32::from(verdict.limit == LimitKind::Force);
+            judge
+                .look(&command.expect("powered"), &verdict)
+                .expect("limits hold");
+        }
+        assert!(yields > 0);
+    }
+}
+
+#[test]
+fn a_force_that_lasts_stops_where_one_of_a_moment_may_be() {
+    let soft = BodyRegion {
+        force_max_n: 30.0,
+        transient_factor: 2.0,
+        ..face()
+    };
+    let mut target = HOME;
+    target[0] = 1.0;
+    for (force, stops_after) in [(29.0, None), (50.0, Some(100)), (61.0, Some(0))] {
+        let mut rig = Rig::ready_with(touching(bearable(vec![face(), soft.clone()])));
+        go(&mut rig, &GENTLE, &target, 200);
+        rig.frame.tool_force_n = [0.0, 0.0, force];
+        let mut stopped_at = None;
+        for tick in 0..300 {
+            let said = go(&mut rig, &GENTLE, &target, 1);
+            if stopped_at.is_none() && said.iter().any(|v| v.limit == LimitKind::Force) {
+                stopped_at = Some(tick);
+            }
+        }
+        assert_eq!(stopped_at, stops_after, "{force} N");
+    }
+}
+
+/// The same force against the motion and along it: only the first is pushed into.
+#[test]
+fn power_into_a_contact_stops() {
+    let mut target = HOME;
+    target[0] = 1.2;
+    for (against, stops) in [(true, true), (false, false)] {
+        let contact = ContactLimits {
+            power_max_w: 5.0,
+            ..bearable(Vec::new())
+        };
+        let mut rig = Rig::ready_with(touching(contact));
+        go(&mut rig, &GENTLE, &target, 350);
+        let given = rig.gate.given();
+        let ahead: JointVector =
+            core::array::from_fn(|i| given.position_rad[i] + T * given.velocity_rad_s[i]);
+        let velocity = (tool(&ahead) - tool(&given.position_rad)) / T;
+        assert!(velocity.norm() > 0.2, "{}", velocity.norm());
+        let force = velocity.normalize() * if against { -40.0 } else { 40.0 };
+        rig.frame.tool_force_n = force.into();
+        let said = go(&mut rig, &GENTLE, &target, 5);
+        let power = said
+            .iter()
+            .find(|verdict| verdict.limit == LimitKind::Power);
+        assert_eq!(power.is_some(), stops, "{said:?}");
+        if let Some(verdict) = power {
+            let expected = 40.0 * velocity.norm();
+            assert!((verdict.asked / expected - 1.0).abs() < 0.05, "{verdict:?}");
+        }
+    }
+}
+
+/// The speed of ISO/TS 15066, A.3.4, for a face: `F/√k·√(1/m_R + 1/m_H)`.
+#[test]
+fn the_tool_is_no_faster_than_a_body_may_bear() {
+    let moving = 15.1;
+    for load in [0.0, 1.5] {
+        let bearable_m_s =
+            65.0 / 75_000.0_f64.sqrt() * (1.0 / (0.5 * moving + load) + 1.0 / 4.4_f64).sqrt();
+        let mut rig = Rig::ready_with(touching(bearable(vec![face()])));
+        let payload = Payload {
+            mass_kg: load,
+            ..Payload::NONE
+        };
+        assert!(rig.gate.carry(&payload));
+        let mut target = HOME;
+        (target[0], target[3]) = (1.2, 1.6);
+        let mut before = HOME;
+        let mut fastest = 0.0_f64;
+        let mut named = false;
+        for _ in 0..900 {
+            let given = *rig.gate.given();
+            let u = GENTLE.toward(&given, &before, &target);
+            before = given.position_rad;
+            named |= rig.step(&u, None).1.limit == LimitKind::ContactSpeed;
+            let now = tool(&rig.gate.given().position_rad);
+            fastest = fastest.max((now - tool(&given.position_rad)).norm() / T);
+        }
+        assert!(named);
+        assert!(fastest <= bearable_m_s + 1e-9, "{fastest} {bearable_m_s}");
+        assert!(fastest > 0.8 * bearable_m_s, "{fastest} {bearable_m_s}");
+    }
+}
+
+#[test]
+fn momentum_is_limited_along_the_stop() {
+    let arm = chain();
+    let masses = *arm.masses().expect("it has masses");
+    let centres = |q: &JointVector| -> Vec<(f64, Point)> {
+        let forward = arm.forward(q);
+        (masses.links.iter().enumerate())
+            .map(|(n, body)| (body, forward.links[n]))
+            .chain([(&masses.hand, forward.hand)])
+            .map(|(body, frame)| (body.mass_kg, frame * Point::from(body.com_m)))
+            .collect()
+    };
+    let momentum = |from: &JointVector, to: &JointVector| -> f64 {
+        (centres(from).iter().zip(centres(to)))
+            .map(|((mass, a), (_, b))| mass * (b - a).norm() / T)
+            .sum()
+    };
+    let contact = ContactLimits {
+        momentum_max_kg_m_s: 1.5,
+        ..bearable(Vec::new())
+    };
+    let mut rig = Rig::ready_with(touching(contact));
+    let mut target = HOME;
+    (target[0], target[1]) = (1.2, 0.4);
+    let mut before = HOME;
+    let (mut most, mut named) = (0.0_f64, false);
+    for tick in 0..1_500 {
+        let given = *rig.gate.given();
+        let u = HARD.toward(&given, &before, &target);
+        before = given.position_rad;
+        // Stopped in the middle of it, too.
+        let stale = (tick % 300 > 250).then_some(LimitKind::Stale);
+        named |= rig.step(&u, stale).1.limit == LimitKind::Momentum;
+        most = most.max(momentum(
+            &given.position_rad,
+            &rig.gate.given().position_rad,
+        ));
+    }
+    assert!(named);
+    assert!(most <= 1.5 + 1e-9, "{most}");
+    assert!(most > 1.0, "{most}");
+}
+
+#[test]
+fn a_lost_grip_holds_until_the_hand_is_said_to_carry_something_else() {
+    let held = Payload {
+        mass_kg: 0.2,
+        ..Payload::NONE
+    };
+    let c = SafetyConfig {
+        grip: Some(GripLimits {
+            lost_width_m: 0.004,
+            lost_force_n: 3.0,
+            lost_ticks: 20,
+        }),
+        ..config()
+    };
+    let mut target = HOME;
+    target[0] = 1.0;
+    let carrying = |rig: &mut Rig| {
+        rig.frame.gripper_force_n = 20.0;
+        go(rig, &GENTLE, &target, 50);
+        assert!(rig.gate.carry(&held));
+        let said = go(rig, &GENTLE, &target, 50);
+        assert!(said.is_empty(), "{said:?}");
+    };
+    let holds = |rig: &mut Rig, what: &str| {
+        let said = go(rig, &GENTLE, &target, 300);
+        assert!(said.len() >= 270, "{what}: {}", said.len());
+        assert!(
+            (said.iter()).all(|v| v.limit == LimitKind::GripLost && v.kind == VerdictKind::Stop),
+            "{what}"
+        );
+        assert_eq!(rig.gate.status().stop_state, StopState::Clear);
+        let here = rig.gate.given().position_rad;
+        go(rig, &GENTLE, &target, 5);
+        assert_eq!(here, rig.gate.given().position_rad, "{what}: it stands");
+    };
+    // The fingers meet nothing any more: they close as far as they are told to.
+    let mut rig = Rig::ready_with(c.clone());
+    carrying(&mut rig);
+    let mut closed = *rig.gate.given();
+    closed.gripper_width_m = 0.03;
+    rig.step(&closed, None);
+    holds(&mut rig, "width");
+    // What is said to be carried now is held, or nothing is.
+    rig.gate.carry(&Payload::NONE);
+    assert!(go(&mut rig, &GENTLE, &target, 50).is_empty());
+
+    // The force goes: at first it may be a moment's.
+    let mut rig = Rig::ready_with(c.clone());
+    carrying(&mut rig);
+    rig.frame.gripper_force_n = 1.0;
+    assert!(go(&mut rig, &GENTLE, &target, 20).is_empty());
+    holds(&mut rig, "force");
+    rig.gate.carry(&Payload::NONE);
+    assert!(go(&mut rig, &GENTLE, &target, 50).is_empty());
+
+    // To be told to open is no loss.
+    let mut rig = Rig::ready_with(c);
+    carrying(&mut rig);
+    let mut open = *rig.gate.given();
+    open.gripper_width_m = 0.07;
+    rig.step(&open, None);
+    rig.frame.gripper_force_n = 0.0;
+    assert!(go(&mut rig, &GENTLE, &target, 300).is_empty());
+}
+
+/// Towards the stretched arm: slower and slower, then no farther; and out again.
+#[test]
+fn near_a_singularity_it_slows_then_stops_and_can_leave() {
+    let limits = Singularity {
+        characteristic_length_m: 0.3,
+        slow_above: 4.0,
+        stop_above: 8.0,
+        slow_share: 0.1,
+    };
+    let arm = chain();
+    let number = |q: &JointVector| arm.conditioning(&arm.forward(q), 0.3).number();
+    assert!(number(&HOME) < limits.slow_above);
+    let mut rig = Rig::ready_with(SafetyConfig {
+        singularity: Some(limits),
+        zones: Vec::new(),
+        envelope_min_m: [-2.0; 3],
+        envelope_max_m: [2.0; 3],
+        ..config()
+    });
+    let mut stretched = HOME;
+    (stretched[1], stretched[3]) = (0.5, 0.12);
+    let there = number(&stretched);
+    assert!(there > 2.0 * limits.stop_above, "{there}");
+    let mut before = HOME;
+    let mut said = 0;
+    for _ in 0..6_000 {
+        let given = *rig.gate.given();
+        let u = GENTLE.toward(&given, &before, &stretched);
+        before = given.position_rad;
+        let (_, verdict) = rig.step(&u, None);
+        said += u32::from(verdict.limit == LimitKind::Singularity);
+        let now = rig.gate.given().position_rad;
+        let at = number(&now);
+        assert!(at < 1.05 * limits.stop_above, "{at}");
+        if verdict.kind == VerdictKind::Pass && at > limits.slow_above {
+            let into = ((at - 4.0) / 4.0).min(1.0);
+            let share = 1.0 - 0.9 * into;
+            for i in 0..JOINTS {
+                let v = (now[i] - given.position_rad[i]).abs() / T;
+                let most = share * config().velocity_max_rad_s[i] + 1e-9;
+                assert!(v <= most, "joint {i} at {v} of {most}");
+            }
+        }
+    }
+    assert!(said > 0);
+    let at = number(&rig.gate.given().position_rad);
+    assert!(at > 0.9 * limits.stop_above, "it stopped early: {at}");
+    assert_eq!(rig.gate.status().stop_state, StopState::Clear);
+    go(&mut rig, &GENTLE, &HOME, 6_000);
+    let left = (0..JOINTS)
+        .map(|i| (rig.gate.given().position_rad[i] - HOME[i]).abs())
+        .fold(0.0, f64::max);
+    assert!(left < 1e-2, "{left} rad from home");
+}
