@@ -212,14 +212,21 @@ impl StopLaw {
         self.joints[joint].jerk_step
     }
 
-    /// Bound on the largest speed on the stop, rad/s: what is still being gained is added.
+    /// Bound on the largest speed on the stop, rad/s: what is still being gained is added. A joint that decelerates
+    /// harder than its stop can take back in time turns round.
     pub(crate) fn peak_speed(&self, joint: usize, v: f64, a: f64) -> f64 {
-        let brake = &self.joints[joint];
+        let gain = self.gain(joint, a);
         if v * a <= 0.0 && v != 0.0 {
-            return v.abs();
+            return v.abs().max(gain - v.abs());
         }
+        v.abs() + gain
+    }
+
+    /// Bound on the speed that a joint gains in the direction of `a` while the stop takes `a` back, rad/s.
+    pub(crate) fn gain(&self, joint: usize, a: f64) -> f64 {
+        let brake = &self.joints[joint];
         let a = a.abs() + brake.jerk_step;
-        v.abs() + 0.5 * a * a / brake.jerk
+        0.5 * a * a / brake.jerk
     }
 
     /// Largest way that a joint travels on its stop, up and down from where it is, rad. Neither is negative.
@@ -263,6 +270,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sweep::carry_on_ways;
 
     const A: f64 = 15.0;
     const J: f64 = 1_500.0;
@@ -282,10 +290,14 @@ mod tests {
     proptest! {
         /// From any state: the stop ends in time, within its limits, inside the bound, and stays where it ended.
         #[test]
-        fn the_stop_ends_within_its_limits_and_its_bound(v in -3.0..3.0_f64, a in -20.0..20.0_f64) {
+        fn the_stop_ends_within_its_limits_and_its_bound(
+            v in prop_oneof![-3.0..3.0_f64, -0.1..0.1_f64],
+            a in -20.0..20.0_f64,
+        ) {
             let law = law();
             let mut state = start(v, a);
             let (up, down) = law.way(0, v, a);
+            let peak = law.peak_speed(0, v, a);
             let mut ticks = 0;
             while !state.is_at_rest() {
                 let next = state.brake(&law);
@@ -294,11 +306,52 @@ mod tests {
                 prop_assert!(next.a[0].abs() <= A.max(state.a[0].abs()) + 1e-9);
                 prop_assert!(next.q[0] - 0.3 <= up + 1e-12, "{} over {up}", next.q[0] - 0.3);
                 prop_assert!(0.3 - next.q[0] <= down + 1e-12, "{} under {down}", 0.3 - next.q[0]);
+                prop_assert!(next.v[0].abs() <= peak + 1e-12, "{} for {peak}", next.v[0]);
                 state = next;
                 ticks += 1;
                 prop_assert!(ticks <= STOP_TICKS_MAX, "no end from {v} {a}: {state:?}");
             }
             prop_assert_eq!(state.brake(&law), state);
+        }
+
+        /// One that goes on for the reaction time and then stops stays inside the bound for that, turning round too.
+        #[test]
+        fn a_late_stop_stays_inside_its_bound(
+            v in prop_oneof![-2.0..2.0_f64, -0.2..0.2_f64],
+            a in -20.0..20.0_f64,
+            late in 0..30_u32,
+        ) {
+            late_stop_is_inside(v, a, late);
+        }
+    }
+
+    fn late_stop_is_inside(v: f64, a: f64, late: u32) {
+        let law = law();
+        let mut state = start(v, a);
+        let (up, down) = law.way(0, v, a);
+        let [farther_up, farther_down] = carry_on_ways(0, &state, &law, late);
+        let (lowest, highest) = (-down - farther_down, up + farther_up);
+        for tick in 0.. {
+            if tick < late {
+                state.v = state.v.map(|v| v + TICK_S * a);
+                state.q = state.q.map(|q| q + TICK_S * state.v[0]);
+            } else if !state.is_at_rest() {
+                state = state.brake(&law);
+            } else {
+                break;
+            }
+            let q = state.q[0] - 0.3;
+            assert!(q <= highest + 1e-12, "{q} over {highest}");
+            assert!(q >= lowest - 1e-12, "{q} under {lowest}");
+        }
+    }
+
+    /// A joint that comes down, and whose acceleration up lasts for the reaction time, comes up again.
+    #[test]
+    fn a_late_stop_may_turn_round() {
+        for (v, a) in [(-0.01, 15.0), (-0.1, 15.0), (-0.3, 10.0)] {
+            late_stop_is_inside(v, a, 30);
+            late_stop_is_inside(-v, -a, 30);
         }
     }
 

@@ -724,7 +724,7 @@ impl Gate {
         let carry_on = carry_on(&after, &self.law, config.reaction_ticks);
         let share = self.joint_speed_share();
         let speed_limits = self.speed_limits();
-        check_joints(&self.state, &after, &carry_on, &self.law, share, config)?;
+        check_joints(&self.state, &after, &self.law, share, config)?;
         check_statement(candidate, &after, config)?;
         let forward = self.chain.forward(&after.q);
         self.checked = (after.q, forward);

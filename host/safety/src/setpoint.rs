@@ -5,6 +5,7 @@ use sinew_units::TICK_S;
 
 use crate::brake::{ArmState, StopLaw};
 use crate::limits::SafetyConfig;
+use crate::sweep::carry_on_ways;
 use crate::verdict::Violation;
 
 /// What rounding of positions adds to their differences over one, two and three ticks: positions of up to
@@ -32,14 +33,13 @@ pub(crate) fn at_most(value: f64, limit: f64) -> bool {
 pub(crate) fn check_joints(
     before: &ArmState,
     after: &ArmState,
-    carry_on: &JointVector,
     law: &StopLaw,
     speed_share: f64,
     c: &SafetyConfig,
 ) -> Result<(), Violation> {
     (0..JOINTS).try_for_each(|i| {
         let velocity_max = speed_share * c.velocity_max_rad_s[i];
-        check_joint(i, before, after, carry_on[i], law, velocity_max, c)
+        check_joint(i, before, after, law, velocity_max, c)
     })
 }
 
@@ -47,7 +47,6 @@ fn check_joint(
     i: usize,
     before: &ArmState,
     after: &ArmState,
-    carry_on: f64,
     law: &StopLaw,
     velocity_max: f64,
     c: &SafetyConfig,
@@ -72,16 +71,9 @@ fn check_joint(
     // Who is outside already may stay or come back, never go further.
     let highest = (c.position_max_rad[i] - margin).max(before.q[i]);
     let lowest = (c.position_min_rad[i] + margin).min(before.q[i]);
-    let top = if up > 0.0 {
-        after.q[i] + up + carry_on
-    } else {
-        after.q[i]
-    };
-    let bottom = if down > 0.0 {
-        after.q[i] - down - carry_on
-    } else {
-        after.q[i]
-    };
+    let [farther_up, farther_down] = carry_on_ways(i, after, law, c.reaction_ticks);
+    let top = after.q[i] + up + farther_up;
+    let bottom = after.q[i] - down - farther_down;
     if !at_most(top, highest) {
         return Err(violation(LimitKind::Position, i, highest, top));
     }

@@ -862,15 +862,39 @@ fn cone_margin(forward: &Forward, config: &SafetyConfig) -> f64 {
 }
 
 /// How far a joint may go on during the reaction time beyond its stop, rad: for L ticks it keeps the velocity
-/// and acceleration that it was given, and the stop then starts from the higher speed.
+/// and acceleration that it was given, and the stop then starts from the higher speed. This is the way ahead; that a
+/// joint may turn round is in the position limits only.
 pub(crate) fn carry_on(state: &ArmState, law: &StopLaw, reaction_ticks: u32) -> JointVector {
-    let reaction_s = f64::from(reaction_ticks) * TICK_S;
     core::array::from_fn(|i| {
-        let speed = state.v[i].abs();
-        let gaining = state.v[i] * state.a[i] >= 0.0;
-        let a = if gaining { state.a[i].abs() } else { 0.0 };
-        let faster = a * reaction_s;
-        reaction_s * (speed + 0.5 * faster) + faster * law.longest_s(i, speed + faster, a)
+        let ahead = if state.v[i] == 0.0 {
+            state.a[i]
+        } else {
+            state.v[i]
+        };
+        let [up, down] = carry_on_ways(i, state, law, reaction_ticks);
+        if ahead < 0.0 { down } else { up }
+    })
+}
+
+/// How much farther than its stop's way up and down joint `i` may come if it goes on for the reaction time, rad. One
+/// that decelerates may turn round in it.
+pub(crate) fn carry_on_ways(
+    i: usize,
+    state: &ArmState,
+    law: &StopLaw,
+    reaction_ticks: u32,
+) -> [f64; 2] {
+    let reaction_s = f64::from(reaction_ticks) * TICK_S;
+    [1.0, -1.0].map(|way| {
+        let (v, a) = (way * state.v[i], (way * state.a[i]).max(0.0));
+        let gained = a * reaction_s;
+        let fastest = (v + gained).max(0.0);
+        if v >= 0.0 {
+            reaction_s * (v + 0.5 * gained) + gained * law.longest_s(i, fastest, a)
+        } else {
+            let faster = (v + gained + law.gain(i, a)).max(0.0).min(gained);
+            0.5 * reaction_s * fastest + faster * law.longest_s(i, fastest, a)
+        }
     })
 }
 
