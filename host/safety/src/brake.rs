@@ -355,6 +355,39 @@ mod tests {
         }
     }
 
+    /// The proof is about this code only as far as its model says what this code does.
+    #[test]
+    fn the_model_of_the_proof_is_this_code() {
+        let mut points = 0;
+        for line in include_str!("../proof/model_points.csv").lines().skip(1) {
+            let row: Vec<f64> = line
+                .split(',')
+                .map(|x| x.parse().expect("a number"))
+                .collect();
+            let law = StopLaw::new(&[row[0]; JOINTS], &[row[1]; JOINTS]);
+            let (v, a, late) = (row[2], row[3], row[4] as u32);
+            let (next_v, next_a) = law.step(0, v, a);
+            let (up, down) = law.way(0, v, a);
+            let [farther_up, farther_down] = carry_on_ways(0, &start(v, a), &law, late);
+            let found = [
+                next_v,
+                next_a,
+                up,
+                down,
+                law.peak_speed(0, v, a),
+                law.longest_s(0, v.abs(), a.abs()),
+                farther_up,
+                farther_down,
+            ];
+            for (found, expected) in found.iter().zip(&row[5..]) {
+                let room = 1e-12 * expected.abs() + 1e-15;
+                assert!((found - expected).abs() <= room, "{found} for {line}");
+            }
+            points += 1;
+        }
+        assert_eq!(points, 360);
+    }
+
     /// A law that was tested only at random points could hide a gap near rest.
     #[test]
     fn small_states_come_to_rest_too() {
