@@ -618,7 +618,7 @@ lemma(
 )
 lemma(
     "speed-reaction",
-    "With `reaction_gain` it is not below them after the reaction time either, for a joint that does not decelerate; "
+    "With `late::drift` it is not below them after the reaction time either, for a joint that does not decelerate; "
     "`grown` is |a|·L.",
     [v >= 0, grown >= 0, a >= 0],
     fastest(v + grown, a) <= v + gain(a) + grown,
@@ -947,7 +947,7 @@ def one_way(v, a, alpha, terms=frozenset(("ticks", "speed", "jerk", "rise", "gai
 
 
 def farther(v, a, alpha, ticks):
-    """`carry_on_ways`, up."""
+    """`late::ways`, up."""
     a = max(a, 0 * a)
     gained = a * ticks
     last = max(v + gained, 0 * v)

@@ -270,7 +270,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sweep::carry_on_ways;
+    use crate::late;
 
     const A: f64 = 15.0;
     const J: f64 = 1_500.0;
@@ -313,46 +313,6 @@ mod tests {
             }
             prop_assert_eq!(state.brake(&law), state);
         }
-
-        /// One that goes on for the reaction time and then stops stays inside the bound for that, turning round too.
-        #[test]
-        fn a_late_stop_stays_inside_its_bound(
-            v in prop_oneof![-2.0..2.0_f64, -0.2..0.2_f64],
-            a in -20.0..20.0_f64,
-            late in 0..30_u32,
-        ) {
-            late_stop_is_inside(v, a, late);
-        }
-    }
-
-    fn late_stop_is_inside(v: f64, a: f64, late: u32) {
-        let law = law();
-        let mut state = start(v, a);
-        let (up, down) = law.way(0, v, a);
-        let [farther_up, farther_down] = carry_on_ways(0, &state, &law, late);
-        let (lowest, highest) = (-down - farther_down, up + farther_up);
-        for tick in 0.. {
-            if tick < late {
-                state.v = state.v.map(|v| v + TICK_S * a);
-                state.q = state.q.map(|q| q + TICK_S * state.v[0]);
-            } else if !state.is_at_rest() {
-                state = state.brake(&law);
-            } else {
-                break;
-            }
-            let q = state.q[0] - 0.3;
-            assert!(q <= highest + 1e-12, "{q} over {highest}");
-            assert!(q >= lowest - 1e-12, "{q} under {lowest}");
-        }
-    }
-
-    /// A joint that comes down, and whose acceleration up lasts for the reaction time, comes up again.
-    #[test]
-    fn a_late_stop_may_turn_round() {
-        for (v, a) in [(-0.01, 15.0), (-0.1, 15.0), (-0.3, 10.0)] {
-            late_stop_is_inside(v, a, 30);
-            late_stop_is_inside(-v, -a, 30);
-        }
     }
 
     /// The proof is about this code only as far as its model says what this code does.
@@ -365,10 +325,10 @@ mod tests {
                 .map(|x| x.parse().expect("a number"))
                 .collect();
             let law = StopLaw::new(&[row[0]; JOINTS], &[row[1]; JOINTS]);
-            let (v, a, late) = (row[2], row[3], row[4] as u32);
+            let (v, a, reaction) = (row[2], row[3], row[4] as u32);
             let (next_v, next_a) = law.step(0, v, a);
             let (up, down) = law.way(0, v, a);
-            let [farther_up, farther_down] = carry_on_ways(0, &start(v, a), &law, late);
+            let [farther_up, farther_down] = late::ways(0, &start(v, a), &law, reaction);
             let found = [
                 next_v,
                 next_a,

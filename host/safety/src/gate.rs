@@ -15,15 +15,14 @@ use crate::contact::{Answer, ContactWatch, retreat_velocities, tool_velocity};
 use crate::effort::EffortWatch;
 use crate::encoder::EncoderWatch;
 use crate::grip::GripWatch;
+use crate::late;
 use crate::limits::{SafetyConfig, SafetyLimits};
 use crate::obstacles::Threats;
 use crate::setpoint::{blend, check_joints, check_statement, same_bits};
 use crate::singularity::SingularityCheck;
-use crate::speed::{
-    HALVINGS_PROPOSED, HALVINGS_SEARCHED, SpeedCheck, SpeedLimits, SpeedQuestion, reaction_gain,
-};
+use crate::speed::{HALVINGS_PROPOSED, HALVINGS_SEARCHED, SpeedCheck, SpeedLimits, SpeedQuestion};
 use crate::stop::StopPath;
-use crate::sweep::{Group, Question, SAMPLES_PROPOSED, SAMPLES_SEARCHED, Sweep, carry_on};
+use crate::sweep::{Group, Question, SAMPLES_PROPOSED, SAMPLES_SEARCHED, Sweep};
 use crate::verdict::{Verdict, Violation};
 use crate::watch::{Demand, Latch, Watch, lagging_joint, stands};
 
@@ -721,7 +720,7 @@ impl Gate {
         }
         let after = self.state.moved_to(&candidate.position_rad);
         let config = self.limits.config();
-        let carry_on = carry_on(&after, &self.law, config.reaction_ticks);
+        let carry_on = late::apart(&after, &self.law, config.reaction_ticks);
         let share = self.joint_speed_share();
         let speed_limits = self.speed_limits();
         check_joints(&self.state, &after, &self.law, share, config)?;
@@ -735,18 +734,18 @@ impl Gate {
         if let Some(limits) = &config.effort {
             self.effort.check(&self.chain, &after, &forward, limits)?;
         }
-        let gain = reaction_gain(&after, config.reaction_ticks);
+        let drift = late::drift(&after, config.reaction_ticks);
         let speeds = SpeedQuestion {
             chain: &self.chain,
             given: &self.state,
             candidate: &after,
             forward: &forward,
-            gain: &gain,
+            drift: &drift,
             law: &self.law,
             halvings: effort.halvings,
         };
         self.speed.check(&speeds, &mut self.path, &speed_limits)?;
-        self.threats.stop_takes(stop_seconds(&after, &self.law));
+        self.threats.stop_takes(late::stop_s(&after, &self.law));
         let mut question = Question {
             given: &self.state,
             given_forward: &self.forward,
@@ -892,15 +891,4 @@ fn within_limits(
         }
     }
     Ok(())
-}
-
-/// Bound on how long the stop from a state takes, s.
-fn stop_seconds(state: &ArmState, law: &StopLaw) -> f64 {
-    (0..JOINTS)
-        .map(|j| {
-            let (v, a) = (state.v[j], state.a[j]);
-            let gaining = if v * a >= 0.0 { a.abs() } else { 0.0 };
-            law.longest_s(j, v.abs(), gaining)
-        })
-        .fold(0.0, f64::max)
 }

@@ -15,7 +15,7 @@
 //! point of the stop from what was given, `u` what is proposed. The output is `b + k(u − b)` with `k = 1` if `u`
 //! passes every check, else the largest `k` that eight halvings find (with fewer samples of each stop, so that a tick stays bounded), else `b` itself, which needs no check.
 //! For the reaction time L the robot is taken to go on with the velocity and acceleration it was given, and what
-//! that adds to the stop is added to every bound.
+//! that adds to the stop is added to every bound (`late::tests::a_late_stop_stays_near_the_stop`).
 //!
 //! # Checks
 //!
@@ -24,7 +24,7 @@
 //! | check | on | reaction | test |
 //! |---|---|---|---|
 //! | joint velocity, acceleration, jerk | setpoint | limit | `limits::each_joint_limit_is_named`, `adversary::an_adversary_breaks_no_limit…` |
-//! | joint position | end of the stop, closed-form bound, following error inside the margin | limit | `limits::a_robot_that_was_stopped_at_a_margin_can_leave_it`, `brake::tests::the_stop_ends_within_its_limits_and_its_bound`, `brake::tests::a_late_stop_stays_inside_its_bound`, the proof in `proof/` |
+//! | joint position | end of the stop, closed-form bound, following error inside the margin | limit | `limits::a_robot_that_was_stopped_at_a_margin_can_leave_it`, `brake::tests::the_stop_ends_within_its_limits_and_its_bound`, `late::tests::a_late_stop_stays_inside_its_bound`, the proof in `proof/` |
 //! | stated velocity and acceleration | setpoint | limit | `limits::stated_velocity_must_be_that_of_the_positions` |
 //! | speed of tool, gripper tips and elbow | setpoint and along the whole stop | limit | `limits::tool_speed_is_limited`, `space::elbow_and_tips_are_limited_too`, `space::the_stop_itself_keeps_the_tool_speed` |
 //! | envelope, forbidden zones (boxes, half-spaces, cylinders, hulls) | every moving capsule and what is carried, along the whole stop, tracking margin inside | limit | `limits::a_robot_that_was_stopped_at_a_margin_can_leave_it`, `space::no_shape_is_entered`, `space::what_is_carried_keeps_off_too`, `adversary::stop_oracle` |
@@ -68,6 +68,7 @@ mod effort;
 mod encoder;
 mod gate;
 mod grip;
+mod late;
 mod limits;
 mod obstacles;
 mod setpoint;

@@ -4,8 +4,8 @@ use sinew_messages::{JOINTS, JointVector, LimitKind, Setpoint};
 use sinew_units::TICK_S;
 
 use crate::brake::{ArmState, StopLaw};
+use crate::late;
 use crate::limits::SafetyConfig;
-use crate::sweep::carry_on_ways;
 use crate::verdict::Violation;
 
 /// What rounding of positions adds to their differences over one, two and three ticks: positions of up to
@@ -71,7 +71,7 @@ fn check_joint(
     // Who is outside already may stay or come back, never go further.
     let highest = (c.position_max_rad[i] - margin).max(before.q[i]);
     let lowest = (c.position_min_rad[i] + margin).min(before.q[i]);
-    let [farther_up, farther_down] = carry_on_ways(i, after, law, c.reaction_ticks);
+    let [farther_up, farther_down] = late::ways(i, after, law, c.reaction_ticks);
     let top = after.q[i] + up + farther_up;
     let bottom = after.q[i] - down - farther_down;
     if !at_most(top, highest) {

@@ -7,14 +7,14 @@
 //! most `Σ_k r w_k` with `r` the lever of the point about the farther out of the two joints. Over an interval of the
 //! stop the velocity of joint j stays between two bounds, `m_j ± h_j`, so the speed is at most
 //! `‖Σ c_j m_j‖ + Σ ‖c_j‖ h_j + Σ |v_j| Σ_k r w_k`. Intervals that this leaves open are halved, with new `c_j`.
-//! What the robot may gain during the reaction time is added.
+//! What a stop that takes effect late does differently is added ([`crate::late`]).
 
 use nalgebra::Vector3;
 use sinew_kinematics::{Body, CAPSULES_MAX, Chain, Forward, HAND, LinkCapsule, Point};
 use sinew_messages::{JOINTS, JointVector, LimitKind};
-use sinew_units::TICK_S;
 
 use crate::brake::{ArmState, StopLaw};
+use crate::late;
 use crate::setpoint::at_most;
 use crate::stop::{Knot, StopPath};
 use crate::sweep::longest_levers;
@@ -110,8 +110,8 @@ pub(crate) struct SpeedQuestion<'a> {
     pub(crate) candidate: &'a ArmState,
     /// Where that puts the links.
     pub(crate) forward: &'a Forward,
-    /// Speed that each joint may gain in the reaction time, rad/s.
-    pub(crate) gain: &'a JointVector,
+    /// By how much the velocity of each joint may differ if the stop takes effect late, rad/s ([`late::drift`]).
+    pub(crate) drift: &'a JointVector,
     pub(crate) law: &'a StopLaw,
     /// Halvings that each interval may take.
     pub(crate) halvings: usize,
@@ -173,9 +173,13 @@ impl Span {
         for j in 0..JOINTS {
             let (before, here, after) = (&first.joints[j], &taken.joints[j], &last.joints[j]);
             let (low, high) = path.velocities(j, first.tick, last.tick, [before.v, after.v]);
+            let (low, high) = (
+                low + approach.drift[j].min(0.0),
+                high + approach.drift[j].max(0.0),
+            );
             span.middle[j] = 0.5 * (low + high);
-            span.around[j] = 0.5 * (high - low) + approach.gain[j];
-            span.fastest[j] = low.abs().max(high.abs()) + approach.gain[j];
+            span.around[j] = 0.5 * (high - low);
+            span.fastest[j] = low.abs().max(high.abs());
             let way = |from: &Knot, to: &Knot| (to.travelled - from.travelled).abs();
             span.off[j] = way(here, after).max(way(before, here));
             if first.tick == 0 {
@@ -190,8 +194,8 @@ impl Span {
 struct Approach<'a> {
     /// Way of each joint in the tick before it, rad.
     way: JointVector,
-    /// Speed that each joint may gain in the reaction time, rad/s.
-    gain: &'a JointVector,
+    /// As in the question.
+    drift: &'a JointVector,
 }
 
 impl SpeedCheck {
@@ -260,11 +264,11 @@ impl SpeedCheck {
             given,
             candidate,
             forward,
-            gain,
+            drift,
             law,
             halvings: _,
         } = *question;
-        let peak = peaks(candidate, gain, law);
+        let peak = late::peaks(candidate, law, drift);
         let mut open = [false; POINTS_MAX];
         let mut any = false;
         for (open, point) in open.iter_mut().zip(&self.points) {
@@ -280,7 +284,7 @@ impl SpeedCheck {
         }
         let approach = Approach {
             way: core::array::from_fn(|j| (candidate.q[j] - given.q[j]).abs()),
-            gain,
+            drift,
         };
         let mut columns = [Columns::NONE; POINTS_MAX];
         for (n, point) in self.points.iter().enumerate() {
@@ -436,22 +440,6 @@ impl Watched {
         }
         middle.norm() + around + turned
     }
-}
-
-/// Largest speed of each joint along the stop, rad/s.
-fn peaks(candidate: &ArmState, gain: &JointVector, law: &StopLaw) -> JointVector {
-    core::array::from_fn(|j| law.peak_speed(j, candidate.v[j], candidate.a[j]) + gain[j])
-}
-
-/// Speed that each joint may gain while the robot goes on for the reaction time, rad/s.
-pub(crate) fn reaction_gain(candidate: &ArmState, reaction_ticks: u32) -> JointVector {
-    core::array::from_fn(|j| {
-        if candidate.v[j] * candidate.a[j] >= 0.0 {
-            candidate.a[j].abs() * f64::from(reaction_ticks) * TICK_S
-        } else {
-            0.0
-        }
-    })
 }
 
 fn sum(a: &JointVector, b: &JointVector) -> f64 {

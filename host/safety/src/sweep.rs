@@ -18,7 +18,6 @@ use sinew_kinematics::{
     distance_between_segments,
 };
 use sinew_messages::{JOINTS, JointVector, LimitKind};
-use sinew_units::TICK_S;
 
 use crate::brake::{ArmState, STOP_TICKS_MAX, StopLaw};
 use crate::limits::{SafetyConfig, SafetyLimits, SelfCollision};
@@ -126,7 +125,7 @@ pub(crate) struct Question<'a> {
     pub(crate) candidate: &'a ArmState,
     /// Where that puts them.
     pub(crate) forward: &'a Forward,
-    /// How far each joint may go on during the reaction time, beyond the stop itself.
+    /// How far each joint may be from where it is on the stop, if that takes effect late.
     pub(crate) carry_on: &'a JointVector,
     /// Moving obstacles of this tick, with the margin that each needs.
     pub(crate) threats: &'a Threats,
@@ -859,43 +858,6 @@ fn cone_margin(forward: &Forward, config: &SafetyConfig) -> f64 {
     let wanted = Vector3::from(cone.axis);
     // The arc tangent tells small angles apart where the arc cosine does not.
     cone.half_angle_rad - libm::atan2(axis.cross(&wanted).norm(), axis.dot(&wanted))
-}
-
-/// How far a joint may go on during the reaction time beyond its stop, rad: for L ticks it keeps the velocity
-/// and acceleration that it was given, and the stop then starts from the higher speed. This is the way ahead; that a
-/// joint may turn round is in the position limits only.
-pub(crate) fn carry_on(state: &ArmState, law: &StopLaw, reaction_ticks: u32) -> JointVector {
-    core::array::from_fn(|i| {
-        let ahead = if state.v[i] == 0.0 {
-            state.a[i]
-        } else {
-            state.v[i]
-        };
-        let [up, down] = carry_on_ways(i, state, law, reaction_ticks);
-        if ahead < 0.0 { down } else { up }
-    })
-}
-
-/// How much farther than its stop's way up and down joint `i` may come if it goes on for the reaction time, rad. One
-/// that decelerates may turn round in it.
-pub(crate) fn carry_on_ways(
-    i: usize,
-    state: &ArmState,
-    law: &StopLaw,
-    reaction_ticks: u32,
-) -> [f64; 2] {
-    let reaction_s = f64::from(reaction_ticks) * TICK_S;
-    [1.0, -1.0].map(|way| {
-        let (v, a) = (way * state.v[i], (way * state.a[i]).max(0.0));
-        let gained = a * reaction_s;
-        let fastest = (v + gained).max(0.0);
-        if v >= 0.0 {
-            reaction_s * (v + 0.5 * gained) + gained * law.longest_s(i, fastest, a)
-        } else {
-            let faster = (v + gained + law.gain(i, a)).max(0.0).min(gained);
-            0.5 * reaction_s * fastest + faster * law.longest_s(i, fastest, a)
-        }
-    })
 }
 
 pub(crate) fn dot(a: &[f64; JOINTS], b: &[f64; JOINTS]) -> f64 {

@@ -1,0 +1,185 @@
+//! A stop that takes effect late: for the reaction time L the robot goes on with the acceleration that it was given.
+//!
+//! Let `s` be the stop of a joint from the state `(v, a)`, and `r` the stop from `(v + a L, a)`, which is where it is
+//! then. The law brakes whatever is faster no less (`a'` falls with the velocity and rises with the acceleration), so
+//! that tick by tick the velocities of `r` and `s` differ by something between 0 and `a L` that never grows. Positions
+//! differ by the way of the reaction time and what that adds up to.
+
+use sinew_messages::{JOINTS, JointVector};
+use sinew_units::TICK_S;
+
+use crate::brake::{ArmState, StopLaw};
+
+/// By how much the velocity of each joint on a late stop differs at most from that on the stop, rad/s: by something
+/// between 0 and this, which has the sign of the acceleration.
+pub(crate) fn drift(state: &ArmState, reaction_ticks: u32) -> JointVector {
+    state.a.map(|a| a * f64::from(reaction_ticks) * TICK_S)
+}
+
+/// How far each joint on a late stop is at most from where it is on the stop, rad.
+pub(crate) fn apart(state: &ArmState, law: &StopLaw, reaction_ticks: u32) -> JointVector {
+    let reaction_s = f64::from(reaction_ticks) * TICK_S;
+    core::array::from_fn(|i| {
+        let (speed, a) = (state.v[i].abs(), state.a[i].abs());
+        let gained = a * reaction_s;
+        if state.v[i] * state.a[i] >= 0.0 {
+            let longest = law.longest_s(i, speed + gained, a);
+            reaction_s * (speed + 0.5 * gained) + gained * longest
+        } else {
+            // It is behind by what it loses, and ahead by the way of the reaction time.
+            let longest = law.longest_s(i, speed.max(gained), a);
+            (reaction_s * speed).max(gained * (0.5 * reaction_s + longest))
+        }
+    })
+}
+
+/// How much farther than its stop's way up and down joint `i` may come on a late stop, rad. One that decelerates may
+/// turn round in the reaction time.
+pub(crate) fn ways(i: usize, state: &ArmState, law: &StopLaw, reaction_ticks: u32) -> [f64; 2] {
+    let reaction_s = f64::from(reaction_ticks) * TICK_S;
+    [1.0, -1.0].map(|way| {
+        let (v, a) = (way * state.v[i], (way * state.a[i]).max(0.0));
+        let gained = a * reaction_s;
+        let fastest = (v + gained).max(0.0);
+        if v >= 0.0 {
+            reaction_s * (v + 0.5 * gained) + gained * law.longest_s(i, fastest, a)
+        } else {
+            let faster = (v + gained + law.gain(i, a)).max(0.0).min(gained);
+            0.5 * reaction_s * fastest + faster * law.longest_s(i, fastest, a)
+        }
+    })
+}
+
+/// Largest speed of each joint on a stop that may be late, rad/s.
+pub(crate) fn peaks(state: &ArmState, law: &StopLaw, drift: &JointVector) -> JointVector {
+    core::array::from_fn(|j| {
+        let (v, a, drift) = (state.v[j], state.a[j], drift[j].abs());
+        let peak = law.peak_speed(j, v, a);
+        if v * a >= 0.0 {
+            peak + drift
+        } else {
+            peak.max((law.gain(j, a) - v.abs()).max(0.0) + drift)
+        }
+    })
+}
+
+/// Bound on how long the stop from a state takes, s.
+pub(crate) fn stop_s(state: &ArmState, law: &StopLaw) -> f64 {
+    (0..JOINTS)
+        .map(|j| law.longest_s(j, state.v[j].abs(), state.a[j].abs()))
+        .fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn start(v: f64, a: f64) -> ArmState {
+        ArmState {
+            q: [0.3; JOINTS],
+            v: [v; JOINTS],
+            a: [a; JOINTS],
+        }
+    }
+
+    /// One tick of going on.
+    fn goes_on(state: &mut ArmState) {
+        for i in 0..JOINTS {
+            state.v[i] += TICK_S * state.a[i];
+            state.q[i] += TICK_S * state.v[i];
+        }
+    }
+
+    fn late_stop_is_inside(law: &StopLaw, v: f64, a: f64, late: u32) {
+        let mut state = start(v, a);
+        let (up, down) = law.way(0, v, a);
+        let [farther_up, farther_down] = ways(0, &state, law, late);
+        let (lowest, highest) = (-down - farther_down, up + farther_up);
+        for tick in 0.. {
+            if tick < late {
+                goes_on(&mut state);
+            } else if !state.is_at_rest() {
+                state = state.brake(law);
+            } else {
+                break;
+            }
+            let q = state.q[0] - 0.3;
+            assert!(q <= highest + 1e-12, "{q} over {highest}");
+            assert!(q >= lowest - 1e-12, "{q} under {lowest}");
+        }
+    }
+
+    /// Tick by tick beside the stop.
+    fn late_stop_is_near(law: &StopLaw, v: f64, a: f64, late: u32) {
+        let mut stop = start(v, a);
+        let drift = drift(&stop, late)[0];
+        let apart = apart(&stop, law, late)[0];
+        let peak = peaks(&stop, law, &[drift; JOINTS])[0];
+        let mut ticks = 0;
+        let mut longest = stop_s(&stop, law) / TICK_S;
+        let mut delayed = stop;
+        for _ in 0..late {
+            goes_on(&mut delayed);
+            assert!(delayed.v[0].abs() <= peak + 1e-12);
+        }
+        while !(stop.is_at_rest() && delayed.is_at_rest()) {
+            let off = (delayed.q[0] - stop.q[0]).abs();
+            assert!(off <= apart + 1e-12, "{off} for {apart}");
+            let faster = delayed.v[0] - stop.v[0];
+            let room = 1e-9;
+            assert!(
+                (drift.min(0.0) - room..=drift.max(0.0) + room).contains(&faster),
+                "{faster} for {drift}"
+            );
+            assert!(delayed.v[0].abs() <= peak + 1e-12, "{delayed:?} for {peak}");
+            if !stop.is_at_rest() {
+                longest -= 1.0;
+                assert!(longest > -1.0, "it takes longer");
+            }
+            stop = stop.brake(law);
+            delayed = delayed.brake(law);
+            ticks += 1;
+            assert!(ticks < 2_000);
+        }
+        assert!((delayed.q[0] - stop.q[0]).abs() <= apart + 1e-12);
+    }
+
+    proptest! {
+        /// One that goes on for the reaction time and then stops stays inside the bound for that, turning round too.
+        #[test]
+        fn a_late_stop_stays_inside_its_bound(
+            v in prop_oneof![-2.0..2.0_f64, -0.2..0.2_f64],
+            a in -20.0..20.0_f64,
+            late in 0..30_u32,
+        ) {
+            let law = StopLaw::new(&[15.0; JOINTS], &[1_500.0; JOINTS]);
+            late_stop_is_inside(&law, v, a, late);
+        }
+
+        #[test]
+        fn a_late_stop_stays_near_the_stop(
+            v in prop_oneof![-2.0..2.0_f64, -0.2..0.2_f64, -0.01..0.01_f64],
+            a in -1.5..1.5_f64,
+            acceleration in 5.0..30.0_f64,
+            jerk in 400.0..4_000.0_f64,
+            late in 0..30_u32,
+        ) {
+            let law = StopLaw::new(&[acceleration; JOINTS], &[jerk; JOINTS]);
+            late_stop_is_near(&law, v, a * acceleration, late);
+        }
+    }
+
+    /// A joint that comes down, and whose acceleration up lasts for the reaction time, comes up again.
+    #[test]
+    fn a_late_stop_may_turn_round() {
+        let law = StopLaw::new(&[15.0; JOINTS], &[1_500.0; JOINTS]);
+        for (v, a) in [(-0.01, 15.0), (-0.1, 15.0), (-0.3, 10.0)] {
+            for (v, a) in [(v, a), (-v, -a)] {
+                late_stop_is_inside(&law, v, a, 30);
+                late_stop_is_near(&law, v, a, 30);
+            }
+        }
+    }
+}
