@@ -279,8 +279,13 @@ impl Arm {
             return;
         }
         let mut held_for = self.progress.obstruction(verdict, &given.position_rad);
-        if verdict.kind == VerdictKind::Stop && verdict.limit == LimitKind::Force {
-            held_for = Some(LimitKind::Force);
+        if verdict.kind == VerdictKind::Stop
+            && matches!(
+                verdict.limit,
+                LimitKind::Force | LimitKind::Power | LimitKind::GripLost
+            )
+        {
+            held_for = Some(verdict.limit);
         }
         if held_for.is_some() {
             // The gate brakes it for the reason that it limited it for.

@@ -1,5 +1,7 @@
 //! Whether the gripper holds something, from what the loop measures: the eyes cannot see between fingers.
 
+use std::sync::Arc;
+
 use nalgebra::Isometry3;
 use sinew_messages::LoopStatus;
 
@@ -29,6 +31,13 @@ impl Default for GripConfig {
     }
 }
 
+/// What the hand holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InHand {
+    /// Its class, if it was tracked.
+    pub class: Option<Arc<str>>,
+}
+
 /// What changed in this tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum GripChange {
@@ -54,6 +63,11 @@ impl Grip {
             holds: false,
             changing_since: None,
         }
+    }
+
+    /// True while something is held.
+    pub(crate) fn holds(&self) -> bool {
+        self.holds
     }
 
     pub(crate) fn observe(&mut self, status: &LoopStatus) -> GripChange {

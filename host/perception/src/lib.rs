@@ -19,7 +19,7 @@ mod worker;
 
 pub use detector::{Detection, Detector};
 pub use error::{DetectorError, PerceptionError};
-pub use grip::GripConfig;
+pub use grip::{GripConfig, InHand};
 pub use manifest::{DetectorManifest, PartClass};
 pub use pipeline::{Perception, PerceptionConfig};
 pub use tracker::TrackerConfig;

@@ -10,7 +10,7 @@ use sinew_world::{CameraHealth, WorldSnapshot, WorldWriter};
 
 use crate::PerceptionError;
 use crate::detector::Detector;
-use crate::grip::GripConfig;
+use crate::grip::{GripConfig, InHand};
 use crate::tracker::{Tracker, TrackerConfig};
 use crate::worker::{Gone, Job, Look, Worker};
 
@@ -197,6 +197,12 @@ impl Perception {
         if changed || renew {
             self.publish(now, started, status);
         }
+    }
+
+    /// What the hand holds, by what the gripper feels and what was tracked.
+    #[must_use]
+    pub fn in_hand(&self) -> Option<InHand> {
+        self.tracker.in_hand()
     }
 
     /// Images consumed since the last call, oldest first.

@@ -13,7 +13,7 @@ use sinew_units::{Tick, Ticks};
 use sinew_world::ObjectTrack;
 
 use crate::detector::Detection;
-use crate::grip::{self, Grip, GripChange, GripConfig};
+use crate::grip::{self, Grip, GripChange, GripConfig, InHand};
 use crate::lens::Lens;
 use crate::manifest::PartClass;
 use crate::track::Track;
@@ -146,6 +146,15 @@ impl Tracker {
             track.ride(&tool, velocity);
         }
         change != GripChange::None
+    }
+
+    /// What the hand holds, if it holds something.
+    pub(crate) fn in_hand(&self) -> Option<InHand> {
+        self.grip.holds().then(|| InHand {
+            class: (self.tracks.iter())
+                .find(|track| track.in_tool.is_some())
+                .map(|track| Arc::clone(&self.classes[track.class()].name)),
+        })
     }
 
     /// The gripper closed on something: the part nearest to the tool, if one is near.

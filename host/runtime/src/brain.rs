@@ -11,6 +11,7 @@ use sinew_tasks::{Installed, TaskEngine, TaskEvent};
 use sinew_units::Tick;
 use sinew_world::WorldReader;
 
+use crate::burden::Burden;
 use crate::fingerprint::Fingerprint;
 use crate::policies::{Policies, lock};
 use crate::stopwatch::Stopwatch;
@@ -28,6 +29,7 @@ pub(crate) struct BrainTime {
 pub(crate) struct Brain {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) perception: Perception,
+    pub(crate) burden: Burden,
     pub(crate) policies: Arc<Mutex<Policies>>,
     pub(crate) tasks: TaskEngine<Installed>,
     pub(crate) recorder: Recorder,
@@ -61,6 +63,7 @@ impl Brain {
         self.time
             .perception
             .time(|| self.perception.step(now, status));
+        self.burden.step(self.perception.in_hand(), status);
         self.time
             .policy
             .time(|| lock(&self.policies).step(now, status));

@@ -25,6 +25,7 @@ use sinew_units::{TICK_S, Tick, Ticks};
 use sinew_world::Place;
 
 use crate::brain::{Brain, BrainTime};
+use crate::burden::{Burden, Weights};
 use crate::fingerprint::Fingerprint;
 use crate::kit::{self, Kit};
 use crate::policies::Policies;
@@ -78,6 +79,8 @@ pub struct Surroundings {
     pub cameras: Vec<Box<dyn Camera>>,
     /// Fixed places of the cell.
     pub places: Vec<Place>,
+    /// What the parts in it weigh.
+    pub weights: Weights,
 }
 
 /// Choices for one host.
@@ -101,6 +104,7 @@ impl Surroundings {
                 .map(|camera| Box::new(camera) as Box<dyn Camera>)
                 .collect(),
             places: cell.places().into_iter().map(kit::place).collect(),
+            weights: Weights::new(cell.part_masses()),
         }
     }
 }
@@ -175,6 +179,8 @@ impl Host {
         )
         .map_err(|error| input(error.to_string()))?;
 
+        let tool_in_hand = chain.tool_in_hand().translation.vector;
+        let burden = Burden::new(Arc::clone(&mailbox), around.weights, tool_in_hand.into());
         let link_chain = chain.clone();
         let recorder = Recorder::new(
             RecorderConfig {
@@ -215,6 +221,7 @@ impl Host {
         let brain = Brain {
             mailbox,
             perception,
+            burden,
             policies,
             tasks,
             recorder,

@@ -6,6 +6,7 @@
 mod assets;
 pub mod bench;
 mod brain;
+mod burden;
 pub mod doctor;
 pub mod files;
 mod fingerprint;
@@ -32,6 +33,7 @@ pub use sinew_sim as sim;
 pub use sinew_tasks as tasks;
 pub use sinew_units as units;
 
+pub use burden::Weights;
 pub use fingerprint::Fingerprint;
 pub use settings::Settings;
 pub use sinew_inference::Choice;

@@ -45,7 +45,7 @@ impl GripWatch {
         if self.lost.is_some() {
             return self.lost;
         }
-        if given.gripper_width_m > taken_at + limits.lost_width_m {
+        if given.gripper_width_m > taken_at {
             self.taken_at_m = None;
             return None;
         }

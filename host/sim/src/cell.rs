@@ -154,6 +154,12 @@ impl Cell {
         self.shared.config.places()
     }
 
+    /// What the parts weigh, kg, by class.
+    pub fn part_masses(&self) -> impl Iterator<Item = (String, f64)> + '_ {
+        let parts = self.shared.config.parts.iter();
+        parts.map(|part| (part.class.clone(), part.mass))
+    }
+
     /// A number that depends on every state of every step since the reset: equal for equal seed, cycle,
     /// profile and commands.
     #[must_use]

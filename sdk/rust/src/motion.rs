@@ -129,7 +129,8 @@ impl MotionOutcome {
     /// Itself if the goal was reached (or its contact met), or else an error that says what happened instead.
     ///
     /// # Errors
-    /// `safety-stop` for a latched stop, `unreachable` for a hold, `Cancelled` for a newer goal.
+    /// `safety-stop` for a latched stop, `dropped` for a grip that was lost, `unreachable` for another hold, `Cancelled`
+    /// for a newer goal.
     pub fn reached(self) -> Result<Self, Error> {
         match &self.end {
             MotionEnd::Done | MotionEnd::Contact => Ok(self),
@@ -139,6 +140,9 @@ impl MotionOutcome {
             )),
             MotionEnd::Held => Err(Error::Other(match self.reason.as_str() {
                 "" => "unreachable: braked to a hold before the goal".to_owned(),
+                "grip-lost" => {
+                    "dropped: what the hand held is gone, so the safety gate braked".to_owned()
+                }
                 reason => format!(
                     "unreachable: braked to a hold before the goal, by the safety gate ({reason})"
                 ),
