@@ -615,7 +615,16 @@ mod tests {
     #[test]
     fn what_gets_looser_and_what_tighter() {
         let (base, robot) = config();
-        let looser: [Change; 14] = [
+        let looser: [Change; 19] = [
+            |c| c.contact = None,
+            |c| c.grip = None,
+            |c| c.singularity = None,
+            |c| {
+                c.contact
+                    .iter_mut()
+                    .for_each(|contact| contact.power_max_w += 1.0)
+            },
+            |c| c.singularity.iter_mut().for_each(|s| s.stop_above += 1.0),
             |c| c.position_max_rad[0] += 0.1,
             |c| c.position_min_rad[0] -= 0.1,
             |c| c.velocity_max_rad_s[3] += 0.1,

@@ -215,6 +215,45 @@ fn what_contradicts_itself_or_the_robot_is_refused_with_its_line() {
             "length 1",
         ),
         (
+            "reaction = \"hold\"",
+            "reaction = \"yield\"".to_owned(),
+            "reaction",
+            "without a section [yield]",
+        ),
+        (
+            "[gripper]",
+            "[yield]\nadmittance_m_s_n = 0.002\nspeed_max_m_s = 0.05\ndistance_max_m = 0.03\n\n[gripper]".to_owned(),
+            "yield",
+            "nothing uses",
+        ),
+        (
+            "reaction = \"hold\"",
+            "reaction = \"yield\"\n[yield]\nadmittance_m_s_n = 0.002\nspeed_max_m_s = 2.0\ndistance_max_m = 0.03"
+                .to_owned(),
+            "speed_max_m_s = 2.0",
+            "at most the tool speed",
+        ),
+        ("slow_above = 15.0", "slow_above = 45.0".to_owned(), "stop_above", "above singularity.slow_above"),
+        ("slow_share = 0.2", "slow_share = 0.0".to_owned(), "slow_share", "0.001 to 1"),
+        ("power_max_w = 80.0", "power_max_w = -1.0".to_owned(), "power_max_w", "0.1 to 100000"),
+        (
+            "[grip]",
+            "[[contact.region]]\nname = \"face\"\nforce_max_n = 65.0\ntransient_factor = 0.5\nstiffness_n_m = \
+             75000.0\nmass_kg = 4.4\n\n[grip]"
+                .to_owned(),
+            "transient_factor",
+            "1 to 10",
+        ),
+        (
+            "[grip]",
+            "[[contact.region]]\nname = \"face\"\nforce_max_n = 65.0\ntransient_factor = 1.0\nstiffness_n_m = \
+             75000.0\nmass_kg = 4.4\n\n"
+                .repeat(2)
+                + "[grip]",
+            "name = \"face\"",
+            "another region",
+        ),
+        (
             "[gripper]",
             "[separation]\napproach_speed_m_s = 1.6\nintrusion_m = 0.1\nrobot_uncertainty_m = 0.001\nsilent_ms = \
              100\n\n[gripper]"
