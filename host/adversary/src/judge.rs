@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 
 use nalgebra::Vector3;
-use sinew_kinematics::{Chain, PlacedCapsule, clearance_to_column, distance_between_segments};
-use sinew_messages::{JOINTS, JointVector, SafetyMode, Setpoint, VerdictKind};
+use sinew_kinematics::{
+    Body, Chain, PlacedCapsule, clearance_to_column, distance_between_segments,
+};
+use sinew_messages::{JOINTS, JointVector, Payload, SafetyMode, Setpoint, VerdictKind};
 use sinew_safety::{SafetyConfig, Verdict};
 use sinew_units::TICK_S;
 
@@ -15,6 +17,12 @@ use crate::arena::Person;
 const RETREAT_BAND: f64 = 1e-3;
 /// What rounding may do to a position, m or rad.
 const ROUNDING: f64 = 1e-9;
+/// And to an acceleration and a jerk that are taken from differences of positions, rad/s² and rad/s³.
+const ACCELERATION_ROUNDING: f64 = 1e-6;
+const JERK_ROUNDING: f64 = 1e-2;
+/// And to an effort and its rate, N·m and N·m/s.
+const EFFORT_ROUNDING: f64 = 1e-6;
+const EFFORT_RATE_ROUNDING: f64 = 1e-1;
 
 /// Smallest margins that were left, by name: what is negative is a violation.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +46,32 @@ impl Margins {
     }
 }
 
+/// What each look is about.
+const GIVEN: [&str; 15] = [
+    "finite",
+    "stop",
+    "velocity",
+    "acceleration",
+    "jerk",
+    "position",
+    "gripper",
+    "effort",
+    "effort-rate",
+    "tool-speed",
+    "envelope",
+    "zone",
+    "slow-zone",
+    "self-collision",
+    "orientation",
+];
+const TRUTH: [&str; 4] = [
+    "true-position",
+    "true-clearance",
+    "true-person",
+    "true-self",
+];
+const REACTION: [&str; 3] = ["reaction-position", "reaction-clearance", "reaction-end"];
+
 /// What was given last, to take differences of.
 #[derive(Clone, Debug)]
 pub(crate) struct Judge {
@@ -45,9 +79,16 @@ pub(crate) struct Judge {
     v: JointVector,
     a: JointVector,
     points: Vec<(Vector3<f64>, bool)>,
+    /// What the arm carries, and the efforts of what was given last, N·m.
+    carried: Body,
+    efforts: Option<JointVector>,
     /// What was short already where the drives were switched on: it may not get worse.
     short: BTreeMap<&'static str, f64>,
     pub(crate) margins: Margins,
+    /// What is broken, by name: whether it still was when it was looked at last.
+    broken: BTreeMap<&'static str, bool>,
+    /// What got broken since somebody asked.
+    fresh: Vec<String>,
 }
 
 /// Signed distance of the nearest body of the arm to the envelope or a forbidden zone, m.
@@ -168,19 +209,75 @@ fn space_margins(
 
 impl Judge {
     pub(crate) fn new(chain: &Chain, q: &JointVector) -> Self {
-        Self {
+        let mut judge = Self {
             q: *q,
             v: [0.0; JOINTS],
             a: [0.0; JOINTS],
             points: watched(chain, q),
+            carried: Body::NONE,
+            efforts: None,
             short: BTreeMap::new(),
             margins: Margins::default(),
+            broken: BTreeMap::new(),
+            fresh: Vec::new(),
+        };
+        judge.efforts = judge.efforts_now(chain);
+        judge
+    }
+
+    /// What got broken since the last call, each in words. What stays broken is told once.
+    pub(crate) fn findings(&mut self) -> impl Iterator<Item = String> + '_ {
+        self.fresh.drain(..)
+    }
+
+    /// Writes a margin down. One that is negative is a finding, and stays the same one until a whole look finds it
+    /// kept.
+    fn note(&mut self, name: &'static str, margin: f64, words: impl FnOnce() -> String) {
+        let short = self.short.get(name).copied().unwrap_or(0.0);
+        self.note_as_is(name, margin + short, words);
+    }
+
+    fn note_as_is(&mut self, name: &'static str, margin: f64, words: impl FnOnce() -> String) {
+        if self.margins.note(name, margin) {
+            return;
+        }
+        let known = self.broken.insert(name, true);
+        if known.is_none() {
+            self.fresh
+                .push(format!("{name}: {} ({margin:e} to spare)", words()));
         }
     }
 
-    fn note(&mut self, name: &'static str, margin: f64) -> bool {
-        let short = self.short.get(name).copied().unwrap_or(0.0);
-        self.margins.note(name, margin + short)
+    /// A look at what `names` are about begins.
+    fn begin(&mut self, names: &[&'static str]) {
+        for name in names {
+            if let Some(still) = self.broken.get_mut(name) {
+                *still = false;
+            }
+        }
+    }
+
+    /// It ends: what was not broken in it counts anew when it is again.
+    fn end(&mut self, names: &[&'static str]) {
+        for name in names {
+            if self.broken.get(name) == Some(&false) {
+                self.broken.remove(name);
+            }
+        }
+    }
+
+    fn efforts_now(&self, chain: &Chain) -> Option<JointVector> {
+        chain.efforts(&self.q, &self.v, &self.a, &self.carried)
+    }
+
+    /// The hand carries something else from now on.
+    pub(crate) fn carry(&mut self, chain: &Chain, payload: &Payload) {
+        self.carried = Body {
+            mass_kg: payload.mass_kg,
+            com_m: payload.com_m,
+            inertia_kg_m2: [0.0; 3],
+        };
+        self.efforts = self.efforts_now(chain);
     }
 
     /// Power was off: what is given next starts at rest from `q`, where the robot was found. That may be nearer to
@@ -188,24 +285,28 @@ impl Judge {
     pub(crate) fn restart(&mut self, chain: &Chain, c: &SafetyConfig, q: &JointVector) {
         let mut found = Self::new(chain, q);
         // What is wrong is what is asked for here.
-        let _ = found.space(chain, c, 0.0);
+        found.space(chain, c, 0.0);
         for (i, q) in q.iter().enumerate() {
-            let _ = found.note("position", position_room(c, i, *q));
+            found.note("position", position_room(c, i, *q), String::new);
         }
-        let _ = found.reaction(chain, c);
-        let margins = core::mem::take(&mut self.margins);
+        found.reaction(chain, c);
         let short = (found.margins.0.iter())
             .filter(|(_, margin)| **margin < 0.0)
             .map(|(name, margin)| (*name, -margin + ROUNDING))
             .collect();
-        *self = Self {
-            margins,
+        let mut judge = Self {
+            carried: self.carried,
             short,
+            margins: core::mem::take(&mut self.margins),
+            broken: core::mem::take(&mut self.broken),
+            fresh: core::mem::take(&mut self.fresh),
             ..Self::new(chain, q)
         };
+        judge.efforts = judge.efforts_now(chain);
+        *self = judge;
     }
 
-    /// Looks at one command. The error names what was broken.
+    /// Looks at one command.
     pub(crate) fn given(
         &mut self,
         chain: &Chain,
@@ -213,64 +314,91 @@ impl Judge {
         mode: SafetyMode,
         given: &Setpoint,
         verdict: &Verdict,
-    ) -> Result<(), String> {
-        if !given.is_finite() {
-            return Err(format!("a command that is not finite: {given:?}"));
+    ) {
+        self.begin(&GIVEN);
+        if given.is_finite() {
+            self.look(chain, c, mode, given, verdict);
+        } else {
+            // Nothing can be compared with it: what comes next is compared with what was given before.
+            self.note("finite", -1.0, || format!("{given:?}"));
         }
-        let passed = verdict.kind == VerdictKind::Pass;
-        // What came through is limited by the mode; the stop is not.
-        let (tool_max, elbow_max, share) = match (mode, verdict.kind) {
-            (SafetyMode::Reduced, VerdictKind::Pass) => (
-                c.reduced.speed_max_m_s,
-                c.reduced.speed_max_m_s,
-                c.reduced.joint_speed_share,
-            ),
-            (SafetyMode::Recovery, VerdictKind::Pass) => (
-                c.recovery.speed_max_m_s,
-                c.recovery.speed_max_m_s,
-                c.recovery.joint_speed_share,
-            ),
-            _ => (c.tool_speed_max_m_s, c.elbow_speed_max_m_s, 1.0),
-        };
+        self.end(&GIVEN);
+    }
+
+    fn look(
+        &mut self,
+        chain: &Chain,
+        c: &SafetyConfig,
+        mode: SafetyMode,
+        given: &Setpoint,
+        verdict: &Verdict,
+    ) {
+        let before = (self.v, self.a);
         for i in 0..JOINTS {
-            let q = given.position_rad[i];
-            let v = (q - self.q[i]) / TICK_S;
-            let a = (v - self.v[i]) / TICK_S;
-            let j = (a - self.a[i]) / TICK_S;
-            let a_max = c.acceleration_max_rad_s2[i].max(c.stop_acceleration_rad_s2[i]);
-            let j_max = if passed {
-                c.jerk_max_rad_s3[i]
+            let v = (given.position_rad[i] - self.q[i]) / TICK_S;
+            self.a[i] = (v - self.v[i]) / TICK_S;
+            self.v[i] = v;
+        }
+        self.q = given.position_rad;
+        // How far the step is from that of the stop: whether it is one is told by what was given, not by the verdict.
+        let off = (0..JOINTS)
+            .map(|i| {
+                let stop = (c.stop_acceleration_rad_s2[i], c.stop_jerk_rad_s3[i]);
+                (self.a[i] - braking(before.0[i], before.1[i], stop)).abs()
+            })
+            .fold(0.0, f64::max);
+        let brakes = off <= JERK_ROUNDING * TICK_S;
+        if verdict.kind == VerdictKind::Stop {
+            self.note("stop", JERK_ROUNDING * TICK_S - off, || {
+                format!("{off} rad/s² off the stop, {verdict:?}")
+            });
+        }
+        // What came through is limited by the mode, and as motions are; the stop is not.
+        let slower = match mode {
+            SafetyMode::Reduced => Some(&c.reduced),
+            SafetyMode::Recovery => Some(&c.recovery),
+            SafetyMode::Normal | SafetyMode::Hold => None,
+        };
+        let slower = slower.filter(|_| !brakes);
+        let most = slower.map_or(f64::INFINITY, |mode| mode.speed_max_m_s);
+        let (tool_max, elbow_max) = (
+            c.tool_speed_max_m_s.min(most),
+            c.elbow_speed_max_m_s.min(most),
+        );
+        let share = slower.map_or(1.0, |mode| mode.joint_speed_share);
+        for i in 0..JOINTS {
+            let (q, v, a) = (self.q[i], self.v[i], self.a[i]);
+            let j = (a - before.1[i]) / TICK_S;
+            let (a_max, j_max, rising) = if brakes {
+                let (a_max, j_max) = (c.stop_acceleration_rad_s2[i], c.stop_jerk_rad_s3[i]);
+                // The stop may still gain speed while it takes back an acceleration.
+                let a = c.acceleration_max_rad_s2[i].max(a_max);
+                (a_max, j_max, 0.5 * a * a / j_max)
             } else {
-                c.jerk_max_rad_s3[i].max(c.stop_jerk_rad_s3[i])
+                (c.acceleration_max_rad_s2[i], c.jerk_max_rad_s3[i], 0.0)
             };
-            // The stop may still gain speed while it takes back an acceleration.
-            let rising = if passed {
-                0.0
-            } else {
-                0.5 * a_max * a_max / c.stop_jerk_rad_s3[i]
-            };
+            // Whoever had more comes back at the jerk limit.
+            let a_max = a_max.max(before.1[i].abs() - j_max * TICK_S);
             let room = position_room(c, i, q);
             for (name, margin) in [
                 (
                     "velocity",
-                    share * c.velocity_max_rad_s[i] + rising + 1e-9 - v.abs(),
+                    share * c.velocity_max_rad_s[i] + rising + ROUNDING - v.abs(),
                 ),
-                ("acceleration", a_max + 1e-6 - a.abs()),
-                ("jerk", j_max + 1e-2 - j.abs()),
+                ("acceleration", a_max + ACCELERATION_ROUNDING - a.abs()),
+                ("jerk", j_max + JERK_ROUNDING - j.abs()),
                 ("position", room + ROUNDING),
             ] {
-                if !self.note(name, margin) {
-                    return Err(format!("{name} of joint {i}: {margin}"));
-                }
+                self.note(name, margin, || format!("joint {i}, {verdict:?}"));
             }
-            (self.q[i], self.v[i], self.a[i]) = (q, v, a);
         }
         let inside = (c.gripper_width_min_m..=c.gripper_width_max_m)
             .contains(&given.gripper_width_m)
             && (0.0..=c.gripper_force_max_n).contains(&given.gripper_force_n);
         if !inside {
-            return Err(format!("gripper: {given:?}"));
+            self.note("gripper", -1.0, || format!("{given:?}"));
         }
+        self.look_at_efforts(chain, c, brakes);
         let points = watched(chain, &self.q);
         let last = core::mem::take(&mut self.points);
         let mut fastest = 0.0_f64;
@@ -278,23 +406,41 @@ impl Judge {
             let speed = (now - before).norm() / TICK_S;
             fastest = fastest.max(speed);
             let most = if *is_elbow { elbow_max } else { tool_max };
-            if !self.note("tool-speed", most + ROUNDING - speed) {
-                return Err(format!("speed {speed} over {most} m/s, {verdict:?}"));
-            }
+            self.note("tool-speed", most + ROUNDING - speed, || {
+                format!("{speed} over {most} m/s, {verdict:?}")
+            });
         }
         self.points = points;
-        self.space(chain, c, fastest)
+        self.space(chain, c, fastest);
+    }
+
+    /// What the step needs of the drives. That of the stop is checked with the configuration; whoever is over a
+    /// limit after it comes back.
+    fn look_at_efforts(&mut self, chain: &Chain, c: &SafetyConfig, brakes: bool) {
+        let efforts = self.efforts_now(chain);
+        let last = core::mem::replace(&mut self.efforts, efforts);
+        let (Some(limits), Some(now), Some(last), false) = (&c.effort, efforts, last, brakes)
+        else {
+            return;
+        };
+        for i in 0..JOINTS {
+            let (effort, rate) = (now[i].abs(), (now[i] - last[i]).abs() / TICK_S);
+            let most = limits.max_nm[i].max(last[i].abs());
+            self.note("effort", most + EFFORT_ROUNDING - effort, || {
+                format!("joint {i}: {effort} N·m")
+            });
+            let most = limits.rate_max_nm_s[i];
+            self.note("effort-rate", most + EFFORT_RATE_ROUNDING - rate, || {
+                format!("joint {i}: {rate} N·m/s")
+            });
+        }
     }
 
     /// Space at what was given: every margin but the retreat band is kept.
-    fn space(&mut self, chain: &Chain, c: &SafetyConfig, speed: f64) -> Result<(), String> {
-        let mut broken = None;
+    fn space(&mut self, chain: &Chain, c: &SafetyConfig, speed: f64) {
         for (name, margin) in space_margins(chain, c, &self.q, speed) {
-            if !self.note(name, margin) {
-                broken = Some(format!("{name}: {margin}"));
-            }
+            self.note(name, margin, || format!("at {speed} m/s"));
         }
-        broken.map_or(Ok(()), Err)
     }
 
     /// Looks at where the robot truly is.
@@ -305,12 +451,13 @@ impl Judge {
         q: &JointVector,
         person: Option<&Person>,
         moves: bool,
-    ) -> Result<(), String> {
+    ) {
+        self.begin(&TRUTH);
         for (i, q) in q.iter().enumerate() {
             let room = (q - c.position_min_rad[i]).min(c.position_max_rad[i] - q);
-            if !self.note("true-position", room + ROUNDING) {
-                return Err(format!("joint {i} truly at {q}"));
-            }
+            self.note("true-position", room + ROUNDING, || {
+                format!("joint {i} truly at {q}")
+            });
         }
         let forward = chain.forward(q);
         let placed: Vec<PlacedCapsule> = chain.place_capsules(&forward).collect();
@@ -319,32 +466,30 @@ impl Judge {
             // Where the setpoint was short of its margin at power-on, the truth may be so once more.
             let short = |name| self.short.get(name).copied().unwrap_or(0.0);
             let room = RETREAT_BAND + short("zone").max(short("envelope")) + ROUNDING;
-            if !self.margins.note("true-clearance", clearance + room) {
-                return Err(format!("link {} truly at {clearance} m", capsule.link));
-            }
+            self.note_as_is("true-clearance", clearance + room, || {
+                format!("link {} truly at {clearance} m", capsule.link)
+            });
             // A person may walk into a robot that stands; a robot that moves is not where a person can be.
             if let (Some(person), true) = (person, moves) {
                 let [x, y] = person.at;
                 let distance = clearance_to_column(capsule, x, y, person.radius_m);
-                if !self.note("true-person", distance) {
-                    return Err(format!(
-                        "link {} moves {distance} m from a person",
-                        capsule.link
-                    ));
-                }
+                self.note("true-person", distance, || {
+                    format!("link {} moves {distance} m from a person", capsule.link)
+                });
             }
         }
         let links = between_links(&placed, c);
-        if !self.note("true-self", links + RETREAT_BAND) {
-            return Err(format!("links truly at {links} m"));
-        }
-        Ok(())
+        self.note("true-self", links + RETREAT_BAND, || {
+            format!("links truly at {links} m")
+        });
+        self.end(&TRUTH);
     }
 
     /// What the arm would come to if it went on for the reaction time and then braked as weakly as declared.
-    pub(crate) fn reaction(&mut self, chain: &Chain, c: &SafetyConfig) -> Result<(), String> {
+    pub(crate) fn reaction(&mut self, chain: &Chain, c: &SafetyConfig) {
+        self.begin(&REACTION);
         let (mut q, mut v, mut a) = (self.q, self.v, self.a);
-        let mut broken = None;
+        let mut ends = false;
         for tick in 0..1_024_u32 {
             let late = tick < c.reaction_ticks;
             for i in 0..JOINTS {
@@ -358,23 +503,25 @@ impl Judge {
                 }
                 q[i] += TICK_S * v[i];
                 let room = position_room(c, i, q[i]);
-                if !self.note("reaction-position", room + 1e-7) {
-                    broken = Some(format!("after the reaction joint {i} comes to {}", q[i]));
-                }
+                self.note("reaction-position", room + 1e-7, || {
+                    format!("after the reaction joint {i} comes to {}", q[i])
+                });
             }
             if tick % 3 == 0 || v == [0.0; JOINTS] {
                 let margin = nearness(chain, c, &q) - c.tracking_margin_m + RETREAT_BAND + 1e-7;
-                if !self.note("reaction-clearance", margin) {
-                    broken = Some(format!(
-                        "after the reaction the arm has {margin} m to spare"
-                    ));
-                }
+                self.note("reaction-clearance", margin, || {
+                    format!("after the reaction, tick {tick}")
+                });
             }
             if !late && v == [0.0; JOINTS] && a == [0.0; JOINTS] {
-                return broken.map_or(Ok(()), Err);
+                ends = true;
+                break;
             }
         }
-        Err("the stop after the reaction does not end".to_owned())
+        if !ends {
+            self.note("reaction-end", -1.0, || "the stop does not end".to_owned());
+        }
+        self.end(&REACTION);
     }
 }
 
@@ -397,4 +544,191 @@ fn braking(v: f64, a: f64, (most, jerk): (f64, f64)) -> f64 {
     let within = wanted.clamp(a - step, a + step);
     let cap = most.max(a.abs() - step);
     within.clamp(-cap, cap)
+}
+
+#[cfg(test)]
+mod tests {
+    use sinew_description::{RobotDescription, SafetyFile};
+    use sinew_messages::LimitKind;
+
+    use super::*;
+
+    fn cell() -> (Chain, SafetyConfig) {
+        let robot = RobotDescription::builtin();
+        let limits = (SafetyFile::builtin().limits(&robot)).expect("the built-in files fit");
+        (robot.chain(), limits.config().clone())
+    }
+
+    fn setpoint(position_rad: JointVector) -> Setpoint {
+        Setpoint {
+            position_rad,
+            velocity_rad_s: [0.0; JOINTS],
+            acceleration_rad_s2: [0.0; JOINTS],
+            gripper_width_m: 0.02,
+            gripper_force_n: 10.0,
+        }
+    }
+
+    /// Findings about one command.
+    fn look(judge: &mut Judge, given: &Setpoint, kind: VerdictKind) -> Vec<String> {
+        let (chain, config) = cell();
+        look_in(judge, &chain, &config, given, kind)
+    }
+
+    fn look_in(
+        judge: &mut Judge,
+        chain: &Chain,
+        config: &SafetyConfig,
+        given: &Setpoint,
+        kind: VerdictKind,
+    ) -> Vec<String> {
+        let verdict = Verdict {
+            kind,
+            limit: LimitKind::None,
+            category: None,
+            index: None,
+            limit_value: 0.0,
+            asked: 0.0,
+            given: 0.0,
+            scale: 1.0,
+        };
+        judge.given(chain, config, SafetyMode::Normal, given, &verdict);
+        judge.findings().collect()
+    }
+
+    /// A judge that saw the first joint take up speed for some ticks, at 0.9 of its jerk limit.
+    fn gaining() -> Judge {
+        let (chain, config) = cell();
+        let mut judge = Judge::new(&chain, chain.rest());
+        let jerk = 0.9 * config.jerk_max_rad_s3[0];
+        for _ in 0..5 {
+            let given = stepped(&judge, jerk);
+            assert!(look(&mut judge, &given, VerdictKind::Pass).is_empty());
+        }
+        judge
+    }
+
+    /// The next command if the first joint has this jerk.
+    fn stepped(judge: &Judge, jerk: f64) -> Setpoint {
+        let mut q = judge.q;
+        q[0] += TICK_S * (judge.v[0] + TICK_S * (judge.a[0] + TICK_S * jerk));
+        setpoint(q)
+    }
+
+    /// What the stop may do and a motion may not, is told by the step and not by what the gate calls it.
+    #[test]
+    fn a_step_of_the_stop_has_its_jerk_and_no_other_has() {
+        let (_, config) = cell();
+        let judge = gaining();
+        let (motion, stop) = (config.jerk_max_rad_s3[0], config.stop_jerk_rad_s3[0]);
+        assert!(motion < stop);
+        for kind in [VerdictKind::Pass, VerdictKind::Limited, VerdictKind::Stop] {
+            // The stop takes back what is gained at its own jerk.
+            let given = stepped(&judge, -stop);
+            assert_eq!(
+                look(&mut judge.clone(), &given, kind),
+                Vec::<String>::new(),
+                "{kind:?}"
+            );
+            for jerk in [-0.95 * stop, 0.95 * stop, motion + 1.0] {
+                let found = look(&mut judge.clone(), &stepped(&judge, jerk), kind);
+                assert!(
+                    found.iter().any(|name| name.starts_with("jerk")),
+                    "{kind:?} with {jerk}: {found:?}"
+                );
+            }
+        }
+        // A motion is within its limits, and no stop.
+        let given = stepped(&judge, 0.5 * motion);
+        assert!(look(&mut judge.clone(), &given, VerdictKind::Limited).is_empty());
+        let found = look(&mut judge.clone(), &given, VerdictKind::Stop);
+        assert!(
+            found.len() == 1 && found[0].starts_with("stop"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn what_stays_broken_is_told_once_and_told_again_when_it_begins_again() {
+        let (chain, _) = cell();
+        let mut judge = Judge::new(&chain, chain.rest());
+        let good = setpoint(*chain.rest());
+        let wide = Setpoint {
+            gripper_width_m: 1.0,
+            ..good
+        };
+        let counts = [&good, &wide, &wide, &good, &wide, &good]
+            .map(|given| look(&mut judge, given, VerdictKind::Pass).len());
+        assert_eq!(counts, [0, 1, 0, 0, 1, 0]);
+    }
+
+    /// After a finding the next command is judged by what was given, not by what was given before the finding.
+    #[test]
+    fn after_a_finding_the_judge_goes_on_from_what_was_given() {
+        let (chain, _) = cell();
+        let mut judge = Judge::new(&chain, chain.rest());
+        let mut jumped = *chain.rest();
+        // The first joint breaks its limits; the others are looked at all the same.
+        (jumped[0], jumped[6]) = (jumped[0] + 0.01, jumped[6] + 0.001);
+        let found = look(&mut judge, &setpoint(jumped), VerdictKind::Pass);
+        assert!(
+            ["velocity", "acceleration", "jerk", "tool-speed"]
+                .iter()
+                .all(|name| found.iter().any(|what| what.starts_with(name))),
+            "{found:?}"
+        );
+        // Standing there is a jump back to no speed, and then nothing any more.
+        for _ in 0..4 {
+            look(&mut judge, &setpoint(jumped), VerdictKind::Pass);
+        }
+        assert!(judge.broken.is_empty(), "{:?}", judge.broken);
+        let unlike = Setpoint {
+            position_rad: [f64::NAN; JOINTS],
+            ..setpoint(jumped)
+        };
+        assert_eq!(look(&mut judge, &unlike, VerdictKind::Pass).len(), 1);
+        assert!(look(&mut judge, &setpoint(jumped), VerdictKind::Pass).is_empty());
+    }
+
+    /// The efforts are those of the masses, with what is carried.
+    #[test]
+    fn efforts_are_judged_with_what_is_carried() {
+        let (chain, mut config) = cell();
+        let still = [0.0; JOINTS];
+        let weight = chain
+            .efforts(chain.rest(), &still, &still, &Body::NONE)
+            .expect("masses");
+        let limits = config.effort.as_mut().expect("configured");
+        limits.max_nm = weight.map(|weight| weight.abs() + 1.0);
+        let mut judge = Judge::new(&chain, chain.rest());
+        let found = |judge: &mut Judge, config: &SafetyConfig, jerk: f64| -> Vec<String> {
+            let given = stepped(judge, jerk);
+            look_in(judge, &chain, config, &given, VerdictKind::Pass)
+        };
+        assert!(found(&mut judge, &config, 100.0).is_empty());
+        judge.carry(
+            &chain,
+            &Payload {
+                mass_kg: 3.0,
+                com_m: [0.1, 0.0, 0.1],
+                ..Payload::NONE
+            },
+        );
+        // It is over the limit now: it may be, and may not get worse.
+        assert!(found(&mut judge, &config, -100.0).is_empty());
+        let worse = (0..5)
+            .flat_map(|_| found(&mut judge, &config, 1_400.0))
+            .collect::<Vec<_>>();
+        assert!(
+            worse.iter().any(|what| what.starts_with("effort:")),
+            "{worse:?}"
+        );
+        let mut quick = Judge::new(&chain, chain.rest());
+        config.effort.as_mut().expect("configured").rate_max_nm_s = [1.0; JOINTS];
+        let rated = found(&mut quick, &config, 1_000.0);
+        assert!(
+            rated.iter().any(|what| what.starts_with("effort-rate:")),
+            "{rated:?}"
+        );
+    }
 }

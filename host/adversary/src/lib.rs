@@ -48,7 +48,7 @@ pub struct Outcome {
     pub limited_ticks: u64,
     /// Ticks with a command: the drives were on.
     pub powered_ticks: u64,
-    /// Ticks in which something was broken.
+    /// What was broken; what stays broken for a while counts once.
     pub violations: u64,
     /// The first of them, in words.
     pub described: Vec<String>,
@@ -246,7 +246,7 @@ impl<'a> Shard<'a> {
             &mut self.stream,
         );
         let mode = self.gate.status().mode;
-        let looked = match &command {
+        match &command {
             Some(command) => {
                 if self.was_off {
                     self.was_off = false;
@@ -259,34 +259,27 @@ impl<'a> Shard<'a> {
                     self.outcome.hash = mix(self.outcome.hash, value.to_bits());
                 }
                 self.judge
-                    .given(self.chain, &self.config, mode, command.setpoint(), &verdict)
+                    .given(self.chain, &self.config, mode, command.setpoint(), &verdict);
             }
             None => {
                 self.moved = false;
                 self.was_off = true;
-                Ok(())
             }
-        };
+        }
         // In recovery mode a robot may move away from whom it touches, and brakes after it.
         self.recovered = mode == SafetyMode::Recovery || (self.recovered && self.moved);
         self.outcome.hash = mix(self.outcome.hash, u64::from(verdict.record().limit));
-        self.note(tick, looked);
-        let looked = self.judge.truth(
+        self.judge.truth(
             self.chain,
             &self.config,
             &self.plant.truth(),
             self.person.as_ref(),
             self.moved && !self.recovered,
         );
-        self.note(tick, looked);
         if tick.is_multiple_of(REACTION_EVERY) && command.is_some() {
-            let looked = self.judge.reaction(self.chain, &self.config);
-            self.note(tick, looked);
+            self.judge.reaction(self.chain, &self.config);
         }
-    }
-
-    fn note(&mut self, tick: u64, looked: Result<(), String>) {
-        if let Err(broken) = looked {
+        for broken in self.judge.findings() {
             self.outcome.violations += 1;
             if self.outcome.described.len() < DESCRIBED_MAX {
                 self.outcome
@@ -348,6 +341,7 @@ impl<'a> Shard<'a> {
                 }
             };
             self.gate.carry(&payload);
+            self.judge.carry(self.chain, &payload);
         }
     }
 }

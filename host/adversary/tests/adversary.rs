@@ -71,7 +71,7 @@ type Delusion = (&'static str, fn(&mut SafetyConfig));
 /// Whatever the gate is wrong about, the judge finds it: a judge that finds nothing says something.
 #[test]
 fn a_deluded_gate_is_found_out() {
-    let delusions: [Delusion; 13] = [
+    let delusions: [Delusion; 16] = [
         ("zone", |c| {
             c.zones.retain(|zone| zone.speed_max_m_s.is_some())
         }),
@@ -91,6 +91,19 @@ fn a_deluded_gate_is_found_out() {
         }),
         ("jerk", |c| {
             c.jerk_max_rad_s3.iter_mut().for_each(|j| *j *= 1.4)
+        }),
+        ("jerk", |c| {
+            // Less than the stop may have: what only the stop may have is no motion's.
+            c.jerk_max_rad_s3.iter_mut().for_each(|j| *j *= 1.02)
+        }),
+        ("stop", |c| {
+            // It brakes more weakly than is declared: what is executed is not what was verified.
+            c.stop_jerk_rad_s3.iter_mut().for_each(|j| *j *= 0.98)
+        }),
+        ("stop", |c| {
+            c.stop_acceleration_rad_s2
+                .iter_mut()
+                .for_each(|a| *a *= 0.98);
         }),
         ("reaction-clearance", |c| {
             // It believes that the robot brakes better than it does.
