@@ -1,8 +1,8 @@
 //! Where a shard takes place: the given configuration, made different at random, and who walks about.
 
 use nalgebra::Vector3;
-use sinew_kinematics::{Aabb, Chain, Cylinder, HalfSpace, Hull, Point};
-use sinew_messages::{JointVector, Obstacle, ObstacleFrame, ObstacleKind};
+use sinew_kinematics::{Aabb, Body, Chain, Cylinder, HalfSpace, Hull, Point};
+use sinew_messages::{JOINTS, JointVector, Obstacle, ObstacleFrame, ObstacleKind};
 use sinew_safety::{Cone, SafetyConfig, SeparationConfig, Zone, ZoneShape};
 
 use crate::stream::Stream;
@@ -104,7 +104,22 @@ pub(crate) fn vary(
             silent_ticks: 100,
         });
     }
+    weaken(&mut c, chain, start, &mut stream.apart());
     c
+}
+
+/// Drives that are often just strong enough: efforts are what stops such an arm first.
+fn weaken(c: &mut SafetyConfig, chain: &Chain, start: &JointVector, stream: &mut Stream) {
+    let still = [0.0; JOINTS];
+    let weight = chain.efforts(start, &still, &still, &Body::NONE);
+    if let (Some(limits), Some(weight), true) = (&mut c.effort, weight, stream.one_in(3)) {
+        let quickness = stream.between(0.02, 0.3);
+        for (i, weight) in weight.iter().enumerate() {
+            let spare = stream.between(0.03, 0.2) * limits.max_nm[i];
+            limits.max_nm[i] = (1.2 * weight.abs() + spare).min(limits.max_nm[i]);
+            limits.rate_max_nm_s[i] *= quickness;
+        }
+    }
 }
 
 /// A person that walks about, and what the scanner says of it.

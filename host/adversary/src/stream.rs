@@ -12,6 +12,11 @@ impl Stream {
         Self(seed)
     }
 
+    /// Another stream that takes nothing from this one.
+    pub(crate) fn apart(&self) -> Self {
+        Self(Self(self.0 ^ 0xa5a5_5a5a_c3c3_3c3c).next())
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

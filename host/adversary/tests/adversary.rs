@@ -9,7 +9,7 @@ use sinew_safety::SafetyConfig;
 const SHARDS: u64 = 10;
 const TICKS: u64 = 100_000;
 /// Hash over every command of that run: the same in debug and release.
-const OUTPUT_HASH: u64 = 0x5e9c_378c_742f_2824;
+const OUTPUT_HASH: u64 = 0xfc1d_9b57_9fd6_4e8f;
 
 fn cell() -> (Chain, SafetyConfig) {
     let robot = RobotDescription::builtin();
@@ -53,6 +53,8 @@ fn a_million_ticks_break_nothing() {
         ("tool-speed", 1e-2),
         ("slow-zone", 1e-2),
         ("orientation", 1e-2),
+        ("effort", 1e-2),
+        ("effort-rate", 1.0),
         ("true-person", 0.2),
     ] {
         let left = sum.margins.0[name];
@@ -71,7 +73,7 @@ type Delusion = (&'static str, fn(&mut SafetyConfig));
 /// Whatever the gate is wrong about, the judge finds it: a judge that finds nothing says something.
 #[test]
 fn a_deluded_gate_is_found_out() {
-    let delusions: [Delusion; 16] = [
+    let delusions: [Delusion; 18] = [
         ("zone", |c| {
             c.zones.retain(|zone| zone.speed_max_m_s.is_some())
         }),
@@ -113,6 +115,19 @@ fn a_deluded_gate_is_found_out() {
             c.stop_jerk_rad_s3.iter_mut().for_each(|j| *j *= 1.5);
         }),
         ("tool-speed", |c| c.tool_speed_max_m_s *= 1.1),
+        ("effort", |c| {
+            if let Some(effort) = &mut c.effort {
+                effort.max_nm.iter_mut().for_each(|nm| *nm *= 1.1);
+            }
+        }),
+        ("effort-rate", |c| {
+            if let Some(effort) = &mut c.effort {
+                effort
+                    .rate_max_nm_s
+                    .iter_mut()
+                    .for_each(|rate| *rate *= 1.1);
+            }
+        }),
         ("orientation", |c| c.cone = None),
         ("true-self", |c| c.self_collision = None),
         ("true-person", |c| {
