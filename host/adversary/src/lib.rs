@@ -248,13 +248,14 @@ impl<'a> Shard<'a> {
         let mode = self.gate.status().mode;
         match &command {
             Some(command) => {
+                // With power the setpoint begins where the robot is: that is no motion.
+                self.moved = !self.was_off && command.setpoint().position_rad != self.before;
                 if self.was_off {
                     self.was_off = false;
                     self.judge
                         .restart(self.chain, &self.config, &self.frame.position_rad);
                 }
                 self.outcome.powered_ticks += 1;
-                self.moved = command.setpoint().position_rad != self.before;
                 for value in command.setpoint().position_rad {
                     self.outcome.hash = mix(self.outcome.hash, value.to_bits());
                 }
