@@ -2,13 +2,18 @@
 //! but the kinematics.
 #![allow(clippy::unwrap_used)]
 
-mod adversary;
 mod allocation;
 mod configuration;
 mod contact;
+mod contradictions;
 mod effort;
+mod elsewhere;
+mod garbage;
 mod limits;
 mod modes;
+mod oracle;
+mod promises;
 mod rig;
 mod space;
 mod stops;
+mod walk;

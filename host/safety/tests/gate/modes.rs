@@ -158,6 +158,54 @@ fn recovery_mode_is_the_way_out_of_a_zone() {
     assert!(go(&mut rig, HARD, &turned(1.2), 400) > 0.3);
 }
 
+/// A slow zone is no violation to be recovered from: in it, into it and out of it the arm keeps the zone's speed, in
+/// recovery mode as in any other.
+#[test]
+fn recovery_mode_opens_no_slow_zone() {
+    let shape = ZoneShape::Box(Aabb {
+        min: Point::new(-1.0, -0.25, 0.0),
+        max: Point::new(1.0, 0.15, 1.0),
+    });
+    for mode in [SafetyMode::Normal, SafetyMode::Recovery] {
+        let mut c = standing_in_a_zone();
+        c.zones.truncate(4);
+        c.zones[3].shape = shape.clone();
+        c.zones[3].speed_max_m_s = Some(0.04);
+        let mut rig = Rig::booted(c.clone());
+        rig.requests.mode = mode as u64;
+        rig.hold();
+        rig.reset();
+        rig.hold();
+        assert_eq!(rig.gate.status().stop_state, StopState::Clear);
+        let clearance = |rig: &Rig| {
+            let chain = chain();
+            let forward = chain.forward(&rig.gate.given().position_rad);
+            chain
+                .place_capsules(&forward)
+                .filter(|capsule| capsule.link > 0)
+                .map(|capsule| shape.clearance(&capsule))
+                .fold(f64::INFINITY, f64::min)
+        };
+        assert!(clearance(&rig) < 0.0, "it stands in it");
+        // The base, the shoulder and the tool are in it all the time, and the tool goes to and fro.
+        let mut fastest = 0.0_f64;
+        for way in [0.9, -0.3, 0.5] {
+            let mut before = rig.gate.given().position_rad;
+            for _ in 0..2_000 {
+                let given = *rig.gate.given();
+                let u = HARD.toward(&given, &before, &turned(way));
+                before = given.position_rad;
+                rig.step(&u, None);
+                assert!(clearance(&rig) < 0.0);
+                let speed = tool_speed(&rig, &before);
+                fastest = fastest.max(speed);
+                assert!(speed <= 0.04 + 1e-9, "{speed} m/s, {mode:?}");
+            }
+        }
+        assert!(fastest > 0.03, "it moves: {fastest}, {mode:?}");
+    }
+}
+
 /// Recovery begins when the robot stands.
 #[test]
 fn recovery_mode_waits_for_standstill() {

@@ -13,6 +13,8 @@ use sinew_safety::{
     SelfCollision, Verdict, Zone, ZoneShape,
 };
 
+use crate::oracle::Motion;
+
 pub(crate) const T: f64 = 1e-3;
 /// A posture with the tool above the table.
 pub(crate) const HOME: JointVector = [0.0, -0.21, 0.0, 2.11, 0.0, 1.24, 0.0];
@@ -159,6 +161,15 @@ pub(crate) fn config() -> SafetyConfig {
     }
 }
 
+/// What the gate gets to see in one tick.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    pub(crate) frame: SensorFrame,
+    pub(crate) obstacles: ObstacleFrame,
+    pub(crate) requests: RequestCounts,
+    pub(crate) proposed: Setpoint,
+}
+
 /// A gate with a plant that is where its last command was.
 #[derive(Clone)]
 pub(crate) struct Rig {
@@ -235,6 +246,16 @@ impl Rig {
         proposed: &Setpoint,
         stale: Option<LimitKind>,
     ) -> (Option<SafeCommand>, Verdict) {
+        self.step_spoiled(proposed, stale, |_| {})
+    }
+
+    /// A tick in which the gate gets to see something else than what is.
+    pub(crate) fn step_spoiled(
+        &mut self,
+        proposed: &Setpoint,
+        stale: Option<LimitKind>,
+        spoil: impl Fn(&mut Seen),
+    ) -> (Option<SafeCommand>, Verdict) {
         self.frame.tick += 1;
         self.frame.time_ns += 1_000_000;
         if self.scanner_sees {
@@ -243,11 +264,18 @@ impl Rig {
         if self.brain_alive {
             self.requests.heartbeat_tick = self.frame.tick;
         }
+        let mut seen = Seen {
+            frame: self.frame,
+            obstacles: self.obstacles,
+            requests: self.requests,
+            proposed: *proposed,
+        };
+        spoil(&mut seen);
         let (command, verdict) = self.gate.filter(&Inputs {
-            frame: &self.frame,
-            obstacles: &self.obstacles,
-            requests: &self.requests,
-            proposed,
+            frame: &seen.frame,
+            obstacles: &seen.obstacles,
+            requests: &seen.requests,
+            proposed: &seen.proposed,
             stale,
         });
         if let Some(command) = command {
@@ -372,6 +400,7 @@ fn clearance(capsule: &PlacedCapsule, c: &SafetyConfig) -> f64 {
 }
 
 /// Looks at every command and says what is wrong with it.
+#[derive(Clone)]
 pub(crate) struct Judge {
     chain: Chain,
     config: SafetyConfig,
@@ -410,27 +439,39 @@ impl Judge {
         if !s.is_finite() {
             return Err(format!("not finite: {s:?}"));
         }
-        let passed = verdict.kind == VerdictKind::Pass;
         let tool_before = self.chain.forward(&self.q).tool.translation.vector;
+        // A step of the stop is one whatever it is called: one that was proposed bit for bit is a pass.
+        let mut stop = Motion {
+            q: self.q,
+            v: self.v,
+            a: self.a,
+        };
+        stop.brake(c);
+        let brakes = (0..JOINTS).all(|i| (stop.q[i] - s.position_rad[i]).abs() < 1e-11);
+        if verdict.kind == VerdictKind::Stop && !brakes {
+            return Err(format!("no step of the stop, {verdict:?}"));
+        }
         for i in 0..JOINTS {
             let q = s.position_rad[i];
             let v = (q - self.q[i]) / T;
             let a = (v - self.v[i]) / T;
             let j = (a - self.a[i]) / T;
-            let a_max = c.acceleration_max_rad_s2[i].max(c.stop_acceleration_rad_s2[i]);
-            let j_max = if passed {
-                c.jerk_max_rad_s3[i]
+            let (a_max, j_max) = if brakes {
+                (c.stop_acceleration_rad_s2[i], c.stop_jerk_rad_s3[i])
             } else {
-                c.jerk_max_rad_s3[i].max(c.stop_jerk_rad_s3[i])
+                (c.acceleration_max_rad_s2[i], c.jerk_max_rad_s3[i])
             };
+            // Whoever had more comes back at the jerk limit.
+            let a_max = a_max.max(self.a[i].abs() - j_max * T);
             for (what, value, limit) in [
                 ("velocity", v.abs(), c.velocity_max_rad_s[i] + 1e-9),
                 ("acceleration", a.abs(), a_max + 1e-6),
                 ("jerk", j.abs(), j_max + 1e-2),
             ] {
                 // The stop may still gain speed while it takes back an acceleration.
-                let limit = if what == "velocity" && !passed {
-                    limit + 0.5 * a_max * a_max / c.stop_jerk_rad_s3[i]
+                let limit = if what == "velocity" && brakes {
+                    let a = a_max.max(c.acceleration_max_rad_s2[i]);
+                    limit + 0.5 * a * a / c.stop_jerk_rad_s3[i]
                 } else {
                     limit
                 };
@@ -457,7 +498,7 @@ impl Judge {
         }
         let tool = self.chain.forward(&self.q).tool.translation.vector;
         let speed = (tool - tool_before).norm() / T;
-        if passed && speed > c.tool_speed_max_m_s + 1e-9 {
+        if speed > c.tool_speed_max_m_s + 1e-9 {
             return Err(format!("tool speed {speed}"));
         }
         let least = clearances(&self.chain, c, &self.q)
@@ -472,6 +513,7 @@ impl Judge {
 }
 
 /// A small deterministic stream.
+#[derive(Clone)]
 pub(crate) struct Stream(pub(crate) u64);
 
 impl Stream {

@@ -320,7 +320,7 @@ fn the_stop_itself_keeps_the_tool_speed() {
     let mut before = rig.gate.given().position_rad;
     let mut fastest = 0.0_f64;
     let mut target = stream.joints(&c);
-    for tick in 0..20_000 {
+    for tick in 0..6_000 {
         if tick % 300 == 0 {
             target = stream.joints(&c);
         }
@@ -328,7 +328,7 @@ fn the_stop_itself_keeps_the_tool_speed() {
         let u = HARD.toward(&given, &before, &target);
         before = given.position_rad;
         let (_, verdict) = rig.step(&u, None);
-        if tick % 97 == 0 {
+        if tick % 41 == 0 {
             let mut copy = rig.clone();
             copy.requests.stop_hold += 1;
             let mut last = tool(&copy);

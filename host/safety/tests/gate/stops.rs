@@ -309,49 +309,6 @@ fn contact_force_holds_or_latches_as_configured() {
     }
 }
 
-#[test]
-fn non_finite_input_is_rejected_and_latched_whatever_the_field() {
-    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-        for field in 0..(3 * JOINTS + 2) {
-            let (mut rig, _) = under_way();
-            let mut u = rig.here();
-            match field {
-                n if n < JOINTS => u.position_rad[n] = bad,
-                n if n < 2 * JOINTS => u.velocity_rad_s[n - JOINTS] = bad,
-                n if n < 3 * JOINTS => u.acceleration_rad_s2[n - 2 * JOINTS] = bad,
-                n if n == 3 * JOINTS => u.gripper_width_m = bad,
-                _ => u.gripper_force_n = bad,
-            }
-            let (command, verdict) = rig.step(&u, None);
-            assert!(command.unwrap().setpoint().is_finite());
-            assert_eq!(
-                (verdict.kind, verdict.limit),
-                (VerdictKind::Stop, LimitKind::NonFinite)
-            );
-            assert_eq!(rig.gate.status().stop_state, StopState::Latched);
-        }
-        for field in 0..(3 * JOINTS + 6) {
-            let (mut rig, _) = under_way();
-            let here = rig.here();
-            let healthy = rig.frame;
-            match field {
-                n if n < JOINTS => rig.frame.position_rad[n] = bad,
-                n if n < 2 * JOINTS => rig.frame.velocity_rad_s[n - JOINTS] = bad,
-                n if n < 3 * JOINTS => rig.frame.effort_nm[n - 2 * JOINTS] = bad,
-                n if n < 3 * JOINTS + 3 => rig.frame.tool_force_n[n - 3 * JOINTS] = bad,
-                n if n == 3 * JOINTS + 3 => rig.frame.gripper_width_m = bad,
-                n if n == 3 * JOINTS + 4 => rig.frame.gripper_velocity_m_s = bad,
-                _ => rig.frame.gripper_force_n = bad,
-            }
-            let (command, verdict) = rig.step(&here, None);
-            assert!(command.unwrap().setpoint().is_finite());
-            assert_eq!(verdict.limit, LimitKind::NonFinite, "field {field}");
-            assert_eq!(verdict.category, Some(StopCategory::ControlledThenOff));
-            assert!(healthy.is_finite());
-        }
-    }
-}
-
 /// Without a frame the robot brakes along the stop that was verified, to the point that was announced.
 #[test]
 fn a_missing_frame_latches_and_brakes_blindly() {
