@@ -706,16 +706,24 @@ mod tests {
             look_in(judge, &chain, config, &given, VerdictKind::Pass)
         };
         assert!(found(&mut judge, &config, 100.0).is_empty());
-        judge.carry(
-            &chain,
-            &Payload {
-                mass_kg: 3.0,
-                com_m: [0.1, 0.0, 0.1],
-                ..Payload::NONE
-            },
-        );
+        let load = Payload {
+            mass_kg: 3.0,
+            com_m: [0.1, 0.0, 0.1],
+            ..Payload::NONE
+        };
+        judge.carry(&chain, &load);
+        let body = Body {
+            mass_kg: load.mass_kg,
+            com_m: load.com_m,
+            ..Body::NONE
+        };
+        let needed = |judge: &Judge| chain.efforts(&judge.q, &judge.v, &judge.a, &body);
+        assert_eq!(judge.efforts, needed(&judge));
         // It is over the limit now: it may be, and may not get worse.
         assert!(found(&mut judge, &config, -100.0).is_empty());
+        assert_eq!(judge.efforts, needed(&judge));
+        judge.restart(&chain, &config, chain.rest());
+        assert_eq!(judge.efforts, needed(&judge));
         let worse = (0..5)
             .flat_map(|_| found(&mut judge, &config, 1_400.0))
             .collect::<Vec<_>>();

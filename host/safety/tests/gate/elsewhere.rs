@@ -203,10 +203,13 @@ fn whoever_starts_over_a_limit_comes_back_under_it() {
 
 /// Limiters that compare the position alone, with one margin for every speed (`PositionJointSaturation` in ros_control,
 /// software limits of many drives): at the margin a slow joint stops and a fast one does not.
-/// Here the room at which a joint is first held back grows as v²/2a does.
+/// Here the room at which a joint is first held back grows as vL + v²/2a does.
 #[test]
 fn the_margin_grows_with_the_speed() {
-    let c = free();
+    let c = SafetyConfig {
+        reaction_ticks: 20,
+        ..free()
+    };
     for (joint, sign, target) in ends(&c) {
         let mut rooms = Vec::new();
         for share in [0.4, 0.7, 1.0] {
@@ -221,7 +224,8 @@ fn the_margin_grows_with_the_speed() {
                 first.is_none()
             });
             let (v, room) = first.expect("it is held back");
-            let least = v * v / (2.0 * c.stop_acceleration_rad_s2[joint]);
+            let reaction = f64::from(c.reaction_ticks) * T * v;
+            let least = reaction + v * v / (2.0 * c.stop_acceleration_rad_s2[joint]);
             assert!(room >= least, "joint {joint} at {v}: {room} of {least}");
             rooms.push(room);
         }

@@ -32,6 +32,14 @@ impl Motion {
         }
     }
 
+    /// One tick with the same acceleration.
+    pub(crate) fn go_on(&mut self) {
+        for i in 0..JOINTS {
+            self.v[i] += T * self.a[i];
+            self.q[i] += T * self.v[i];
+        }
+    }
+
     /// One tick of the stop: toward a ramp `x, x − d, …` of whole ticks that ends at rest, one jerk step a tick, and
     /// within the stop's deceleration.
     pub(crate) fn brake(&mut self, c: &SafetyConfig) {

@@ -298,6 +298,43 @@ proptest! {
         prop_assert!(braked > 200, "{} ticks of stops", braked);
     }
 
+    /// Promise 3: what was given keeps clear even if the robot goes on with it for the whole reaction time and brakes
+    /// only then.
+    #[test]
+    fn the_stop_keeps_clear_after_the_reaction_time_too(seed: u64, reaction_ticks in 0..25_u32) {
+        let c = SafetyConfig { reaction_ticks, ..config() };
+        let mut rig = Rig::ready_with(c.clone());
+        let mut last = [HOME; 3];
+        wander(&mut rig, seed, TICKS, |tick, rig, _| {
+            last = [last[1], last[2], rig.gate.given().position_rad];
+            if tick % 7 != 6 {
+                return Ok(());
+            }
+            let mut motion = Motion::of(&last);
+            for _ in 0..reaction_ticks {
+                motion.go_on();
+            }
+            for stop_tick in 0..512 {
+                for (i, q) in motion.q.into_iter().enumerate() {
+                    let room = (q - c.position_min_rad[i]).min(c.position_max_rad[i] - q);
+                    prop_assert!(room >= c.following_error_max_rad[i] - 1e-7, "joint {}", i);
+                }
+                let rests = motion.v == [0.0; JOINTS];
+                if stop_tick % 16 == 0 || rests {
+                    let [space, links] = oracle::clearances(&c, &motion.q);
+                    let margin = c.self_collision.as_ref().expect("compared").margin_m;
+                    prop_assert!(space >= c.tracking_margin_m - 1e-3 - 1e-7, "{} m", space);
+                    prop_assert!(links >= margin - 1e-3 - 1e-7, "links at {} m", links);
+                }
+                if rests {
+                    break;
+                }
+                motion.brake(&c);
+            }
+            Ok(())
+        })?;
+    }
+
     /// Promise 7: whoever has no right to go on brakes in the same tick, is not latched, and goes on with the next goal.
     #[test]
     fn an_end_of_a_lease_brakes_at_once_and_latches_nothing(seed: u64) {
@@ -433,7 +470,7 @@ proptest! {
                 if now.category.is_some() {
                     prop_assert_eq!((verdict.kind, verdict.limit), (VerdictKind::Stop, now.reason));
                     // No stop touches the gripper.
-                    if let (Some(command), Some(_)) = (command, seen.category) {
+                    if let Some(command) = command {
                         prop_assert_eq!(command.gripper_width_m, was.gripper_width_m);
                     }
                 }
