@@ -279,7 +279,7 @@ impl Arm {
             return;
         }
         let mut held_for = self.progress.obstruction(verdict, &given.position_rad);
-        if verdict.kind == VerdictKind::Stop
+        if matches!(verdict.kind, VerdictKind::Stop | VerdictKind::Yield)
             && matches!(
                 verdict.limit,
                 LimitKind::Force | LimitKind::Power | LimitKind::GripLost

@@ -52,6 +52,8 @@ pub enum VerdictKind {
     Limited = 1,
     /// The verified stop is being executed.
     Stop = 2,
+    /// Gives way to a contact: what was asked is not looked at.
+    Yield = 3,
 }
 
 /// Why the gate did not simply pass. Travels as `u32`.

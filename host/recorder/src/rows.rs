@@ -215,6 +215,7 @@ fn verdict_name(code: u32) -> &'static str {
         code if code == VerdictKind::Pass as u32 => "pass",
         code if code == VerdictKind::Limited as u32 => "limited",
         code if code == VerdictKind::Stop as u32 => "stop",
+        code if code == VerdictKind::Yield as u32 => "yield",
         _ => "unknown",
     }
 }

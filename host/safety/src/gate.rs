@@ -654,10 +654,11 @@ impl Gate {
         }
         let (width, force, _) = self.gripper(proposed);
         self.admit(&setpoint_of(&next, width, force));
-        (
-            Some(SafeCommand::new(self.given)),
-            self.stop_verdict(violation),
-        )
+        let verdict = Verdict {
+            kind: VerdictKind::Yield,
+            ..self.stop_verdict(violation)
+        };
+        (Some(SafeCommand::new(self.given)), verdict)
     }
 
     /// `u` where it may go, else `b + k(u − b)` with the largest k that bisection finds, down to the stop.

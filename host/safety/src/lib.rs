@@ -23,11 +23,11 @@
 //!
 //! | check | on | reaction | test |
 //! |---|---|---|---|
-//! | joint velocity, acceleration, jerk | setpoint | limit | `limits::each_joint_limit_is_named`, `adversary::an_adversary_breaks_no_limit…` |
+//! | joint velocity, acceleration, jerk | setpoint | limit | `limits::each_joint_limit_is_named`, `promises::*`, the crate `sinew-adversary` |
 //! | joint position | end of the stop, closed-form bound, following error inside the margin | limit | `limits::a_robot_that_was_stopped_at_a_margin_can_leave_it`, `brake::tests::the_stop_ends_within_its_limits_and_its_bound`, `late::tests::a_late_stop_stays_inside_its_bound`, the proof in `proof/` |
 //! | stated velocity and acceleration | setpoint | limit | `limits::stated_velocity_must_be_that_of_the_positions` |
 //! | speed of tool, gripper tips and elbow | setpoint and along the whole stop | limit | `limits::tool_speed_is_limited`, `space::elbow_and_tips_are_limited_too`, `space::the_stop_itself_keeps_the_tool_speed` |
-//! | envelope, forbidden zones (boxes, half-spaces, cylinders, hulls) | every moving capsule and what is carried, along the whole stop, tracking margin inside | limit | `limits::a_robot_that_was_stopped_at_a_margin_can_leave_it`, `space::no_shape_is_entered`, `space::what_is_carried_keeps_off_too`, `adversary::stop_oracle` |
+//! | envelope, forbidden zones (boxes, half-spaces, cylinders, hulls) | every moving capsule and what is carried, along the whole stop, tracking margin inside | limit | `limits::a_robot_that_was_stopped_at_a_margin_can_leave_it`, `space::no_shape_is_entered`, `space::what_is_carried_keeps_off_too`, `promises::*` (stop oracle) |
 //! | slow zones | the same, where the motion is faster than the zone allows | limit | `space::a_slow_zone_slows_and_lets_through` |
 //! | self-collision | pairs of capsules along the whole stop | limit | `space::links_keep_off_each_other` |
 //! | orientation of the tool | its cone, along the whole stop | limit | `space::the_tool_stays_in_its_cone` |
@@ -49,8 +49,8 @@
 //! | time base out of [0.5 T, 2 T], backwards, still | measured | latch | `stops::each_cause_latches…` |
 //! | heartbeat of the skill brain | counted in ticks | latch | `stops::a_silent_brain_latches` |
 //! | stop requests of category 0, 1, 2 | counted | latch | `stops::each_cause_latches…`, `stops::a_latched_stop_only_gets_more_severe` |
-//! | NaN, infinity | every field of setpoint and frame | reject, latch | `stops::non_finite_input_is_rejected_and_latched_whatever_the_field` |
-//! | empty, reversed, non-finite limits | configuration | refuse, by name | `configuration::empty_reversed_and_non_finite_limits_are_refused_by_name` |
+//! | NaN, infinity | every field of setpoint and frame | reject, latch | `garbage::*` |
+//! | empty, reversed, non-finite limits | configuration | refuse, by name | `contradictions::*` |
 //!
 //! And of the whole: boots stopped (`stops::the_robot_boots_stopped_and_only_a_reset_starts_it`), a reset causes no motion
 //! (`stops::a_reset_causes_no_motion`), safe input passes bit for bit, idempotence, `b + k(u − b)`, tighter limits

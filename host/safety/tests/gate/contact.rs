@@ -86,7 +86,7 @@ fn who_pushes_is_given_way_to_and_no_farther_than_configured() {
         let (command, verdict) = rig.hold();
         let command = command.expect("powered");
         judge.look(&command, &verdict).expect("limits hold");
-        gave_way += u32::from(verdict.limit == LimitKind::Force);
+        gave_way += u32::from(verdict.kind == VerdictKind::Yield);
         let at = tool(&command.setpoint().position_rad);
         assert!((at - last).norm() / T <= 1.05 * YIELD.speed_max_m_s);
         assert!((at - start).norm() <= YIELD.distance_max_m);
@@ -149,7 +149,7 @@ fn giving_way_breaks_no_other_limit() {
             let u = HARD.toward(&given, &before, &target);
             before = given.position_rad;
             let (command, verdict) = rig.step(&u, None);
-            yields += u32::from(verdict.limit == LimitKind::Force);
+            yields += u32::from(verdict.kind == VerdictKind::Yield);
             judge
                 .look(&command.expect("powered"), &verdict)
                 .expect("limits hold");
