@@ -2,7 +2,10 @@
 //! swapped, repaired or passed.
 
 use sinew_messages::JOINTS;
-use sinew_safety::{Cone, EffortLimits, SafetyConfig, SafetyLimits, SeparationConfig};
+use sinew_safety::{
+    BodyRegion, Cone, ContactLimits, EffortLimits, ForceReaction, GripLimits, SafetyConfig,
+    SafetyLimits, SeparationConfig, Singularity, YieldLimits,
+};
 
 use crate::rig::config;
 
@@ -26,6 +29,34 @@ fn full() -> SafetyConfig {
             intrusion_m: 0.1,
             robot_uncertainty_m: 0.02,
             silent_ticks: 100,
+        }),
+        force_reaction: ForceReaction::Yield(YieldLimits {
+            admittance_m_s_n: 0.002,
+            speed_max_m_s: 0.05,
+            distance_max_m: 0.03,
+        }),
+        contact: Some(ContactLimits {
+            regions: vec![BodyRegion {
+                name: "face".into(),
+                force_max_n: 65.0,
+                transient_factor: 2.0,
+                stiffness_n_m: 75_000.0,
+                mass_kg: 4.4,
+            }],
+            transient_ticks: 500,
+            power_max_w: 80.0,
+            momentum_max_kg_m_s: 25.0,
+        }),
+        grip: Some(GripLimits {
+            lost_width_m: 0.005,
+            lost_force_n: 1.0,
+            lost_ticks: 50,
+        }),
+        singularity: Some(Singularity {
+            characteristic_length_m: 0.3,
+            slow_above: 15.0,
+            stop_above: 40.0,
+            slow_share: 0.2,
         }),
         ..c
     }
@@ -68,7 +99,67 @@ const JOINT_FIELDS: [(&str, Sign, Joints); 10] = [
     }),
 ];
 
-const FIELDS: [(&str, Sign, Field); 24] = [
+fn yields(c: &mut SafetyConfig) -> &mut YieldLimits {
+    match &mut c.force_reaction {
+        ForceReaction::Yield(yields) => yields,
+        _ => panic!("full"),
+    }
+}
+
+fn contact(c: &mut SafetyConfig) -> &mut ContactLimits {
+    c.contact.as_mut().expect("full")
+}
+
+fn singularity(c: &mut SafetyConfig) -> &mut Singularity {
+    c.singularity.as_mut().expect("full")
+}
+
+const FIELDS: [(&str, Sign, Field); 39] = [
+    ("yield.admittance_m_s_n", Positive, |c| {
+        &mut yields(c).admittance_m_s_n
+    }),
+    ("yield.speed_max_m_s", Positive, |c| {
+        &mut yields(c).speed_max_m_s
+    }),
+    ("yield.distance_max_m", Positive, |c| {
+        &mut yields(c).distance_max_m
+    }),
+    ("contact.power_max_w", Positive, |c| {
+        &mut contact(c).power_max_w
+    }),
+    ("contact.momentum_max_kg_m_s", Positive, |c| {
+        &mut contact(c).momentum_max_kg_m_s
+    }),
+    ("contact.region.force_max_n", Positive, |c| {
+        &mut contact(c).regions[0].force_max_n
+    }),
+    ("contact.region.transient_factor", Positive, |c| {
+        &mut contact(c).regions[0].transient_factor
+    }),
+    ("contact.region.stiffness_n_m", Positive, |c| {
+        &mut contact(c).regions[0].stiffness_n_m
+    }),
+    ("contact.region.mass_kg", Positive, |c| {
+        &mut contact(c).regions[0].mass_kg
+    }),
+    ("grip.lost_width_m", Positive, |c| {
+        &mut c.grip.as_mut().expect("full").lost_width_m
+    }),
+    ("grip.lost_force_n", Positive, |c| {
+        &mut c.grip.as_mut().expect("full").lost_force_n
+    }),
+    ("singularity.characteristic_length_m", Positive, |c| {
+        &mut singularity(c).characteristic_length_m
+    }),
+    ("singularity.slow_above", Positive, |c| {
+        &mut singularity(c).slow_above
+    }),
+    ("singularity.stop_above", Positive, |c| {
+        &mut singularity(c).stop_above
+    }),
+    ("singularity.slow_share", Positive, |c| {
+        &mut singularity(c).slow_share
+    }),
     ("tool_speed_max_m_s", Positive, |c| {
         &mut c.tool_speed_max_m_s
     }),
@@ -218,6 +309,12 @@ fn every_pair_refuses_to_be_reversed_or_empty() {
     });
     refused("recovery.joint_speed_share", None, |c| {
         c.recovery.joint_speed_share = 1.0 + 1e-9;
+    });
+    refused("yield.speed_max_m_s", None, |c| {
+        yields(c).speed_max_m_s = c.tool_speed_max_m_s + 1e-9;
+    });
+    refused("singularity.stop_above", None, |c| {
+        singularity(c).stop_above = singularity(c).slow_above;
     });
     refused("separation.silent_ticks", None, |c| {
         c.separation.as_mut().expect("full").silent_ticks = 0;

@@ -4,7 +4,10 @@
 use sinew_messages::{
     JOINTS, LimitKind, OBSTACLES_MAX, Payload, SafetyInputs, StopState, VerdictKind,
 };
-use sinew_safety::{EffortLimits, SafetyConfig, SeparationConfig};
+use sinew_safety::{
+    ContactLimits, EffortLimits, ForceReaction, GripLimits, SafetyConfig, SeparationConfig,
+    Singularity, YieldLimits,
+};
 
 use crate::rig::{Judge, Rig, Seen, config};
 use crate::walk::{Walk, bits};
@@ -28,6 +31,28 @@ fn watchful() -> SafetyConfig {
             intrusion_m: 0.1,
             robot_uncertainty_m: 0.02,
             silent_ticks: 100,
+        }),
+        force_reaction: ForceReaction::Yield(YieldLimits {
+            admittance_m_s_n: 0.002,
+            speed_max_m_s: 0.05,
+            distance_max_m: 0.03,
+        }),
+        contact: Some(ContactLimits {
+            regions: Vec::new(),
+            transient_ticks: 500,
+            power_max_w: 80.0,
+            momentum_max_kg_m_s: 25.0,
+        }),
+        grip: Some(GripLimits {
+            lost_width_m: 0.005,
+            lost_force_n: 1.0,
+            lost_ticks: 50,
+        }),
+        singularity: Some(Singularity {
+            characteristic_length_m: 0.3,
+            slow_above: 15.0,
+            stop_above: 40.0,
+            slow_share: 0.2,
         }),
         ..config()
     }
