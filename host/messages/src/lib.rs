@@ -10,6 +10,7 @@
 //! the gripper, y along the finger opening.
 
 mod command;
+mod event;
 mod mailbox;
 mod mode;
 mod payload;
@@ -20,6 +21,7 @@ mod verdict;
 pub use command::{
     ActionChunk, ArmGoal, ArmGoalKind, CHUNK_STEPS_MAX, ChunkStep, GripperGoal, Setpoint,
 };
+pub use event::{ActivationRefusal, ResetAnswer, SafetyEvent, SafetyEventKind};
 pub use mailbox::{Mailbox, RequestCounts, Requests, Slot, words_of};
 pub use mode::SafetyMode;
 pub use payload::Payload;

@@ -1,12 +1,13 @@
 //! The gate: one pure state machine, stepped once a tick.
 
+mod activation;
+
 use nalgebra::{Point3, Vector3};
 use sinew_kinematics::{Body, Chain, Forward, HAND, LinkCapsule};
 use sinew_messages::{
-    JOINTS, JointVector, LimitKind, ObstacleFrame, Payload, RequestCounts, SafetyMode, SensorFrame,
-    Setpoint, StopCategory, StopState, VerdictKind,
+    JOINTS, JointVector, LimitKind, ObstacleFrame, Payload, RequestCounts, ResetAnswer, SafetyMode,
+    SensorFrame, Setpoint, StopCategory, StopState, VerdictKind,
 };
-
 use sinew_units::TICK_S;
 
 use crate::brake::{ArmState, STOP_TICKS_MAX, StopLaw};
@@ -25,6 +26,8 @@ use crate::stop::StopPath;
 use crate::sweep::{Group, Question, SAMPLES_PROPOSED, SAMPLES_SEARCHED, Sweep};
 use crate::verdict::{Verdict, Violation};
 use crate::watch::{Demand, Latch, Watch, lagging_joint, stands};
+
+pub use activation::{Approval, ApprovedLimits};
 
 /// Halvings of the search for k.
 const BISECTIONS: u32 = 8;
@@ -57,6 +60,14 @@ pub struct GateStatus {
     pub stops_total: u64,
     /// Highest request number for a reset that was answered, granted or not.
     pub reset_answered: u64,
+    /// That answer.
+    pub reset_answer: ResetAnswer,
+    /// Joint, link or zone that the latched stop is about.
+    pub index: Option<u32>,
+    /// The limit that the latched stop is about, in the unit of its reason.
+    pub limit_value: f64,
+    /// What was asked or measured against it.
+    pub asked: f64,
 }
 
 /// Everything that the gate looks at in one tick.
@@ -133,6 +144,9 @@ pub struct Gate {
     reason: LimitKind,
     limited_total: u64,
     reset_answered: u64,
+    reset_answer: ResetAnswer,
+    /// What the hand carries.
+    payload: Payload,
 }
 
 impl Gate {
@@ -184,6 +198,8 @@ impl Gate {
             reason: LimitKind::Boot,
             limited_total: 0,
             reset_answered: 0,
+            reset_answer: ResetAnswer::None,
+            payload: Payload::NONE,
             limits,
             chain,
         }
@@ -295,6 +311,7 @@ impl Gate {
     /// limit at the present state, verify with it; else the robot brakes and holds until something is carried
     /// that does. True if it was accepted.
     pub fn carry(&mut self, payload: &Payload) -> bool {
+        self.payload = *payload;
         let capsule = (payload.radius_m > 0.0).then(|| LinkCapsule {
             link: HAND,
             a: Point3::from(payload.a_m),
@@ -338,7 +355,10 @@ impl Gate {
         self.power = PowerDemand::Keep;
         self.watch.forget_time();
         self.write_failed();
-        self.reset_answered = requests.reset;
+        if requests.reset != self.reset_answered {
+            self.reset_answered = requests.reset;
+            self.reset_answer = ResetAnswer::CauseStays;
+        }
         if self.powered {
             return self.stop_latched();
         }
@@ -388,6 +408,7 @@ impl Gate {
     /// The gate's state.
     #[must_use]
     pub fn status(&self) -> GateStatus {
+        let held = self.latch.held;
         GateStatus {
             stop_state: if self.latch.held.is_some() {
                 StopState::Latched
@@ -400,6 +421,10 @@ impl Gate {
             limited_total: self.limited_total,
             stops_total: self.latch.total,
             reset_answered: self.reset_answered,
+            reset_answer: self.reset_answer,
+            index: held.and_then(|held| held.index),
+            limit_value: held.map_or(0.0, |held| held.limit_value),
+            asked: held.map_or(0.0, |held| held.asked),
         }
     }
 
@@ -415,12 +440,8 @@ impl Gate {
             return false;
         }
         self.reset_answered = requests.reset;
-        let standing = self.state.is_at_rest() && stands(frame, self.limits.config());
-        if !was_latched || cause || !standing {
-            return false;
-        }
-        if let Err(refused) = self.check_start(frame) {
-            self.latch.explain(demand_of(refused));
+        self.reset_answer = self.judge_reset(frame, cause, was_latched);
+        if self.reset_answer != ResetAnswer::Granted {
             return false;
         }
         self.latch.held = None;
@@ -433,6 +454,23 @@ impl Gate {
         }
         self.watch.power_changed();
         true
+    }
+
+    fn judge_reset(&mut self, frame: &SensorFrame, cause: bool, was_latched: bool) -> ResetAnswer {
+        if cause {
+            return ResetAnswer::CauseStays;
+        }
+        if !was_latched {
+            return ResetAnswer::NothingLatched;
+        }
+        if !self.state.is_at_rest() || !stands(frame, self.limits.config()) {
+            return ResetAnswer::Moving;
+        }
+        if let Err(refused) = self.check_start(frame) {
+            self.latch.explain(demand_of(refused));
+            return ResetAnswer::StartState;
+        }
+        ResetAnswer::Granted
     }
 
     /// A robot starts within its limits, or in recovery mode.

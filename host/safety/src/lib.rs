@@ -51,6 +51,7 @@
 //! | stop requests of category 0, 1, 2 | counted | latch | `stops::each_cause_latches…`, `stops::a_latched_stop_only_gets_more_severe` |
 //! | NaN, infinity | every field of setpoint and frame | reject, latch | `garbage::*` |
 //! | empty, reversed, non-finite limits | configuration | refuse, by name | `contradictions::*` |
+//! | another configuration while running | stopped, at rest, measured standstill, an approval that names its hash | refuse; after it only a reset moves | `activation::*` |
 //!
 //! And of the whole: boots stopped (`stops::the_robot_boots_stopped_and_only_a_reset_starts_it`), a reset causes no motion
 //! (`stops::a_reset_causes_no_motion`), safe input passes bit for bit, idempotence, `b + k(u − b)`, tighter limits
@@ -83,7 +84,7 @@ mod zones;
 pub use command::SafeCommand;
 pub use contact::{BodyRegion, ContactLimits};
 pub use effort::EffortLimits;
-pub use gate::{Gate, GateStatus, Inputs, PowerDemand};
+pub use gate::{Approval, ApprovedLimits, Gate, GateStatus, Inputs, PowerDemand};
 pub use grip::GripLimits;
 pub use limits::{
     Cone, ForceReaction, LimitsError, ModeLimits, SafetyConfig, SafetyLimits, SelfCollision,

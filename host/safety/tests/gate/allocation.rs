@@ -4,7 +4,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use crate::rig::{Eager, HOME, Rig};
+use sinew_safety::{Approval, ApprovedLimits, SafetyLimits};
+
+use crate::rig::{Eager, HOME, Rig, chain, config};
 
 struct Counting;
 
@@ -58,4 +60,16 @@ fn the_filter_allocates_nothing() {
         std::hint::black_box(rig.gate.stop_end());
     }
     assert_eq!(ALLOCATIONS.with(Cell::get) - counted, 0);
+
+    rig.requests.stop_hold += 1;
+    rig.brake();
+    let limits = SafetyLimits::new(config()).expect("valid test limits");
+    let approval = Approval::naming(limits.hash());
+    let mut approved =
+        ApprovedLimits::new(limits, approval, &chain()).expect("the approval names them");
+    let counted = ALLOCATIONS.with(Cell::get);
+    let activated = rig.gate.activate(&mut approved, &rig.frame);
+    rig.reset();
+    assert_eq!(ALLOCATIONS.with(Cell::get) - counted, 0);
+    assert_eq!(activated, Ok(()));
 }

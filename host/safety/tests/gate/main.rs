@@ -2,6 +2,7 @@
 //! but the kinematics.
 #![allow(clippy::unwrap_used)]
 
+mod activation;
 mod allocation;
 mod configuration;
 mod contact;
