@@ -8,6 +8,7 @@
 //! goes back into the source in the next tick: a source that was not given what it asked for goes on from what
 //! it was given, so nothing accumulates and jumps later.
 
+mod activation;
 mod arm;
 mod chunk;
 mod gripper;
@@ -18,6 +19,7 @@ pub mod pace;
 mod path;
 pub mod profile;
 mod tracker;
+mod trail;
 
 #[cfg(test)]
 mod profile_tests;
@@ -25,20 +27,23 @@ mod profile_tests;
 use std::sync::Arc;
 
 use bytemuck::Zeroable;
-use sinew_flight_ring::Producer;
+use sinew_flight_ring::{Producer, TrailProducer};
 use sinew_hardware::HardwareComponent;
 use sinew_kinematics::{Chain, isometry_to_pose};
 use sinew_messages::{
-    ActionChunk, ArmGoal, GripperGoal, JointVector, LimitKind, LoopStatus, Mailbox, ObstacleFrame,
-    Payload, SensorFrame, Setpoint, StopState, TickRecord, VerdictKind,
+    ActionChunk, ActivationRefusal, ArmGoal, GripperGoal, JointVector, LimitKind, LoopStatus,
+    Mailbox, ObstacleFrame, Payload, SensorFrame, Setpoint, StopState, TickRecord, VerdictKind,
 };
 use sinew_safety::{Gate, Inputs, PowerDemand, Verdict};
 use sinew_units::TICK_S;
 
+pub use activation::ActivationDesk;
 pub use limits::{MotionConfig, MotionLimits, MotionLimitsError};
 
+use crate::activation::ActivationInbox;
 use crate::arm::{Arm, ArmAsk};
 use crate::gripper::Gripper;
+use crate::trail::Trail;
 
 /// What one tick came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,6 +76,8 @@ pub struct ControlLoop {
     mailbox: Arc<Mailbox>,
     inbox: Inbox,
     ring: Producer,
+    trail: Option<Trail>,
+    activations: Option<ActivationInbox>,
     frame: SensorFrame,
     obstacles: ObstacleFrame,
     tick: u64,
@@ -102,10 +109,28 @@ impl ControlLoop {
                 payload: (0, Payload::NONE),
             },
             ring,
+            trail: None,
+            activations: None,
             frame: SensorFrame::zeroed(),
             obstacles: ObstacleFrame::NONE,
             tick: 0,
         }
+    }
+
+    /// Says every stop, reset, mode and configuration to `trail`, and grants no reset before what it said is
+    /// acknowledged there. Without a trail nothing of that is kept: for measurements and tests.
+    #[must_use]
+    pub fn with_trail(mut self, trail: TrailProducer) -> Self {
+        self.trail = Some(Trail::new(trail));
+        self
+    }
+
+    /// Takes other safety configurations from the desk that is returned beside it.
+    #[must_use]
+    pub fn with_activations(mut self) -> (Self, ActivationDesk) {
+        let (desk, inbox) = activation::way();
+        self.activations = Some(inbox);
+        (self, desk)
     }
 
     /// The last tick that ran; 0 before the first.
@@ -124,7 +149,13 @@ impl ControlLoop {
     pub fn tick(&mut self) -> TickSummary {
         self.tick += 1;
         let fresh = self.hardware.read(self.tick, &mut self.frame).is_ok();
-        let requests = self.mailbox.requests.counts();
+        if fresh {
+            self.activate();
+        }
+        let mut requests = self.mailbox.requests.counts();
+        if let Some(trail) = &mut self.trail {
+            requests = trail.screen(self.tick, &requests, &self.gate.status());
+        }
         let before = *self.gate.given();
         self.drain_mailbox(&before);
         let (asked, stale) = self.advance_sources(&before);
@@ -146,8 +177,41 @@ impl ControlLoop {
         {
             self.gate.write_failed();
         }
+        if let Some(trail) = &mut self.trail {
+            trail.note(self.tick, &self.gate.status());
+        }
         self.feed_back(&verdict);
         self.publish(&asked, &verdict)
+    }
+
+    /// Another safety configuration, if one is asked for and the gate takes it now.
+    fn activate(&mut self) {
+        let Self {
+            activations: Some(activations),
+            gate,
+            trail,
+            frame,
+            tick,
+            ..
+        } = self
+        else {
+            return;
+        };
+        activations.serve(|approved| {
+            let status = gate.status();
+            let (before, hash) = (gate.limits().hash(), approved.hash());
+            if trail
+                .as_ref()
+                .is_some_and(|trail| !trail.takes_activation(&status))
+            {
+                return Err(ActivationRefusal::AuditBehind);
+            }
+            let result = gate.activate(approved, frame);
+            if let Some(trail) = trail {
+                trail.activation(*tick, &status, [before, hash], result);
+            }
+            result
+        });
     }
 
     fn drain_mailbox(&mut self, given: &Setpoint) {
@@ -227,6 +291,10 @@ impl ControlLoop {
     fn publish(&mut self, asked: &Setpoint, verdict: &Verdict) -> TickSummary {
         let given = *self.gate.given();
         let gate = self.gate.status();
+        let (reset_answered, reset_answer) = match &self.trail {
+            Some(trail) => trail.answered(&gate),
+            None => (gate.reset_answered, gate.reset_answer),
+        };
         let tool = self.chain.forward(&self.frame.position_rad).tool;
         let status = LoopStatus {
             tick: self.tick,
@@ -248,7 +316,10 @@ impl ControlLoop {
             limited: u32::from(verdict.kind == VerdictKind::Limited),
             limited_total: gate.limited_total,
             stops_total: gate.stops_total,
-            reset_answered: gate.reset_answered,
+            reset_answered,
+            reset_answer: reset_answer as u32,
+            mode: gate.mode as u32,
+            safety_hash: self.gate.limits().hash(),
         };
         self.mailbox.status.write(&status);
         let record = TickRecord {

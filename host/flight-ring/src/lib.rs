@@ -3,12 +3,17 @@
 //! The control loop is the producer and must never wait for a reader, so a full ring drops the **newest**
 //! record and counts it: what led up to a failure is worth more than what came after, and the gap shows
 //! in [`sinew_messages::SensorFrame::tick`] of the neighbours. Records are plain bytes without pointers.
+//! What may not be dropped goes another way: [`trail()`].
+
+mod trail;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytemuck::Pod;
 use sinew_messages::TickRecord;
+
+pub use trail::{TRAIL_EVENTS, TrailConsumer, TrailProducer, trail};
 
 /// Records that a ring of the given number of seconds needs, plus one second of slack for a reader that
 /// drains once a second.

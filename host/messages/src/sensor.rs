@@ -170,4 +170,10 @@ pub struct LoopStatus {
     pub stops_total: u64,
     /// Highest request number for a reset that the loop has answered.
     pub reset_answered: u64,
+    /// [`crate::ResetAnswer`] code of that answer.
+    pub reset_answer: u32,
+    /// [`crate::SafetyMode`] code in force.
+    pub mode: u32,
+    /// Hash of the active safety configuration.
+    pub safety_hash: u64,
 }

@@ -4,7 +4,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use crate::common::{Rig, chunk, goal, joint_goal, moved, pose_goal};
-use sinew_messages::{ArmGoal, ArmGoalKind, MotionState, Pose, StopCategory};
+use sinew_hardware::plant;
+use sinew_messages::{ArmGoal, ArmGoalKind, MotionState, Pose, StopCategory, StopState};
+use sinew_safety::{Approval, ApprovedLimits, SafetyLimits};
 
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
@@ -77,8 +79,23 @@ fn no_source_allocates() {
     let before = COUNT.get();
     rig.mailbox.requests.stop(StopCategory::PowerOff);
     rig.run(100);
+    while rig.trail.pop().is_some() {
+        rig.trail.acknowledge(1);
+    }
     rig.mailbox.requests.reset();
     rig.run(100);
     assert_eq!(COUNT.get() - before, 0, "stop and reset allocate");
+    assert_eq!(rig.last.status.stop_state, StopState::Clear as u32);
+    rig.mailbox.requests.stop(StopCategory::ControlledHold);
+    rig.run(100);
+    let limits = SafetyLimits::new(plant::safety_config()).expect("valid test limits");
+    let approval = Approval::naming(limits.hash());
+    let approved =
+        ApprovedLimits::new(limits, approval, &rig.chain).expect("the approval names them");
+    assert!(rig.activations.ask(Box::new(approved)).is_ok());
+    let before = COUNT.get();
+    rig.run(1);
+    assert_eq!(COUNT.get() - before, 0, "an activation allocates");
+    assert_eq!(rig.activations.answer(), Some(Ok(())));
     assert_eq!(rig.control.records_dropped(), 0);
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use sinew_control::{ControlLoop, MotionConfig, MotionLimits, TickSummary};
-use sinew_flight_ring::Consumer;
+use sinew_control::{ActivationDesk, ControlLoop, MotionConfig, MotionLimits, TickSummary};
+use sinew_flight_ring::{Consumer, TrailConsumer};
 use sinew_hardware::plant::{self, Bench, HOME, Plant};
 use sinew_kinematics::{Chain, isometry_to_pose};
 use sinew_messages::{
     ActionChunk, ArmGoal, ArmGoalKind, CHUNK_STEPS_MAX, ChunkStep, GripperGoal, JOINTS,
-    JointVector, Mailbox, MotionState, Pose, StopState, VerdictKind,
+    JointVector, Mailbox, MotionState, Pose, SafetyEvent, StopState, VerdictKind,
 };
 use sinew_safety::{Gate, SafetyConfig, SafetyLimits};
 
@@ -19,6 +19,8 @@ pub(crate) struct Rig {
     pub(crate) bench: Bench,
     pub(crate) chain: Chain,
     pub(crate) records: Consumer,
+    pub(crate) trail: TrailConsumer,
+    pub(crate) activations: ActivationDesk,
     pub(crate) last: TickSummary,
     next_id: u64,
 }
@@ -43,6 +45,7 @@ impl Rig {
 
     pub(crate) fn with(safety: SafetyConfig) -> Self {
         let mut rig = Self::booted(safety);
+        rig.take_events();
         rig.mailbox.requests.reset();
         rig.run(5);
         assert_eq!(rig.last.status.stop_state, StopState::Clear as u32);
@@ -57,14 +60,17 @@ impl Rig {
         let limits = SafetyLimits::new(safety).expect("the test's limits are valid");
         let motion = MotionLimits::new(motion_config()).expect("the test's limits are valid");
         let (producer, records) = sinew_flight_ring::ring(200_000);
-        let mut control = ControlLoop::new(
+        let (events, trail) = sinew_flight_ring::trail();
+        let (mut control, activations) = ControlLoop::new(
             Box::new(plant),
             Gate::new(limits, chain.clone()),
             chain.clone(),
             motion,
             Arc::clone(&mailbox),
             producer,
-        );
+        )
+        .with_trail(events)
+        .with_activations();
         let last = control.tick();
         Self {
             control,
@@ -72,6 +78,8 @@ impl Rig {
             bench,
             chain,
             records,
+            trail,
+            activations,
             last,
             next_id: 1,
         }
@@ -81,6 +89,13 @@ impl Rig {
         for _ in 0..ticks {
             self.last = self.control.tick();
         }
+    }
+
+    /// What the loop said for the audit log since the last time, safely written as far as the loop knows.
+    pub(crate) fn take_events(&mut self) -> Vec<SafetyEvent> {
+        let events: Vec<_> = core::iter::from_fn(|| self.trail.pop()).collect();
+        self.trail.acknowledge(events.len() as u64);
+        events
     }
 
     /// Sends a goal with a new id and a long lease; returns the id.

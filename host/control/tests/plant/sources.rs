@@ -588,6 +588,7 @@ fn a_latched_stop_ends_goals_for_good() {
         (rig.last.status.arm_goal_id, rig.arm_state()),
         (id, MotionState::Stopped)
     );
+    rig.take_events();
     rig.mailbox.requests.reset();
     rig.run(500);
     assert_eq!(rig.last.status.stop_state, StopState::Clear as u32);
