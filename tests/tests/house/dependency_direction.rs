@@ -84,6 +84,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("sinew-inference", &[]),
+    // What stands in it is plain text and numbers: whoever writes it says what they mean.
+    ("sinew-audit", &[]),
     (
         "sinew-description",
         &[

@@ -1,0 +1,45 @@
+//! The audit log: who did what and what stopped the robot, append-only, hash-chained, lossless.
+//!
+//! # The file
+//!
+//! One JSON object a line, its fields always in the same order:
+//!
+//! ```json
+//! {"seq":2,"tick":1,"episode":"seed1-cycle0","kind":"stop","content":{"category":1,"reason":"boot"},"prev":"…","sha256":"…"}
+//! ```
+//!
+//! `seq` counts from 1. `tick` is there if something happened in a tick, `time_unix_ms` if a real clock ran: under
+//! virtual time records contain nothing that differs from one run of a seed to the next. `prev` is the `sha256` of
+//! the line before (64 zeros in the first), and `sha256` is that of the line's own bytes up to `,"sha256":`. An edit, a
+//! line that is missing, inserted or moved breaks the chain at that line, and [`verify()`] names it.
+//!
+//! **What the chain can't show:** that whole lines at its end were taken away, or that somebody wrote the whole
+//! chain anew, who has the file to himself. Against both there is the head, the hash of the last line: keep it
+//! elsewhere (another machine, paper), and look for it later. [`Verification::head`] and `sinew audit verify` say it.
+//!
+//! # Writing
+//!
+//! [`Writer`] writes on a thread of its own, a batch at a time, and calls a record *durable* when it was synced to the
+//! disk. What can't be written is kept and tried again. The reflex grants no reset before everything that it said is
+//! durable, so a disk that is full or gone keeps the robot stopped; it never makes a record disappear. What a process
+//! had not written yet when it was killed goes with it (milliseconds); nothing was granted on the strength of it.
+//!
+//! Several processes may write one file: each batch is written under a lock, after whatever others wrote was read and
+//! checked. A crash in the middle of a write leaves a **torn** last line. Whoever opens the file next moves
+//! its bytes into a file beside it and says so in a record of the kind `torn`; anything else that is broken is
+//! refused ([`AuditError::Broken`]) and left as it is.
+
+mod approvals;
+mod chain;
+mod error;
+mod file;
+mod reading;
+mod record;
+mod writer;
+
+pub use approvals::Approvals;
+pub use error::AuditError;
+pub use file::AuditFile;
+pub use reading::{Verification, read, verify};
+pub use record::{Boot, Changes, Entry, Pending, Record, Stamp, Stop};
+pub use writer::Writer;

@@ -1,0 +1,242 @@
+//! What stands in a record.
+
+use serde::{Deserialize, Serialize};
+
+/// When something happened, and in which run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Tick of the run, if it happened in one.
+    pub tick: Option<u64>,
+    /// Milliseconds since 1970, if a real clock ran.
+    pub time_unix_ms: Option<u64>,
+    /// The run: `seed7-cycle3`.
+    pub episode: Option<String>,
+}
+
+/// A robot's software was started.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Boot {
+    /// Version of Sinew.
+    pub version: String,
+    /// Name of the robot.
+    pub robot: String,
+    /// Hash of the safety configuration, 16 hexadecimal digits.
+    pub safety_hash: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// `virtual` or `real` time.
+    pub clock: &'static str,
+}
+
+/// A latched stop, or why one could not be reset.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Stop {
+    /// Stop category of IEC 60204-1: 0, 1 or 2.
+    pub category: u32,
+    /// The reason's name.
+    pub reason: String,
+    /// Joint, link, channel or zone that the reason is about, by number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
+    /// Its name, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// The limit, in the unit of the reason. Absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
+    /// What was asked or measured, in the unit of the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<f64>,
+}
+
+/// How many quantities of a configuration change, and which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Changes {
+    /// What lets more happen.
+    pub looser: usize,
+    /// What lets less happen.
+    pub tighter: usize,
+    /// Neither, or both.
+    pub other: usize,
+}
+
+/// What a record says. Hashes of configurations are 16 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Entry {
+    /// A robot's software was started.
+    Boot(Boot),
+    /// A stop latched.
+    Stop(Stop),
+    /// The latched stop became more severe.
+    StopWorsened(Stop),
+    /// Somebody asks for a reset. Written before it is passed on.
+    ResetAsked {},
+    /// A reset was granted.
+    ResetGranted {
+        /// Number of the request.
+        request: u64,
+    },
+    /// A reset was refused.
+    ResetRefused {
+        /// Number of the request.
+        request: u64,
+        /// Why.
+        answer: &'static str,
+        /// The stop that stays latched.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stop: Option<Stop>,
+    },
+    /// Another mode is in force.
+    ModeChanged {
+        /// Before.
+        from: &'static str,
+        /// Now.
+        to: &'static str,
+    },
+    /// Somebody wants another safety configuration.
+    ConfigurationProposed {
+        /// Its hash.
+        hash: String,
+        /// Its name.
+        name: String,
+        /// Hash of what it was compared with: what was active.
+        against: String,
+        /// How it differs from that; absent if that is not to be had any more.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        changes: Option<Changes>,
+    },
+    /// Somebody approves the next change to this configuration.
+    ConfigurationApproved {
+        /// Its hash.
+        hash: String,
+        /// The approval was given by the person who proposed it.
+        #[serde(skip_serializing_if = "is_false")]
+        same_person: bool,
+    },
+    /// Another safety configuration is active from now on.
+    ConfigurationActivated {
+        /// Its hash.
+        hash: String,
+        /// Hash of the one before.
+        previous: String,
+        /// How it differs; absent if the one before is not to be had any more.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        changes: Option<Changes>,
+    },
+    /// A safety configuration was not activated.
+    ConfigurationRefused {
+        /// Its hash.
+        hash: String,
+        /// Hash of what stays active.
+        active: String,
+        /// Why.
+        reason: String,
+    },
+    /// A crash in the middle of a write left bytes that are no record.
+    Torn {
+        /// How many.
+        bytes: u64,
+        /// Their sha256, hexadecimal.
+        sha256: String,
+        /// File that they were moved to, in the folder of the log.
+        kept_as: String,
+    },
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Entry {
+    /// The record's kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Boot(_) => "boot",
+            Self::Stop(_) => "stop",
+            Self::StopWorsened(_) => "stop-worsened",
+            Self::ResetAsked {} => "reset-asked",
+            Self::ResetGranted { .. } => "reset-granted",
+            Self::ResetRefused { .. } => "reset-refused",
+            Self::ModeChanged { .. } => "mode-changed",
+            Self::ConfigurationProposed { .. } => "configuration-proposed",
+            Self::ConfigurationApproved { .. } => APPROVED,
+            Self::ConfigurationActivated { .. } => ACTIVATED,
+            Self::ConfigurationRefused { .. } => "configuration-refused",
+            Self::Torn { .. } => TORN,
+        }
+    }
+}
+
+pub(crate) const APPROVED: &str = "configuration-approved";
+pub(crate) const ACTIVATED: &str = "configuration-activated";
+pub(crate) const PROPOSED: &str = "configuration-proposed";
+pub(crate) const TORN: &str = "torn";
+
+/// A record that has not been written yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pending {
+    /// When.
+    pub stamp: Stamp,
+    /// Who acted, if somebody did.
+    pub actor: Option<String>,
+    /// What.
+    pub entry: Entry,
+}
+
+/// A record as it was read. Kinds and contents of later versions are kept as they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Number in the file, from 1.
+    pub seq: u64,
+    /// Tick of the run, if it happened in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tick: Option<u64>,
+    /// Milliseconds since 1970, if a real clock ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_unix_ms: Option<u64>,
+    /// The run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub episode: Option<String>,
+    /// What kind of record it is.
+    pub kind: String,
+    /// Who acted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// What it says.
+    pub content: serde_json::Value,
+    /// Hash of the record before, hexadecimal.
+    pub prev: String,
+    /// Its own hash, hexadecimal.
+    pub sha256: String,
+}
+
+impl Record {
+    /// The content in words: `key value` pairs.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let mut out = Vec::new();
+        words("", &self.content, &mut out);
+        out.join(", ")
+    }
+}
+
+fn words(name: &str, value: &serde_json::Value, out: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                let name = if name.is_empty() {
+                    key.replace('_', " ")
+                } else {
+                    format!("{name} {}", key.replace('_', " "))
+                };
+                words(&name, value, out);
+            }
+        }
+        serde_json::Value::Null => {}
+        serde_json::Value::String(text) => out.push(format!("{name} {text}")),
+        other => out.push(format!("{name} {other}")),
+    }
+}

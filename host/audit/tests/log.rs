@@ -1,0 +1,446 @@
+//! The log against crashes, other writers, a disk that fails, and whoever edits it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sinew_audit::{
+    AuditError, AuditFile, Boot, Entry, Pending, Record, Stamp, Stop, Writer, read, verify,
+};
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder can be made")
+}
+
+fn stamp(tick: u64) -> Stamp {
+    Stamp {
+        tick: Some(tick),
+        time_unix_ms: None,
+        episode: Some("seed1-cycle0".into()),
+    }
+}
+
+fn pending(tick: u64, actor: Option<&str>, entry: Entry) -> Pending {
+    Pending {
+        stamp: stamp(tick),
+        actor: actor.map(str::to_owned),
+        entry,
+    }
+}
+
+fn stop(category: u32, reason: &str) -> Stop {
+    Stop {
+        category,
+        reason: reason.into(),
+        index: None,
+        of: None,
+        limit: None,
+        asked: None,
+    }
+}
+
+fn granted(request: u64) -> Pending {
+    pending(9, Some("anna"), Entry::ResetGranted { request })
+}
+
+/// A small log.
+fn story() -> Vec<Pending> {
+    vec![
+        pending(
+            0,
+            None,
+            Entry::Boot(Boot {
+                version: "0.1.0".into(),
+                robot: "arm".into(),
+                safety_hash: "00000000000000aa".into(),
+                seed: 1,
+                clock: "virtual",
+            }),
+        ),
+        pending(1, None, Entry::Stop(stop(1, "boot"))),
+        pending(2, Some("anna"), Entry::ResetAsked {}),
+        granted(1),
+    ]
+}
+
+fn written(path: &Path) -> Vec<u8> {
+    let mut log = AuditFile::open(path).expect("it can be begun");
+    log.append(&story()).expect("there is room");
+    fs::read(path).expect("it is there")
+}
+
+fn records(path: &Path) -> Vec<Record> {
+    let mut records = Vec::new();
+    let verification = read(path, |record| records.push(record)).expect("it can be read");
+    assert!(verification.ok, "{verification:?}");
+    records
+}
+
+fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
+    bytes
+        .split_inclusive(|b| *b == b'\n')
+        .map(<[u8]>::to_vec)
+        .collect()
+}
+
+/// These bytes are the format: whoever changes them breaks every log there is.
+#[test]
+fn the_same_story_is_the_same_bytes() {
+    let folder = folder();
+    let text = String::from_utf8(written(&folder.path().join("a.jsonl"))).expect("it is text");
+    let first = text.lines().next().expect("it has lines");
+    assert_eq!(
+        first,
+        "{\"seq\":1,\"tick\":0,\"episode\":\"seed1-cycle0\",\"kind\":\"boot\",\"content\":{\"version\":\"0.1.0\",\
+         \"robot\":\"arm\",\"safety_hash\":\"00000000000000aa\",\"seed\":1,\"clock\":\"virtual\"},\
+         \"prev\":\"0000000000000000000000000000000000000000000000000000000000000000\",\
+         \"sha256\":\"70c9ffe1999b10d18e152aac636564ea9b01285fb1b974136d0d55ded9a8c65e\"}"
+    );
+    let again = written(&folder.path().join("b.jsonl"));
+    assert_eq!(text.as_bytes(), again);
+}
+
+/// Wherever a crash cuts the file, what was whole stays, the rest is kept aside and named, and the chain goes on.
+#[test]
+fn a_crash_at_any_byte_loses_nothing() {
+    let whole = {
+        let folder = folder();
+        written(&folder.path().join("audit.jsonl"))
+    };
+    for cut in 0..=whole.len() {
+        let folder = folder();
+        let path = folder.path().join("audit.jsonl");
+        fs::write(&path, &whole[..cut]).expect("writable");
+        let seen = verify(&path).expect("it can be read");
+        assert!(seen.ok, "cut at {cut}: {seen:?}");
+        let kept = lines(&whole[..cut]);
+        let complete = kept
+            .iter()
+            .filter(|line| line.last() == Some(&b'\n'))
+            .count();
+        assert_eq!(seen.records, complete as u64);
+
+        let mut log = AuditFile::open(&path).expect("a crash is no tampering");
+        log.append(&[granted(7)]).expect("there is room");
+        let records = records(&path);
+        assert_eq!(
+            records.last().map(|last| last.kind.as_str()),
+            Some("reset-granted")
+        );
+        let torn: Vec<&Record> = records
+            .iter()
+            .filter(|record| record.kind == "torn")
+            .collect();
+        let rest = kept.get(complete).map_or(&[][..], Vec::as_slice);
+        // Only the line feed was missing: the record is whole.
+        let adopted = whole.get(cut) == Some(&b'\n') && !rest.is_empty();
+        if rest.is_empty() || adopted {
+            assert!(torn.is_empty(), "cut at {cut}");
+            assert_eq!(records.len(), complete + usize::from(adopted) + 1);
+            continue;
+        }
+        assert_eq!(
+            (torn.len(), records.len()),
+            (1, complete + 2),
+            "cut at {cut}"
+        );
+        assert_eq!(torn[0].content["bytes"], rest.len());
+        let kept_as = torn[0].content["kept_as"].as_str().expect("it is named");
+        let aside = fs::read(folder.path().join(kept_as)).expect("it is there");
+        assert_eq!(aside, rest);
+    }
+}
+
+/// The repair is cut off too: in any of its steps.
+#[test]
+fn a_crash_in_the_repair_loses_nothing() {
+    let (whole, repaired, torn) = {
+        let folder = folder();
+        let path = folder.path().join("audit.jsonl");
+        let whole = written(&path);
+        let torn = b"{\"seq\":5,\"ti".to_vec();
+        fs::write(&path, [&whole[..], &torn].concat()).expect("writable");
+        AuditFile::open(&path).expect("a crash is no tampering");
+        (whole, fs::read(&path).expect("it is there"), torn)
+    };
+    let mut cases = vec![
+        // Moved aside, and the log not yet shortened.
+        [&whole[..], &torn].concat(),
+    ];
+    // Shortened, and the record of it cut anywhere.
+    cases.extend((whole.len()..=repaired.len()).map(|cut| repaired[..cut].to_vec()));
+    for log in cases {
+        let folder = folder();
+        let path = folder.path().join("audit.jsonl");
+        fs::write(&path, &log).expect("writable");
+        fs::write(folder.path().join("audit.jsonl.torn"), &torn).expect("writable");
+        AuditFile::open(&path).expect("a crash is no tampering");
+        let records = records(&path);
+        let told: Vec<&Record> = records
+            .iter()
+            .filter(|record| record.kind == "torn")
+            .collect();
+        assert_eq!(told.len(), 1, "{} bytes", log.len());
+        let kept_as = told[0].content["kept_as"].as_str().expect("it is named");
+        let aside = fs::read(folder.path().join(kept_as)).expect("it is there");
+        assert!(aside.starts_with(&torn));
+        assert_eq!(told[0].content["bytes"], aside.len());
+        assert!(!folder.path().join("audit.jsonl.torn").exists());
+    }
+}
+
+#[test]
+fn every_changed_byte_is_found_in_its_line() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    let whole = written(&path);
+    let mut line = 1;
+    for at in 0..whole.len() {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        fs::write(&path, &changed).expect("writable");
+        let seen = verify(&path).expect("it can be read");
+        if at + 1 == whole.len() {
+            // Without its line feed the last line looks like a crash: as much as if it had been cut off.
+            assert!(seen.torn_bytes > 0 && seen.records == 3, "{seen:?}");
+        } else {
+            assert_eq!(
+                (seen.ok, seen.first_bad),
+                (false, Some(line)),
+                "byte {at}: {seen:?}"
+            );
+            assert_eq!(seen.records, line - 1);
+            let error = AuditFile::open(&path)
+                .expect_err("it is broken")
+                .to_string();
+            assert!(
+                error.contains(&format!("line {line}")) && error.contains("mv "),
+                "{error}"
+            );
+        }
+        line += u64::from(whole[at] == b'\n');
+    }
+    fs::write(&path, &whole).expect("writable");
+    assert!(verify(&path).expect("it can be read").ok);
+}
+
+#[test]
+fn lines_that_are_missing_moved_or_added_are_found() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    let whole = written(&path);
+    let original = lines(&whole);
+    let forged = {
+        // Somebody who knows the format makes a line that fits itself, for a place where another one stood.
+        let other = folder.path().join("forged.jsonl");
+        let mut log = AuditFile::open(&other).expect("it can be begun");
+        log.append(&[
+            story().remove(0),
+            pending(1, None, Entry::Stop(stop(2, "requested"))),
+        ])
+        .expect("there is room");
+        lines(&fs::read(&other).expect("it is there")).remove(1)
+    };
+    let check = |name: &str, change: &dyn Fn(&mut Vec<Vec<u8>>), first_bad: Option<u64>| {
+        let mut changed = original.clone();
+        change(&mut changed);
+        fs::write(&path, changed.concat()).expect("writable");
+        let seen = verify(&path).expect("it can be read");
+        assert_eq!(seen.first_bad, first_bad, "{name}: {seen:?}");
+        assert_eq!(seen.ok, first_bad.is_none(), "{name}");
+        seen
+    };
+    let sound = check("untouched", &|_| {}, None);
+    check("first deleted", &|lines| drop(lines.remove(0)), Some(1));
+    check("one deleted", &|lines| drop(lines.remove(1)), Some(2));
+    check("two swapped", &|lines| lines.swap(1, 2), Some(2));
+    check(
+        "one doubled",
+        &|lines| lines.insert(2, lines[1].clone()),
+        Some(3),
+    );
+    check(
+        "an empty line",
+        &|lines| lines.insert(3, b"\n".to_vec()),
+        Some(4),
+    );
+    check(
+        "one replaced by a forged one",
+        &|lines| lines[1].clone_from(&forged),
+        Some(3),
+    );
+    check(
+        "one forged line added at the end",
+        &|lines| lines.push(forged.clone()),
+        Some(5),
+    );
+    check(
+        "not a log",
+        &|lines| *lines = vec![b"hello\n".to_vec()],
+        Some(1),
+    );
+    // What a chain can't show, its head does, if it was kept elsewhere.
+    let cut = check(
+        "whole lines cut off the end",
+        &|lines| drop(lines.pop()),
+        None,
+    );
+    assert_ne!(cut.head, sound.head);
+}
+
+#[test]
+fn several_writers_make_one_chain() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    std::thread::scope(|scope| {
+        for actor in ["anna", "ben", "cleo"] {
+            let path = &path;
+            scope.spawn(move || {
+                let writer = Writer::open(path).expect("it can be opened");
+                for request in 0..30 {
+                    writer.append(stamp(request), Some(actor), Entry::ResetGranted { request });
+                    if request % 7 == 0 {
+                        writer.flush().expect("there is room");
+                    }
+                }
+            });
+        }
+    });
+    let records = records(&path);
+    assert_eq!(records.len(), 90);
+    for actor in ["anna", "ben", "cleo"] {
+        let ticks: Vec<_> = records
+            .iter()
+            .filter(|record| record.actor.as_deref() == Some(actor))
+            .filter_map(|record| record.tick)
+            .collect();
+        assert_eq!(ticks, (0..30).collect::<Vec<_>>(), "each in its own order");
+    }
+}
+
+#[test]
+fn what_can_not_be_written_is_kept_until_it_can() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    let away = folder.path().join("away");
+    let writer = Writer::open(&path).expect("it can be begun");
+    let first = writer.append(stamp(1), None, Entry::Stop(stop(2, "force")));
+    writer.flush().expect("there is room");
+    assert_eq!(writer.durable(), first);
+    fs::rename(&path, &away).expect("it can be moved");
+    let second = writer.append(stamp(2), Some("anna"), Entry::ResetAsked {});
+    let error = writer.flush().expect_err("it is gone").to_string();
+    assert!(
+        error.contains("audit.jsonl") && error.contains("removed"),
+        "{error}"
+    );
+    assert_eq!(
+        writer.durable(),
+        first,
+        "nothing is said to be safe that is not"
+    );
+    fs::rename(&away, &path).expect("it can be moved back");
+    writer.flush().expect("it is there again");
+    assert_eq!(writer.durable(), second);
+    drop(writer);
+    assert_eq!(records(&path).len(), 2);
+}
+
+#[test]
+fn a_log_that_is_broken_or_cut_meanwhile_is_not_written() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    let whole = written(&path);
+    let mut log = AuditFile::open(&path).expect("it is sound");
+    let length = whole.len() as u64;
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .expect("writable");
+    file.set_len(length - 20).expect("it can be cut");
+    assert!(matches!(
+        log.append(&[granted(2)]),
+        Err(AuditError::Replaced { .. })
+    ));
+    fs::write(&path, [&whole[..], b"{}\n"].concat()).expect("writable");
+    assert!(matches!(
+        log.append(&[granted(2)]),
+        Err(AuditError::Broken { line: 5, .. })
+    ));
+    fs::write(&path, &whole).expect("writable");
+    log.append(&[granted(2)]).expect("it is sound again");
+    assert_eq!(records(&path).len(), 5);
+    let nowhere: PathBuf = path.join("below/a/file");
+    assert!(matches!(
+        AuditFile::open(&nowhere),
+        Err(AuditError::File { .. })
+    ));
+}
+
+/// The rule of approvals, on a log.
+#[test]
+fn an_approval_counts_for_the_next_change_only() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    let writer = Writer::open(&path).expect("it can be begun");
+    let put = |actor: &str, entry| {
+        writer.append(Stamp::default(), Some(actor), entry);
+    };
+    let propose = |hash: &str| {
+        put(
+            "anna",
+            Entry::ConfigurationProposed {
+                hash: hash.into(),
+                name: "cell".into(),
+                against: "built-in".into(),
+                changes: None,
+            },
+        );
+    };
+    let approve = |hash: &str| {
+        put(
+            "ben",
+            Entry::ConfigurationApproved {
+                hash: hash.into(),
+                same_person: false,
+            },
+        );
+    };
+    let activate = |hash: &str| {
+        put(
+            "sinew run",
+            Entry::ConfigurationActivated {
+                hash: hash.into(),
+                previous: "before".into(),
+                changes: None,
+            },
+        );
+    };
+    let now = || writer.approvals().expect("it can be read");
+    assert_eq!(now().active(), None);
+    propose("loose");
+    assert_eq!(now().proposer("loose"), Some("anna"));
+    assert_eq!(now().approver("loose"), None, "a proposal is no approval");
+    approve("loose");
+    approve("tight");
+    assert_eq!(now().approver("loose"), Some("ben"));
+    activate("loose");
+    assert_eq!(now().active(), Some("loose"));
+    assert_eq!(now().approver("loose"), None, "it is used up");
+    assert_eq!(
+        now().approver("tight"),
+        None,
+        "it was for the change before"
+    );
+    approve("tight");
+    activate("tight");
+    assert_eq!(
+        now().approver("loose"),
+        None,
+        "no way back by an old approval"
+    );
+    approve("loose");
+    assert_eq!(now().approver("loose"), Some("ben"));
+    // Another process reads the same.
+    let other = AuditFile::open(&path).expect("it is sound");
+    assert_eq!(*other.approvals(), now());
+}
