@@ -1,6 +1,6 @@
 //! Harness of the integration tests: a whole host in virtual time, with every seam that a test needs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use sinew_runtime::kit::{Kit, PluginFile};
 use sinew_runtime::sim::{Cell, Grade, OrderLine, Profile};
 use sinew_runtime::tasks::{Happening, SubmitOptions, TaskEnd, TaskEvent, TaskId};
 use sinew_runtime::units::Ticks;
-use sinew_runtime::{Choice, Sources};
+use sinew_runtime::{AUDIT_FILE, AuditTarget, Choice, Sources, open_audit};
 
 /// Every built-in plugin, and the guest that misbehaves.
 #[must_use]
@@ -50,6 +50,8 @@ pub struct Rig {
     pub order: Vec<OrderLine>,
     /// Everything that the task engine said.
     pub events: Vec<TaskEvent>,
+    /// The audit log.
+    pub audit: PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -101,9 +103,15 @@ impl Rig {
             .map(|(index, camera)| wrap(index, camera))
             .collect();
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let audit = folder.path().join(AUDIT_FILE);
         let options = HostOptions {
             speed,
             incidents: folder.path().to_owned(),
+            audit: Some(AuditTarget {
+                writer: open_audit(&audit).expect("a log can be begun"),
+                episode: format!("seed{seed}-cycle{cycle}"),
+                seed,
+            }),
         };
         let host = Host::new(kit, around, &options).expect("the kit makes a host");
         Self {
@@ -111,6 +119,7 @@ impl Rig {
             host,
             order: scene.order,
             events: Vec::new(),
+            audit,
             _folder: folder,
         }
     }

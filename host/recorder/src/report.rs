@@ -112,6 +112,9 @@ pub struct RunHeader {
     /// Picture of the cell at the end of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub picture: Option<String>,
+    /// The audit log: every stop, reset and change of the safety configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<String>,
     /// Evidence that could not be written, and why.
     pub recorder_errors: Vec<String>,
 }

@@ -9,8 +9,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use bytemuck::Zeroable;
 use serde::Serialize;
+use sinew_audit::{Entry, Stamp};
 use sinew_control::ControlLoop;
 use sinew_hardware::{HardwareComponent, HardwareFault, RgbdFrame};
 use sinew_inference::{Choice, choose};
@@ -23,6 +25,7 @@ use sinew_sim::Cell;
 use sinew_units::TICK_NS;
 
 use crate::assets;
+use crate::audit::{AUDIT_FILE, open_audit};
 use crate::sources::{Config, Sources};
 use crate::trouble::input;
 
@@ -154,10 +157,13 @@ fn compare(row: &mut Row, to: &Row) {
 
 /// Ticks measured.
 const TICKS: usize = 20_000;
+/// Audit records measured.
+const AUDIT_RECORDS: usize = 200;
 /// A new goal comes this often: sooner than the move takes, so that the arm is always moving.
 const MOVE_TICKS: usize = 400;
 
-/// One control tick on a robot that does exactly what it is told, and on the simulated one.
+/// One control tick on a robot that does exactly what it is told, and on the simulated one; and what it takes to keep a
+/// record of a stop.
 ///
 /// # Errors
 /// If the configuration can't be used.
@@ -201,8 +207,26 @@ pub fn tick(sources: &Sources, allocations: Allocations) -> anyhow::Result<Bench
     )?;
     compare(&mut simulated, &moving);
     Ok(Bench {
-        rows: vec![still, moving, simulated],
+        rows: vec![still, moving, simulated, audited(allocations)?],
     })
+}
+
+/// One record of the audit log, from whoever hands it over until it is safely on the disk. Beside the tick.
+fn audited(allocations: Allocations) -> anyhow::Result<Row> {
+    let folder = tempfile::tempdir().context("a folder for the audit log")?;
+    let log = open_audit(&folder.path().join(AUDIT_FILE))?;
+    let mut meter = Meter::new(allocations, AUDIT_RECORDS);
+    for request in 0..AUDIT_RECORDS as u64 {
+        meter.sample(|| {
+            log.append(
+                Stamp::default(),
+                Some("sinew bench"),
+                Entry::ResetGranted { request },
+            );
+            log.flush()
+        })?;
+    }
+    Ok(meter.row("audit record, until it is on the disk"))
 }
 
 fn ticks(
@@ -215,6 +239,7 @@ fn ticks(
     let mailbox = Arc::new(Mailbox::default());
     let (producer, mut ring) = sinew_flight_ring::ring(64);
     let chain = config.robot.chain();
+    let (events, mut trail) = sinew_flight_ring::trail();
     let mut control = ControlLoop::new(
         robot,
         Gate::new(config.safety.clone(), chain.clone()),
@@ -222,8 +247,12 @@ fn ticks(
         config.motion.clone(),
         Arc::clone(&mailbox),
         producer,
-    );
+    )
+    .with_trail(events);
     control.tick();
+    while trail.pop().is_some() {
+        trail.acknowledge(1);
+    }
     mailbox.requests.reset();
     for n in 0..TICKS {
         if let Some(goals) = between

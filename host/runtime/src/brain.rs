@@ -11,6 +11,7 @@ use sinew_tasks::{Installed, TaskEngine, TaskEvent};
 use sinew_units::Tick;
 use sinew_world::WorldReader;
 
+use crate::audit::SafetyLog;
 use crate::burden::Burden;
 use crate::fingerprint::Fingerprint;
 use crate::policies::{Policies, lock};
@@ -34,6 +35,8 @@ pub(crate) struct Brain {
     pub(crate) tasks: TaskEngine<Installed>,
     pub(crate) recorder: Recorder,
     pub(crate) ring: Consumer,
+    /// None if nothing is to be kept: measurements.
+    pub(crate) safety_log: Option<SafetyLog>,
     pub(crate) world: WorldReader,
     pub(crate) heartbeat_every_ticks: u64,
     pub(crate) status: LoopStatus,
@@ -58,6 +61,9 @@ impl Brain {
         let now = Tick(self.status.tick);
         if now.0.is_multiple_of(self.heartbeat_every_ticks) {
             self.mailbox.requests.beat(now.0);
+        }
+        if let Some(log) = &mut self.safety_log {
+            log.step();
         }
         let status = &self.status;
         self.time

@@ -10,25 +10,31 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytemuck::Zeroable;
-use sinew_control::ControlLoop;
 use sinew_control::pace::Paced;
+use sinew_control::{ActivationDesk, ControlLoop};
+use sinew_description::RobotDescription;
 use sinew_hardware::{Camera, HardwareComponent};
-use sinew_messages::{LimitKind, LoopStatus, Mailbox, StopState};
+use sinew_messages::{
+    ActivationRefusal, LimitKind, LoopStatus, Mailbox, ResetAnswer, SafetyMode, StopState,
+};
 use sinew_perception::{Perception, PerceptionConfig};
 use sinew_plugin_host::HostPorts;
 use sinew_policy::{GoalIds, Pacing, PolicyRunner, RunnerConfig};
 use sinew_recorder::{Level, Recorder, RecorderConfig};
-use sinew_safety::Gate;
+use sinew_safety::{Approval, ApprovedLimits, Gate, SafetyLimits};
 use sinew_sim::Cell;
 use sinew_tasks::{EngineConfig, RecoveryBudget, TaskEngine, TaskEvent};
 use sinew_units::{TICK_S, Tick, Ticks};
 use sinew_world::Place;
 
+use crate::audit::{AskedActivation, AuditTarget, SafetyLog, hash_words, trouble, zone_names};
 use crate::brain::{Brain, BrainTime};
 use crate::burden::{Burden, Weights};
 use crate::fingerprint::Fingerprint;
 use crate::kit::{self, Kit};
 use crate::policies::Policies;
+use crate::safety_change;
+use crate::sources::heartbeat_fits;
 use crate::stopwatch::{HardwareTime, Stopwatch, Timed};
 use crate::trouble::{input, refused};
 
@@ -56,6 +62,14 @@ pub struct Host {
     reflex: Reflex,
     /// The skill brain.
     pub(crate) brain: Brain,
+    activations: ActivationDesk,
+    /// The limits in force.
+    safety: SafetyLimits,
+    /// Limits that the reflex was asked to activate and has not answered yet.
+    asked: Option<SafetyLimits>,
+    /// What it answered last, until somebody looks.
+    answered: Option<Result<(), ActivationRefusal>>,
+    robot: RobotDescription,
     hardware_time: HardwareTime,
     reflex_time: Stopwatch,
 }
@@ -90,6 +104,9 @@ pub struct HostOptions {
     pub speed: Speed,
     /// Where incidents go.
     pub incidents: std::path::PathBuf,
+    /// Where stops, resets, modes and safety configurations are written down. Without one a host keeps nothing of
+    /// that: for measurements, not for a robot.
+    pub audit: Option<AuditTarget>,
 }
 
 impl Surroundings {
@@ -113,9 +130,13 @@ impl Host {
     /// Puts a host together. It has not ticked yet, and boots stopped.
     ///
     /// # Errors
-    /// If a part of it can't be made from the kit; nothing is energised then.
+    /// If a part of it can't be made from the kit; [`Refused`](crate::Refused) if the kit's safety configuration is not
+    /// the one that is active by the audit log. Nothing is energised then.
     pub fn new(kit: &Kit, around: Surroundings, options: &HostOptions) -> anyhow::Result<Self> {
         let config = &kit.config;
+        if let Some(audit) = &options.audit {
+            safety_change::check_active(config, &audit.writer)?;
+        }
         let chain = config.robot.chain();
         let mailbox = Arc::new(Mailbox::default());
         let (world_writer, world) = sinew_world::world(around.places.clone());
@@ -210,14 +231,29 @@ impl Host {
         let (producer, ring) =
             sinew_flight_ring::ring(sinew_flight_ring::capacity_for_seconds(RING_SECONDS));
         let hardware_time = HardwareTime::default();
-        let control = ControlLoop::new(
+        let (mut control, activations) = ControlLoop::new(
             Box::new(Timed::new(around.hardware, hardware_time.clone())),
             Gate::new(config.safety.clone(), chain.clone()),
             chain,
             config.motion.clone(),
             Arc::clone(&mailbox),
             producer,
-        );
+        )
+        .with_activations();
+        let mut safety_log = None;
+        if let Some(audit) = &options.audit {
+            let (events, trail) = sinew_flight_ring::trail();
+            control = control.with_trail(events);
+            let log = SafetyLog::new(
+                audit.clone(),
+                trail,
+                core::array::from_fn(|i| config.robot.joints[i].name.clone()),
+                config.safety.config(),
+                options.speed == Speed::Real,
+            );
+            log.boot(&config.robot.name, config.safety.hash());
+            safety_log = Some(log);
+        }
         let brain = Brain {
             mailbox,
             perception,
@@ -226,6 +262,7 @@ impl Host {
             tasks,
             recorder,
             ring,
+            safety_log,
             world,
             heartbeat_every_ticks: config.settings.brain.heartbeat_every_ticks,
             status: LoopStatus::zeroed(),
@@ -238,6 +275,11 @@ impl Host {
         Ok(Self {
             reflex: Reflex::new(control, options.speed)?,
             brain,
+            activations,
+            safety: config.safety.clone(),
+            asked: None,
+            answered: None,
+            robot: config.robot.clone(),
             hardware_time,
             reflex_time: Stopwatch::default(),
         })
@@ -275,7 +317,23 @@ impl Host {
                 std::thread::sleep(BRAIN_NAP);
             },
         }
+        self.take_activation();
         Ok(())
+    }
+
+    /// Takes the answer to an activation, whenever it comes.
+    fn take_activation(&mut self) {
+        if self.asked.is_none() {
+            return;
+        }
+        let Some(answer) = self.activations.answer() else {
+            return;
+        };
+        let asked = self.asked.take();
+        if let (Ok(()), Some(limits)) = (&answer, asked) {
+            self.safety = limits;
+        }
+        self.answered = Some(answer);
     }
 
     /// Steps for a span of simulated time.
@@ -319,15 +377,30 @@ impl Host {
         &self.brain.mailbox
     }
 
-    /// Asks for a reset as `actor`, and waits for the answer. A reset causes no motion.
+    /// The safety limits in force.
+    #[must_use]
+    pub fn safety(&self) -> &SafetyLimits {
+        &self.safety
+    }
+
+    /// Asks for a reset as `actor`, and waits for the answer. A reset causes no motion. Who asks is in the audit log
+    /// before the reflex hears of it.
     ///
     /// # Errors
-    /// [`Refused`](crate::Refused) if the loop doesn't grant it, with the reason; as [`Self::step`].
+    /// [`Refused`](crate::Refused) if the loop doesn't grant it, with the reason, or if the audit log can't be written;
+    /// as [`Self::step`].
     pub fn reset(&mut self, actor: &str) -> anyhow::Result<()> {
         self.step()?;
         self.brain
             .note(Level::Info, "reset", &format!("reset by {actor}"));
+        let now = self.now().0;
+        if let Some(log) = &mut self.brain.safety_log {
+            log.ask_reset(now, actor)?;
+        }
         let request = self.brain.mailbox.requests.reset();
+        if let Some(log) = &mut self.brain.safety_log {
+            log.name_reset(request, actor);
+        }
         let deadline = self.now() + Ticks(RESET_TICKS);
         while self.now() < deadline {
             self.step()?;
@@ -336,10 +409,105 @@ impl Host {
                 return Ok(());
             }
         }
-        let reason = LimitKind::decode(self.status().reason).map_or("unknown", LimitKind::name);
+        let status = self.status();
+        let reason = LimitKind::decode(status.reason).map_or("unknown", LimitKind::name);
+        let answer = match ResetAnswer::decode(status.reset_answer) {
+            Some(ResetAnswer::AuditBehind) => "; the audit log is behind",
+            Some(ResetAnswer::Moving) => "; the robot was moving",
+            _ => "",
+        };
         Err(refused(format!(
-            "the safety layer did not grant the reset by {actor}: a stop stays latched ({reason})"
+            "the safety layer did not grant the reset by {actor}: a stop stays latched ({reason}{answer})"
         )))
+    }
+
+    /// Asks for a mode as `actor`. The loop takes it over in one of the next ticks; the status shows it.
+    pub fn set_mode(&mut self, mode: SafetyMode, actor: &str) {
+        if let Some(log) = &mut self.brain.safety_log {
+            log.name_mode(mode, actor);
+        }
+        self.brain.mailbox.requests.mode(mode);
+    }
+
+    /// Makes other safety limits, made for this robot, the active ones, as `actor`, and waits for the answer: while a stop is latched and
+    /// nothing moves, and with an approval of exactly these limits in the audit log. The approval is used up by it,
+    /// and the robot stays stopped until the next reset, which checks where it stands against the new limits.
+    ///
+    /// Motions go on to be planned for the limits that the host was made with: looser ones are not made use of, tighter
+    /// ones are kept by the gate.
+    ///
+    /// # Errors
+    /// [`Refused`](crate::Refused) with the reason and what to do, [`InputError`](crate::InputError) for limits that this
+    /// host can't keep; nothing has changed then. As [`Self::step`].
+    pub fn activate_safety(&mut self, limits: SafetyLimits, actor: &str) -> anyhow::Result<()> {
+        heartbeat_fits(self.brain.heartbeat_every_ticks, &limits)?;
+        self.step()?;
+        self.answered = None;
+        let now = self.now().0;
+        let hashes = [limits.hash(), self.safety.hash()];
+        let Some(log) = &mut self.brain.safety_log else {
+            return Err(refused(
+                "a host without an audit log keeps the safety configuration that it has",
+            ));
+        };
+        if self.asked.is_some() {
+            return Err(refused("another activation is under way"));
+        }
+        let approvals = log.writer().approvals().map_err(|error| trouble(&error))?;
+        if approvals.approver(&hash_words(limits.hash())).is_none() {
+            log.refuse_activation(now, actor, hashes);
+            let path = log.writer().path().to_owned();
+            let _ = log.settle();
+            return Err(safety_change::not_approved(hashes, None, &path));
+        }
+        log.name_activation(AskedActivation {
+            actor: actor.to_owned(),
+            changes: safety_change::changes(&self.safety, &limits, &self.robot),
+            zones: zone_names(limits.config()),
+        });
+        // Somebody approved it: it was looked up above.
+        let approval = Approval::naming(limits.hash());
+        let answer = match ApprovedLimits::new(limits.clone(), approval, &self.robot.chain()) {
+            Err(refusal) => Err(refusal),
+            Ok(approved) => {
+                if self.activations.ask(Box::new(approved)).is_err() {
+                    return Err(refused("another activation is under way"));
+                }
+                self.asked = Some(limits);
+                self.wait_for_activation()?
+            }
+        };
+        if let Some(log) = &mut self.brain.safety_log {
+            log.settle().map_err(|error| trouble(&error))?;
+        }
+        match answer {
+            Ok(()) => Ok(()),
+            Err(refusal) => Err(refused(format!(
+                "the safety layer did not activate {} for {actor}: {}",
+                hash_words(hashes[0]),
+                match refusal {
+                    ActivationRefusal::NotStopped => "no stop is latched: stop the robot first",
+                    ActivationRefusal::Moving => "the robot moves: wait until it stands",
+                    ActivationRefusal::AuditBehind => "the audit log is behind: ask again",
+                    ActivationRefusal::OtherHash => "the approval names another configuration",
+                    ActivationRefusal::Spent => "the approval was used before",
+                }
+            ))),
+        }
+    }
+
+    fn wait_for_activation(&mut self) -> anyhow::Result<Result<(), ActivationRefusal>> {
+        let deadline = self.now() + Ticks(RESET_TICKS);
+        loop {
+            self.step()?;
+            if let Some(answer) = self.answered.take() {
+                return Ok(answer);
+            }
+            anyhow::ensure!(
+                self.now() < deadline,
+                "the control loop did not answer an activation yet: it reads no fresh sensor frame"
+            );
+        }
     }
 
     /// What the task engine has said since the last call, oldest first.

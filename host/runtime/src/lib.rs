@@ -4,6 +4,7 @@
 //! around a robot and cameras; [`job`] runs cycles of a skill on the simulated cell, each on a host of its own.
 
 mod assets;
+mod audit;
 pub mod bench;
 mod brain;
 mod burden;
@@ -18,6 +19,7 @@ pub mod perception_eval;
 mod picture;
 mod policies;
 pub mod policy_lab;
+pub mod safety_change;
 pub mod safety_config;
 mod settings;
 pub mod soak;
@@ -27,12 +29,15 @@ mod trouble;
 pub mod watch;
 
 // Whoever composes a host of their own (tests, tools) needs the same crates.
+pub use sinew_audit as audit_log;
 pub use sinew_hardware as hardware;
 pub use sinew_messages as messages;
+pub use sinew_safety as safety;
 pub use sinew_sim as sim;
 pub use sinew_tasks as tasks;
 pub use sinew_units as units;
 
+pub use audit::{AUDIT_FILE, AuditTarget, open_audit};
 pub use burden::Weights;
 pub use fingerprint::Fingerprint;
 pub use settings::Settings;

@@ -64,7 +64,7 @@ pub struct Compared {
     pub other: Vec<String>,
 }
 
-fn robot(sources: &Sources) -> anyhow::Result<RobotDescription> {
+pub(crate) fn robot(sources: &Sources) -> anyhow::Result<RobotDescription> {
     match &sources.robot {
         None => Ok(RobotDescription::builtin()),
         Some(path) => {
@@ -74,7 +74,10 @@ fn robot(sources: &Sources) -> anyhow::Result<RobotDescription> {
     }
 }
 
-fn limits(file: Option<&Path>, robot: &RobotDescription) -> anyhow::Result<(String, SafetyLimits)> {
+pub(crate) fn limits(
+    file: Option<&Path>,
+    robot: &RobotDescription,
+) -> anyhow::Result<(String, SafetyLimits)> {
     let file = match file {
         None => SafetyFile::builtin(),
         Some(path) => SafetyFile::from_toml_str(&files::read(path)?, &path.display().to_string())

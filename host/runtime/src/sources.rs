@@ -43,6 +43,10 @@ pub struct Config {
     pub robot: RobotDescription,
     /// Its safety limits.
     pub safety: SafetyLimits,
+    /// The file that they come from; `None` if they are built in.
+    pub safety_file: Option<PathBuf>,
+    /// Hash of the limits that are built in, if the robot can have them.
+    pub builtin_safety: Option<u64>,
     /// What motions may use of the robot: below what the gate lets through.
     pub motion: MotionLimits,
     /// The cell.
@@ -87,6 +91,13 @@ impl Sources {
         let safety = safety
             .limits(&robot)
             .map_err(|error| input(error.to_string()))?;
+        let builtin_safety = match &self.safety {
+            None => Some(safety.hash()),
+            Some(_) => SafetyFile::builtin()
+                .limits(&robot)
+                .ok()
+                .map(|limits| limits.hash()),
+        };
         let mut grants = Grants::from_toml_str(&self.default_grants, "the plugins' own grants")
             .map_err(|error| input(error.to_string()))?;
         let mut operator_grants = Vec::new();
@@ -102,11 +113,13 @@ impl Sources {
                 Settings::from_toml_str(&read("host settings file", path)?, &origin(path))?
             }
         };
-        heartbeat_fits(&settings, &safety)?;
+        heartbeat_fits(settings.brain.heartbeat_every_ticks, &safety)?;
         let motion = motion_limits(&robot, &safety)?;
         Ok(Config {
             robot,
             safety,
+            safety_file: self.safety.clone(),
+            builtin_safety,
             motion,
             cell: CellConfig::builtin(),
             profiles: Profiles::builtin(),
@@ -119,8 +132,7 @@ impl Sources {
 }
 
 /// The brain must have time to be late once before the gate takes it for dead.
-fn heartbeat_fits(settings: &Settings, safety: &SafetyLimits) -> anyhow::Result<()> {
-    let every = settings.brain.heartbeat_every_ticks;
+pub(crate) fn heartbeat_fits(every: u64, safety: &SafetyLimits) -> anyhow::Result<()> {
     let timeout = safety.config().heartbeat_ticks;
     if timeout >= 2 * every {
         return Ok(());

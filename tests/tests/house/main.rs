@@ -1,5 +1,6 @@
 //! The one integration binary: tests of the house itself, and of the whole host in virtual time.
 
+mod audit;
 mod cameras;
 mod dependency_direction;
 mod examples;

@@ -100,6 +100,7 @@ fn record(kit: &Kit) -> anyhow::Result<Vec<Asked>> {
         &HostOptions {
             speed: Speed::Max,
             incidents: std::env::temp_dir(),
+            audit: None,
         },
     )?;
     host.reset("sinew bench")?;

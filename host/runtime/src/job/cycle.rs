@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
+use sinew_audit::Writer;
 use sinew_messages::LoopStatus;
 use sinew_recorder::report::{CycleReport, RecoveryCount, VerdictReport};
 use sinew_recorder::{Cause, IncidentWriter, Level};
@@ -11,14 +12,13 @@ use sinew_sim::{Cell, Grade, LineGrade, OrderLine, Profile};
 use sinew_tasks::{FailureLabel, Happening, SubmitOptions, TaskEnd, TaskEvent, TaskId, TaskState};
 use sinew_units::{Tick, Ticks};
 
-use super::{JobOptions, KIT_PARTS, Stages};
+use super::{ACTOR, JobOptions, KIT_PARTS, Stages};
+use crate::audit::{AUDIT_FILE, AuditTarget, hash_words};
 use crate::host::{Host, HostOptions, Surroundings};
 use crate::kit::Kit;
 use crate::trouble::input;
 use crate::watch::{Now, Progress, Watcher};
 
-/// Who resets the robot in a job: it stands in the record.
-const ACTOR: &str = "sinew run";
 /// Time for things to come to rest before the scorer looks.
 const SETTLE: Ticks = Ticks::from_ms(300);
 /// Time that a task gets to end after its own time is over.
@@ -32,6 +32,7 @@ pub(super) struct Cycle<'a> {
     pub(super) cell: &'a Cell,
     pub(super) profile: &'a Profile,
     pub(super) options: &'a JobOptions,
+    pub(super) audit: &'a Writer,
     /// Which of the job, from 1.
     pub(super) number: u64,
     /// With the seed it determines scene and faults.
@@ -67,6 +68,11 @@ impl Cycle<'_> {
             &HostOptions {
                 speed: options.speed,
                 incidents: options.out.join("incidents"),
+                audit: Some(AuditTarget {
+                    writer: self.audit.clone(),
+                    episode: self.episode(),
+                    seed: options.seed,
+                }),
             },
         )?;
         host.reset(ACTOR)?;
@@ -117,6 +123,11 @@ impl Cycle<'_> {
             stages: host.stages(),
             report,
         })
+    }
+
+    /// What records and evidence of the cycle are filed under.
+    fn episode(&self) -> String {
+        format!("seed{}-cycle{}", self.options.seed, self.cycle)
     }
 
     fn time_limit(&self) -> Ticks {
@@ -240,10 +251,9 @@ impl Cycle<'_> {
             ("cycle", json!(self.cycle)),
             ("profile", json!(self.options.profile)),
             ("recovery", json!(self.options.recovery)),
-            (
-                "safety_hash",
-                json!(format!("{:016x}", self.kit.config.safety.hash())),
-            ),
+            ("safety_hash", json!(hash_words(host.status().safety_hash))),
+            // Seen from the incident, so that the same run is the same bytes wherever it is written.
+            ("audit", json!(format!("../{AUDIT_FILE}"))),
             ("versions", json!(self.kit.versions)),
         ] {
             detail.insert(key.to_owned(), value);
@@ -251,7 +261,7 @@ impl Cycle<'_> {
         let frozen = host.brain.recorder.freeze(Cause {
             label,
             reason,
-            episode: format!("seed{}-cycle{}", self.options.seed, self.cycle),
+            episode: self.episode(),
             detail,
         });
         self.incidents.write(frozen).display().to_string()

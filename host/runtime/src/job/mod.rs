@@ -14,10 +14,12 @@ use sinew_recorder::IncidentWriter;
 use sinew_recorder::report::{RunHeader, RunReport, VerdictReport};
 use sinew_sim::Cell;
 
+use crate::audit::{AUDIT_FILE, open_audit};
 use crate::fingerprint::Fingerprint;
 use crate::host::Speed;
 use crate::kit::{Kit, PluginFile, place};
 use crate::picture::write_png;
+use crate::safety_change;
 use crate::sources::Sources;
 use crate::trouble::input;
 use crate::watch::{Progress, Watcher};
@@ -26,6 +28,8 @@ pub use text::report_text;
 
 /// The skill whose orders the cell draws.
 pub const KIT_PARTS: &str = "sinew/kit-parts";
+/// Who resets the robot in a job, and activates what was approved: it stands in the audit log.
+const ACTOR: &str = "sinew run";
 /// Size of the picture, pixels.
 const PICTURE: (u32, u32) = (960, 640);
 
@@ -52,7 +56,7 @@ pub struct JobOptions {
     pub params: Option<Value>,
     /// Plugins to load.
     pub plugins: Vec<PluginFile>,
-    /// Folder for incidents and pictures.
+    /// Folder for incidents, pictures and the audit log.
     pub out: PathBuf,
     /// Configuration and models.
     pub sources: Sources,
@@ -79,7 +83,11 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
     check_task(&kit, &cell, options)?;
     std::fs::create_dir_all(&options.out)
         .map_err(|error| input(format!("--out {}: {error}", options.out.display())))?;
+    let audit = open_audit(&options.out.join(AUDIT_FILE))?;
+    let real_time = options.speed == Speed::Real;
+    safety_change::admit(&kit.config, &audit, ACTOR, real_time)?;
     let mut header = header(&kit, options);
+    header.audit = Some(audit.path().display().to_string());
     watch(&Progress::Started {
         lines: &text::greeting(&kit, &header),
     });
@@ -96,6 +104,7 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
             cell: &cell,
             profile: &profile,
             options,
+            audit: &audit,
             number: number + 1,
             cycle: options.first_cycle + number,
             incidents: &mut incidents,
@@ -116,11 +125,14 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
         });
         cycles.push(outcome.report);
     }
+    // Each host has flushed what it said; what comes at its end is waited for here.
+    let flushed = audit.flush();
     header.recorder_errors = incidents
         .finish()
         .into_iter()
         .filter_map(|written| written.err().map(|error| error.to_string()))
         .collect();
+    (header.recorder_errors).extend(flushed.err().map(|error| error.to_string()));
     let picture = options.out.join("cell.png");
     let (width, height) = PICTURE;
     // A run is not lost with its picture.

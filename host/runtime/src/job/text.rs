@@ -138,6 +138,9 @@ fn write(report: &RunReport, out: &mut String) -> std::fmt::Result {
     for error in &header.recorder_errors {
         writeln!(out, "  lost evidence {error}")?;
     }
+    if let Some(audit) = &header.audit {
+        writeln!(out, "  audit         {audit}")?;
+    }
     if let Some(picture) = &header.picture {
         writeln!(out, "  picture       {picture}")?;
     }
