@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sinew_runtime::safety_change::AUDIT_DEFAULT;
 
 /// `sinew` and its commands.
 #[derive(Debug, Parser)]
@@ -67,14 +68,25 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: DemosCommand,
     },
-    /// The safety configuration: shown, checked, compared.
+    /// The safety configuration: shown, checked, compared, changed.
     #[command(after_help = "Examples:\n  \
         sinew safety show\n  \
         sinew safety check my-cell.toml\n  \
-        sinew safety diff old.toml new.toml")]
+        sinew safety diff old.toml new.toml\n  \
+        sinew safety propose my-cell.toml --actor anna\n  \
+        sinew safety approve 0123456789abcdef --actor ben")]
     Safety {
         #[command(subcommand)]
         what: SafetyCommand,
+    },
+    /// The log of every stop, reset and change of the safety configuration.
+    #[command(after_help = "Examples:\n  \
+        sinew audit verify\n  \
+        sinew audit export --since 120\n  \
+        sinew audit verify elsewhere/audit.jsonl --json")]
+    Audit {
+        #[command(subcommand)]
+        what: AuditCommand,
     },
     /// Long runs that look for something that breaks.
     #[command(after_help = "Example:\n  sinew soak safety --ticks 10000000 --state soak.json")]
@@ -233,7 +245,7 @@ pub(crate) struct RunArguments {
     /// kit-parts (without it, the cell draws each cycle's order), `{"pose":"look-tray","speed":0.5}` for go-home.
     #[arg(long, value_name = "JSON")]
     pub(crate) params: Option<String>,
-    /// Folder for incidents and pictures.
+    /// Folder for incidents, pictures and the audit log, which is kept from run to run.
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub(crate) out: PathBuf,
     #[command(flatten)]
@@ -404,6 +416,101 @@ pub(crate) enum SafetyCommand {
         #[command(flatten)]
         config: ConfigArguments,
     },
+    /// Say in the audit log that a configuration should become active; shows what it changes.
+    #[command(after_help = "Example:\n  sinew safety propose my-cell.toml --actor anna")]
+    Propose {
+        /// The file; the built-in configuration without one.
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        by: ByArguments,
+        #[command(flatten)]
+        json: JsonArgument,
+        #[command(flatten)]
+        config: ConfigArguments,
+    },
+    /// Approve the next change to a configuration that somebody proposed, by its hash.
+    #[command(
+        after_help = "Example:\n  sinew safety approve 0123456789abcdef --actor ben\n\n\
+        Every change of the configuration needs an approval, also one back to what was active before, and an \
+        approval counts for the next change only."
+    )]
+    Approve {
+        /// Hash of the configuration: 16 hexadecimal digits.
+        #[arg(value_parser = parse_hash)]
+        hash: String,
+        #[command(flatten)]
+        by: ByArguments,
+        /// There is nobody else: whoever proposed it approves it. The log says so.
+        #[arg(long)]
+        same_person: bool,
+        #[command(flatten)]
+        json: JsonArgument,
+        #[command(flatten)]
+        config: ConfigArguments,
+    },
+}
+
+/// Who acts, and in which log that is written down.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ByArguments {
+    /// Your name: it stands in the audit log.
+    #[arg(long, value_name = "NAME", value_parser = parse_actor)]
+    pub(crate) actor: String,
+    /// The audit log.
+    #[arg(long, value_name = "FILE", default_value = AUDIT_DEFAULT)]
+    pub(crate) audit: PathBuf,
+}
+
+/// Most characters of an actor's name.
+const ACTOR_MAX: usize = 64;
+
+fn parse_actor(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if name.is_empty() || name.chars().count() > ACTOR_MAX || name.chars().any(char::is_control) {
+        return Err(format!(
+            "expected a name of 1 to {ACTOR_MAX} characters, without control characters"
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+fn parse_hash(text: &str) -> Result<String, String> {
+    let hash = text.to_ascii_lowercase();
+    if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(hash);
+    }
+    Err("expected 16 hexadecimal digits, as `sinew safety show` prints them".to_owned())
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Whether any record was changed, removed, inserted or moved; says where. Whole records cut off the end can be seen
+    /// only by a head that was kept elsewhere.
+    #[command(
+        after_help = "Examples:\n  sinew audit verify\n  sinew audit verify elsewhere/audit.jsonl --json\n\n\
+        Exit codes: 0 every record follows the one before, 1 one does not, 2 there is no such file."
+    )]
+    Verify {
+        /// The log.
+        #[arg(default_value = AUDIT_DEFAULT)]
+        file: PathBuf,
+        #[command(flatten)]
+        json: JsonArgument,
+    },
+    /// The records as a table, or as JSON, as far as they verify.
+    #[command(
+        after_help = "Examples:\n  sinew audit export --since 120\n  sinew audit export --json records.json"
+    )]
+    Export {
+        /// The log.
+        #[arg(default_value = AUDIT_DEFAULT)]
+        file: PathBuf,
+        /// Number of the first record.
+        #[arg(long, value_name = "RECORD", default_value_t = 1)]
+        since: u64,
+        #[command(flatten)]
+        json: JsonArgument,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -446,7 +553,7 @@ pub(crate) struct BenchArguments {
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BenchArgument {
-    /// One control tick with the gate, holding, moving, and with the physics of the cell.
+    /// One control tick with the gate, holding, moving, and with the physics of the cell; a record of the audit log.
     Tick,
     /// The safety gate's filter alone, in processor time: on a kitting cycle among zones and persons, and on the
     /// adversary.
@@ -493,5 +600,20 @@ mod tests {
         assert_eq!(parse_seeds("5"), Ok(Seeds { first: 5, last: 5 }));
         assert!(parse_seeds("9..3").is_err());
         assert!(parse_seeds("a..b").is_err());
+    }
+
+    #[test]
+    fn names_and_hashes() {
+        assert_eq!(parse_actor(" Anna B. ").as_deref(), Ok("Anna B."));
+        for wrong in ["", "  ", "a\nb", "\u{1b}[31m", &"x".repeat(65)] {
+            assert!(parse_actor(wrong).is_err(), "{wrong:?}");
+        }
+        assert_eq!(
+            parse_hash("0123456789ABCDEF").as_deref(),
+            Ok("0123456789abcdef")
+        );
+        for wrong in ["", "0123", "0123456789abcdeg", "0123456789abcdef0"] {
+            assert!(parse_hash(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

@@ -8,13 +8,16 @@ use serde_json::json;
 use sinew_runtime::grasp::{DemoOptions, EvalOptions, EvalReport, PosesFrom};
 use sinew_runtime::soak::{self, SoakOptions};
 use sinew_runtime::units::Ticks;
-use sinew_runtime::{InputError, bench, doctor, perception_eval, policy_lab, safety_config};
+use sinew_runtime::{
+    InputError, bench, doctor, perception_eval, policy_lab, safety_change, safety_config,
+};
 
 use crate::allocations;
 use crate::arguments::{
     BenchArgument, Cli, Command, ConfigArguments, DemosCommand, JobsArgument, JsonArgument,
     PerceptionCommand, PolicyCommand, SafetyCommand, Seeds, SetupCommand, SoakCommand,
 };
+use crate::audit;
 use crate::output::{self, Progress};
 use crate::run::{self, sources};
 
@@ -82,6 +85,7 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
             .into()),
         },
         Command::Safety { what } => safety(what),
+        Command::Audit { what } => audit::audit(what),
         Command::Soak {
             what:
                 SoakCommand::Safety {
@@ -135,6 +139,32 @@ fn safety(what: SafetyCommand) -> anyhow::Result<bool> {
         SafetyCommand::Diff { a, b, json, config } => {
             let compared = safety_config::compare(&sources(&config), &a, &b)?;
             output::result(&json, &compared, &compared.to_text())?;
+        }
+        SafetyCommand::Propose {
+            file,
+            by,
+            json,
+            config,
+        } => {
+            let change =
+                safety_change::propose(&sources(&config), file.as_deref(), &by.audit, &by.actor)?;
+            output::result(&json, &change, &change.to_text())?;
+        }
+        SafetyCommand::Approve {
+            hash,
+            by,
+            same_person,
+            json,
+            config,
+        } => {
+            let change = safety_change::approve(
+                &sources(&config),
+                &hash,
+                &by.audit,
+                &by.actor,
+                same_person,
+            )?;
+            output::result(&json, &change, &change.to_text())?;
         }
     }
     Ok(true)

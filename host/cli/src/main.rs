@@ -6,6 +6,7 @@
 
 mod allocations;
 mod arguments;
+mod audit;
 mod commands;
 mod output;
 mod run;

@@ -1,0 +1,238 @@
+//! The audit log and changes of the safety configuration, as they are typed.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+const SAFETY: &str = include_str!("../../description/robots/cell-safety.toml");
+
+/// Runs `sinew` in a folder of its own, where its files go by default.
+fn sinew(folder: &Path, arguments: &str) -> Output {
+    command(folder, arguments)
+        .output()
+        .expect("the binary was built for this test")
+}
+
+fn command(folder: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sinew"));
+    command.current_dir(folder).args(arguments.split(' '));
+    command
+}
+
+const GO_HOME: &str = "run --inference embedded --cycles 1 --skill sinew/go-home";
+
+#[track_caller]
+fn check(folder: &Path, arguments: &str, code: i32, expected: &[&str]) -> String {
+    let output = sinew(folder, arguments);
+    let words = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(output.status.code(), Some(code), "{arguments}: {words}");
+    for piece in expected {
+        assert!(
+            words.contains(piece),
+            "{arguments}: no {piece:?} in: {words}"
+        );
+    }
+    words
+}
+
+fn json(folder: &Path, arguments: &str) -> Value {
+    let output = sinew(folder, arguments);
+    serde_json::from_slice(&output.stdout).expect("it prints JSON and nothing else")
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder can be made")
+}
+
+#[test]
+fn a_configuration_runs_once_somebody_else_approved_it() {
+    let folder = folder();
+    let folder = folder.path();
+    let mine = SAFETY.replacen("speed_max_m_s = 1.2", "speed_max_m_s = 1.0", 1);
+    assert_ne!(mine, SAFETY);
+    std::fs::write(folder.join("my-cell.toml"), mine).expect("writable");
+    let hash = json(folder, "safety check my-cell.toml --json")["hash"].clone();
+    let hash = hash.as_str().expect("it has one");
+    let run = format!("{GO_HOME} --safety-config my-cell.toml");
+    let approve = format!("safety approve {hash}");
+
+    check(
+        folder,
+        &format!("{approve} --actor ben"),
+        2,
+        &["no audit log", "propose"],
+    );
+    // What is refused says what to type.
+    let words = check(
+        folder,
+        &run,
+        4,
+        &["sinew safety propose my-cell.toml --actor YOU", &approve],
+    );
+    assert!(
+        !words.contains("--audit"),
+        "it is the log by default: {words}"
+    );
+    check(
+        folder,
+        &format!("{approve} --actor ben"),
+        2,
+        &["nobody proposed"],
+    );
+    check(
+        folder,
+        "safety propose my-cell.toml --actor anna",
+        0,
+        &["tighter", "tool.speed_max_m_s: 1.2 to 1 m/s", &approve],
+    );
+    check(
+        folder,
+        &format!("{approve} --actor anna"),
+        4,
+        &["--same-person"],
+    );
+    check(folder, &run, 4, &["nobody approved"]);
+    check(
+        folder,
+        &format!("{approve} --actor ben"),
+        0,
+        &["ben approves", "proposed by anna"],
+    );
+    check(folder, &run, 0, &[hash, "out/audit.jsonl"]);
+    check(folder, &run, 0, &[hash]);
+    // Back to what is built in is a change like any other, and looser at that.
+    check(
+        folder,
+        GO_HOME,
+        4,
+        &[hash, "sinew safety propose --actor YOU"],
+    );
+    let back = json(folder, "safety propose --actor anna --json");
+    assert_eq!(back["looser"].as_array().map(Vec::len), Some(1), "{back}");
+    let builtin = back["hash"].as_str().expect("it has one");
+    check(
+        folder,
+        &format!("safety approve {builtin} --actor anna --same-person"),
+        0,
+        &[],
+    );
+    check(folder, GO_HOME, 0, &[builtin]);
+    // The approval before that was used up.
+    check(folder, &run, 4, &["nobody approved"]);
+
+    let exported = json(folder, "audit export --json");
+    let activated: Vec<&Value> = exported["records"]
+        .as_array()
+        .expect("records")
+        .iter()
+        .filter(|record| record["kind"] == "configuration-activated")
+        .collect();
+    let hashes: Vec<_> = activated
+        .iter()
+        .map(|record| record["content"]["hash"].as_str())
+        .collect();
+    assert_eq!(hashes, [Some(hash), Some(builtin)]);
+    assert_eq!(activated[0]["content"]["changes"]["tighter"], 1);
+    check(
+        folder,
+        "audit export --since 4",
+        0,
+        &["ben", "configuration-approved"],
+    );
+}
+
+#[test]
+fn a_copy_that_was_changed_is_not_approved() {
+    let folder = folder();
+    let folder = folder.path();
+    std::fs::write(
+        folder.join("mine.toml"),
+        SAFETY.replacen("speed_max_m_s = 1.2", "speed_max_m_s = 1.0", 1),
+    )
+    .expect("writable");
+    let proposed = json(
+        folder,
+        "safety propose mine.toml --actor anna --audit log/a.jsonl --json",
+    );
+    let hash = proposed["hash"].as_str().expect("it has one");
+    let kept = folder.join(format!("log/safety/{hash}.toml"));
+    let text = std::fs::read_to_string(&kept).expect("a copy is kept beside the log");
+    std::fs::write(&kept, text.replacen("= 1.0", "= 1.1", 1)).expect("writable");
+    check(
+        folder,
+        &format!("safety approve {hash} --actor ben --audit log/a.jsonl"),
+        4,
+        &["was changed", "propose it again"],
+    );
+}
+
+#[test]
+fn the_log_of_a_run_verifies_until_somebody_changes_it() {
+    let folder = folder();
+    let folder = folder.path();
+    check(folder, "audit verify", 2, &["out/audit.jsonl"]);
+    check(folder, GO_HOME, 0, &[]);
+    let verified = json(folder, "audit verify --json");
+    assert_eq!(verified["ok"], true);
+    assert_eq!(verified["first_bad"], Value::Null);
+    assert_eq!(verified["records"], 4);
+    check(
+        folder,
+        "audit export",
+        0,
+        &[
+            "boot",
+            "reset-asked",
+            "reset-granted",
+            "sinew run",
+            "seed1-cycle0",
+        ],
+    );
+    let path = folder.join("out/audit.jsonl");
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    std::fs::write(
+        &path,
+        text.replacen("\"reason\":\"boot\"", "\"reason\":\"none\"", 1),
+    )
+    .expect("writable");
+    let verified = json(folder, "audit verify --json");
+    assert_eq!(verified["ok"], false);
+    assert_eq!(verified["first_bad"], 2);
+    check(folder, "audit verify", 1, &["line 2"]);
+    check(folder, "audit export", 1, &["boot", "line 2"]);
+    check(folder, GO_HOME, 4, &["line 2", "mv "]);
+}
+
+/// A process that is killed leaves a log that verifies, and the next one goes on with it.
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_killed_leaves_a_log_that_verifies() {
+    let folder = folder();
+    let folder = folder.path();
+    let log = folder.join("out/audit.jsonl");
+    for _ in 0..3 {
+        let records =
+            || std::fs::read(&log).map_or(0, |bytes| bytes.split(|b| *b == b'\n').count());
+        let before = records();
+        let mut child = command(folder, &GO_HOME.replace("--cycles 1", "--cycles 100000"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary was built for this test");
+        while records() < before + 6 {
+            let running = child.try_wait().expect("it can be asked").is_none();
+            assert!(running, "it ended by itself");
+            std::thread::yield_now();
+        }
+        child.kill().expect("it can be killed");
+        child.wait().expect("it was started here");
+        check(folder, "audit verify", 0, &["every one follows"]);
+    }
+    check(folder, GO_HOME, 0, &[]);
+    check(folder, "audit verify", 0, &["every one follows"]);
+}
