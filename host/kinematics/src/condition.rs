@@ -120,9 +120,10 @@ fn inverted(lower: &Square) -> Square {
     for i in 0..ROWS {
         let scale = 1.0 / lower[i][i];
         inverse[i][i] = scale;
-        for j in 0..i {
-            let sum: f64 = (j..i).map(|k| lower[i][k] * inverse[k][j]).sum();
-            inverse[i][j] = -scale * sum;
+        let (above, rest) = inverse.split_at_mut(i);
+        for (j, entry) in rest[0][..i].iter_mut().enumerate() {
+            let sum: f64 = (j..i).map(|k| lower[i][k] * above[k][j]).sum();
+            *entry = -scale * sum;
         }
     }
     inverse

@@ -3,7 +3,7 @@
 
 use nalgebra::Vector3;
 use sinew_kinematics::{Chain, Forward, Masses};
-use sinew_messages::{JOINTS, JointVector, LimitKind, SensorFrame};
+use sinew_messages::{JointVector, LimitKind, SensorFrame};
 
 use crate::limits::{ForceReaction, SafetyConfig, YieldLimits};
 use crate::setpoint::at_most;
@@ -215,9 +215,8 @@ impl YieldLimits {
 pub(crate) fn tool_velocity(forward: &Forward, v: &JointVector) -> Vector3<f64> {
     let tool = forward.tool.translation.vector;
     let mut velocity = Vector3::zeros();
-    for j in 0..JOINTS {
-        let arm = tool - forward.links[j].translation.vector;
-        velocity += forward.axes[j].cross(&arm) * v[j];
+    for ((link, axis), v) in forward.links.iter().zip(&forward.axes).zip(v) {
+        velocity += axis.cross(&(tool - link.translation.vector)) * *v;
     }
     velocity
 }

@@ -390,9 +390,10 @@ fn near_a_singularity_it_slows_then_stops_and_can_leave() {
         if verdict.kind == VerdictKind::Pass && at > limits.slow_above {
             let into = ((at - 4.0) / 4.0).min(1.0);
             let share = 1.0 - 0.9 * into;
-            for i in 0..JOINTS {
-                let v = (now[i] - given.position_rad[i]).abs() / T;
-                let most = share * config().velocity_max_rad_s[i] + 1e-9;
+            let limits = config().velocity_max_rad_s;
+            for (i, (now, before)) in now.iter().zip(&given.position_rad).enumerate() {
+                let v = (now - before).abs() / T;
+                let most = share * limits[i] + 1e-9;
                 assert!(v <= most, "joint {i} at {v} of {most}");
             }
         }
