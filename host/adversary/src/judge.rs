@@ -497,7 +497,10 @@ impl Judge {
                     let stop = (c.stop_acceleration_rad_s2[i], c.stop_jerk_rad_s3[i]);
                     a[i] = braking(v[i], a[i], stop);
                 }
-                v[i] += TICK_S * a[i];
+                // Whoever was slowing down goes on as fast as it is; nothing turns round.
+                if !late || v[i] * a[i] > 0.0 {
+                    v[i] += TICK_S * a[i];
+                }
                 if !late && v[i].abs() < 1e-9 && a[i].abs() <= c.stop_jerk_rad_s3[i] * TICK_S {
                     (v[i], a[i]) = (0.0, 0.0);
                 }

@@ -32,10 +32,12 @@ impl Motion {
         }
     }
 
-    /// One tick with the same acceleration.
+    /// One tick of going on: what is being gained goes on too, and whoever was slowing down stays as fast.
     pub(crate) fn go_on(&mut self) {
         for i in 0..JOINTS {
-            self.v[i] += T * self.a[i];
+            if self.v[i] * self.a[i] > 0.0 {
+                self.v[i] += T * self.a[i];
+            }
             self.q[i] += T * self.v[i];
         }
     }
