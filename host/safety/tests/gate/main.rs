@@ -9,6 +9,7 @@ mod contact;
 mod contradictions;
 mod effort;
 mod elsewhere;
+mod failing;
 mod garbage;
 mod limits;
 mod modes;

@@ -1,0 +1,284 @@
+//! What the gate does not keep yet. Each test fails as long as it does not.
+
+use nalgebra::Vector3;
+use sinew_kinematics::{Aabb, PlacedCapsule, Point};
+use sinew_messages::{
+    JointVector, LimitKind, Obstacle, ObstacleFrame, ObstacleKind, SafetyMode, StopCategory,
+    StopState, VerdictKind,
+};
+use sinew_safety::{SafetyConfig, SafetyLimits, SeparationConfig, Zone, ZoneShape};
+
+use crate::rig::{Eager, GENTLE, HARD, HOME, Rig, T, chain, config};
+
+/// Promise 5. A second person, behind the hand, lets a motion toward the first one through that was limited without.
+#[test]
+fn another_person_lets_nothing_more_through() {
+    let c = SafetyConfig {
+        zones: Vec::new(),
+        envelope_min_m: [-2.0; 3],
+        envelope_max_m: [2.0; 3],
+        self_collision: None,
+        separation: Some(SeparationConfig {
+            approach_speed_m_s: 1e-3,
+            intrusion_m: 0.0,
+            robot_uncertainty_m: 0.02,
+            silent_ticks: 100,
+        }),
+        ..config()
+    };
+    let mut rig = Rig::booted(c);
+    rig.scanner_sees = true;
+    rig.hold();
+    rig.reset();
+    let mut target = HOME;
+    target[0] = 2.0;
+    let mut before = HOME;
+    for _ in 0..150 {
+        let u = HARD.toward(rig.gate.given(), &before, &target);
+        before = rig.gate.given().position_rad;
+        rig.step(&u, None);
+    }
+    let u = HARD.toward(rig.gate.given(), &before, &target);
+    let palm = |q: &JointVector| -> PlacedCapsule {
+        let chain = chain();
+        let forward = chain.forward(q);
+        chain.place_capsules(&forward).nth(8).expect("the palm")
+    };
+    let mut stopping = rig.clone();
+    stopping.step(&u, None);
+    let (here, end) = (
+        palm(&rig.gate.given().position_rad),
+        palm(&stopping.gate.stop_end()),
+    );
+    // Tangents of the palm's circle about the first joint.
+    let ahead = |p: &Point| Vector3::new(-p.y, p.x, 0.0).normalize();
+    let ball = |at: Point| Obstacle {
+        kind: ObstacleKind::Ball as u32,
+        position_m: at.into(),
+        radius_m: 0.05,
+        ..ObstacleFrame::NONE.obstacles[0]
+    };
+    // What each needs of a robot that stands, and of one that takes 0.3 s to stop; the palm's radius, and the ball's.
+    let reach = 0.041 + 0.05 + 0.02 + 1e-3 * 0.303;
+    let first = ball(end.a + ahead(&end.a) * (reach + 0.004));
+    let second = ball(here.b - ahead(&here.b) * (reach + 0.0005));
+    let verdict = |list: &[Obstacle]| {
+        let mut rig = rig.clone();
+        rig.obstacles.count = list.len() as u64;
+        rig.obstacles.obstacles[..list.len()].copy_from_slice(list);
+        rig.step(&u, None).1
+    };
+    let alone = verdict(&[first]);
+    assert_eq!(
+        (alone.kind, alone.limit),
+        (VerdictKind::Limited, LimitKind::Separation)
+    );
+    let both = verdict(&[first, second]);
+    assert!(
+        both.scale <= alone.scale,
+        "{both:?} with one more, {alone:?} without"
+    );
+}
+
+/// Promise 4. Out of one zone in recovery mode the arm goes into another one that it was clear of.
+#[test]
+fn recovery_from_one_zone_enters_no_other() {
+    let block = |min: [f64; 3], max: [f64; 3]| Zone {
+        name: "block".into(),
+        shape: ZoneShape::Box(Aabb {
+            min: Point::from(min),
+            max: Point::from(max),
+        }),
+        speed_max_m_s: None,
+    };
+    let c = SafetyConfig {
+        zones: vec![
+            block([0.3, -0.2, 0.0], [0.6, 0.02, 0.6]),
+            block([0.3, 0.12, 0.0], [0.6, 0.5, 0.6]),
+        ],
+        ..config()
+    };
+    let clearance = |rig: &Rig, zone: usize| {
+        let chain = chain();
+        let forward = chain.forward(&rig.gate.given().position_rad);
+        chain
+            .place_capsules(&forward)
+            .filter(|capsule| capsule.link > 0)
+            .map(|capsule| c.zones[zone].shape.clearance(&capsule))
+            .fold(f64::INFINITY, f64::min)
+    };
+    let mut rig = Rig::booted(c.clone());
+    rig.requests.mode = SafetyMode::Recovery as u64;
+    rig.hold();
+    rig.reset();
+    rig.hold();
+    assert_eq!(rig.gate.status().stop_state, StopState::Clear);
+    assert!(clearance(&rig, 0) < -0.1 && clearance(&rig, 1) > 0.036);
+    let mut target = HOME;
+    target[0] = 1.0;
+    let mut before = HOME;
+    for tick in 0..1_000 {
+        let u = GENTLE.toward(rig.gate.given(), &before, &target);
+        before = rig.gate.given().position_rad;
+        rig.step(&u, None);
+        let other = clearance(&rig, 1);
+        assert!(other > 0.0, "tick {tick}: {other} m in the other zone");
+    }
+}
+
+/// A scanner and a brain whose last word carries a tick that is still to come are never silent again.
+#[test]
+fn a_stamp_from_the_future_is_not_fresh_for_ever() {
+    let mut c = config();
+    c.separation = Some(SeparationConfig {
+        approach_speed_m_s: 1.6,
+        intrusion_m: 0.1,
+        robot_uncertainty_m: 0.02,
+        silent_ticks: 100,
+    });
+    let mut rig = Rig::booted(c);
+    rig.scanner_sees = true;
+    rig.hold();
+    rig.reset();
+    rig.hold();
+    assert_eq!(rig.gate.status().stop_state, StopState::Clear);
+    rig.scanner_sees = false;
+    rig.obstacles.seen_tick = u64::MAX;
+    for _ in 0..300 {
+        rig.hold();
+    }
+    assert_eq!(rig.gate.status().reason, LimitKind::Separation);
+
+    let mut rig = Rig::ready();
+    rig.brain_alive = false;
+    rig.requests.heartbeat_tick = u64::MAX;
+    for _ in 0..300 {
+        rig.hold();
+    }
+    assert_eq!(rig.gate.status().reason, LimitKind::BrainDead);
+}
+
+/// Promise 8. A counter of resets that starts anew (whoever counts was started again) clears a latched stop.
+#[test]
+fn a_reset_counter_that_runs_backwards_is_no_request() {
+    let mut rig = Rig::ready();
+    rig.requests.reset = 17;
+    rig.hold();
+    rig.requests.stop_hold += 1;
+    rig.hold();
+    assert_eq!(rig.gate.status().stop_state, StopState::Latched);
+    rig.requests.reset = 0;
+    rig.hold();
+    assert_eq!(rig.gate.status().stop_state, StopState::Latched);
+}
+
+/// Promise 2. A joint that gains speed up to its limit goes on gaining while the stop takes its acceleration back.
+#[test]
+fn no_output_is_faster_than_the_joint_may_be() {
+    let c = SafetyConfig {
+        zones: Vec::new(),
+        envelope_min_m: [-5.0; 3],
+        envelope_max_m: [5.0; 3],
+        self_collision: None,
+        tool_speed_max_m_s: 20.0,
+        elbow_speed_max_m_s: 20.0,
+        ..config()
+    };
+    let most = c.velocity_max_rad_s[0];
+    let mut rig = Rig::ready_with(c);
+    let source = Eager {
+        velocity: 2.0 * most,
+        ..HARD
+    };
+    let mut target = HOME;
+    target[0] = 4.0;
+    let (mut before, mut fastest) = (HOME, 0.0_f64);
+    for _ in 0..600 {
+        let u = source.toward(rig.gate.given(), &before, &target);
+        before = rig.gate.given().position_rad;
+        rig.step(&u, None);
+        fastest = fastest.max((rig.gate.given().position_rad[0] - before[0]) / T);
+    }
+    assert!(fastest <= most + 1e-9, "{fastest} of {most} rad/s");
+}
+
+/// Promise 9. A contact that was held at, and eased without going away, grows back to what it was held at and beyond,
+/// and nothing stops: what it was held at is remembered from when it was at its worst.
+#[test]
+fn a_contact_that_eased_stops_when_it_grows_again() {
+    let mut rig = Rig::ready();
+    let mut before = HOME;
+    let mut target = HOME;
+    target[0] = 1.4;
+    let mut go = |rig: &mut Rig, force: f64, ticks: u64| {
+        let mut stopped = false;
+        for _ in 0..ticks {
+            rig.frame.tool_force_n = [force, 0.0, 0.0];
+            let u = GENTLE.toward(rig.gate.given(), &before, &target);
+            before = rig.gate.given().position_rad;
+            stopped |= rig.step(&u, None).1.limit == LimitKind::Force;
+        }
+        stopped
+    };
+    assert!(!go(&mut rig, 0.0, 300));
+    // The threshold is 60 N.
+    assert!(go(&mut rig, 400.0, 400));
+    assert!(!go(&mut rig, 50.0, 100), "a retreat begins");
+    assert!(go(&mut rig, 390.0, 100), "390 N and nothing stops");
+}
+
+/// The gate was not asked for an hour, and takes the next frame as if it followed the last one.
+#[test]
+fn a_gap_in_the_ticks_is_seen() {
+    let mut rig = Rig::ready();
+    let hour = 3_600_000_u64;
+    rig.frame.tick += hour;
+    rig.frame.time_ns += hour * 1_000_000;
+    rig.hold();
+    assert_eq!(rig.gate.status().reason, LimitKind::TimeBase);
+}
+
+/// Promise 8. Category 0 is asked for while the sensors are silent: the gate brakes blindly on and does not hear it.
+#[test]
+fn a_power_off_is_heard_without_a_frame() {
+    let mut rig = Rig::ready();
+    let mut target = HOME;
+    target[0] = 1.4;
+    let mut before = HOME;
+    for _ in 0..300 {
+        let u = GENTLE.toward(rig.gate.given(), &before, &target);
+        before = rig.gate.given().position_rad;
+        rig.step(&u, None);
+    }
+    assert!(
+        rig.gate.miss(&rig.requests).0.is_some(),
+        "it brakes blindly"
+    );
+    rig.requests.stop_power_off += 1;
+    let (command, verdict) = rig.gate.miss(&rig.requests);
+    assert_eq!(verdict.category, Some(StopCategory::PowerOff));
+    assert!(command.is_none());
+}
+
+/// Promise 6. A limit in ticks that is never reached in a robot's life is none.
+#[test]
+fn a_patience_without_an_end_is_refused() {
+    type Change = fn(&mut SafetyConfig);
+    let changes: [Change; 3] = [
+        |c| c.heartbeat_ticks = u64::MAX,
+        |c| c.following_error_ticks = u64::MAX,
+        |c| {
+            c.separation = Some(SeparationConfig {
+                approach_speed_m_s: 1.6,
+                intrusion_m: 0.1,
+                robot_uncertainty_m: 0.02,
+                silent_ticks: u64::MAX,
+            });
+        },
+    ];
+    for (n, change) in changes.into_iter().enumerate() {
+        let mut c = config();
+        change(&mut c);
+        assert!(SafetyLimits::new(c).is_err(), "{n} is not refused");
+    }
+}
