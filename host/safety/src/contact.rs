@@ -121,9 +121,12 @@ impl ContactWatch {
         let over = self.over(c, &force, force_n, tool_velocity);
         let released = force_n < RELEASED * c.force_stop_n;
         let held_at = if released { 0.0 } else { force_n };
-        if released {
-            self.held_at_n = 0.0;
-        }
+        // It follows a contact that eases: one that grows again is a new one.
+        self.held_at_n = if released {
+            0.0
+        } else {
+            self.held_at_n.min(force_n)
+        };
         match c.force_reaction {
             ForceReaction::Off => Answer::GoOn,
             ForceReaction::Latch => over.map_or(Answer::GoOn, Answer::Latch),

@@ -113,7 +113,7 @@ impl EffortWatch {
                 *over_for = 0;
                 continue;
             }
-            *over_for += 1;
+            *over_for = over_for.saturating_add(1);
             if *over_for > limits.measured_ticks {
                 demand(Demand {
                     category: StopCategory::ControlledThenOff,

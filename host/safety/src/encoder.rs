@@ -73,7 +73,7 @@ impl EncoderWatch {
                 joint.given_then = given[i];
                 joint.still_for = 0;
             }
-            joint.still_for += 1;
+            joint.still_for = joint.still_for.saturating_add(1);
             let gone = (given[i] - joint.given_then).abs();
             let far = FROZEN_SHARE * c.following_error_max_rad[i];
             if joint.still_for > FROZEN_TICKS && gone > far {
@@ -98,7 +98,7 @@ impl EncoderWatch {
             joint.overspeed_for = if at_most(speed, fastest) {
                 0
             } else {
-                joint.overspeed_for + 1
+                joint.overspeed_for.saturating_add(1)
             };
             if joint.overspeed_for >= OVERSPEED_TICKS {
                 latch(LimitKind::Velocity, fastest, speed);

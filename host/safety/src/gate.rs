@@ -25,7 +25,7 @@ use crate::speed::{HALVINGS_PROPOSED, HALVINGS_SEARCHED, SpeedCheck, SpeedLimits
 use crate::stop::StopPath;
 use crate::sweep::{Group, Question, SAMPLES_PROPOSED, SAMPLES_SEARCHED, Sweep};
 use crate::verdict::{Verdict, Violation};
-use crate::watch::{Demand, Latch, Watch, lagging_joint, stands};
+use crate::watch::{Demand, Latch, Watch, lagging_joint, stands, too_old};
 
 pub use activation::{Approval, ApprovedLimits};
 
@@ -231,12 +231,12 @@ impl Gate {
             if let Some(separation) = &config.separation {
                 self.threats
                     .take(obstacles, separation, config.reaction_ticks);
-                let silent = frame.tick.saturating_sub(obstacles.seen_tick);
-                if obstacles.seen_tick == 0 || silent > separation.silent_ticks {
+                let silent = too_old(frame.tick, obstacles.seen_tick, separation.silent_ticks);
+                if obstacles.seen_tick == 0 || silent.is_some() {
                     cause = true;
                     latch.set(Demand {
                         limit_value: separation.silent_ticks as f64,
-                        asked: silent as f64,
+                        asked: silent.unwrap_or(frame.tick as f64),
                         ..Demand::new(StopCategory::ControlledHold, LimitKind::Separation)
                     });
                 }
@@ -355,7 +355,9 @@ impl Gate {
         self.power = PowerDemand::Keep;
         self.watch.forget_time();
         self.write_failed();
-        if requests.reset != self.reset_answered {
+        self.watch
+            .look_at_requests(requests, |demand| self.latch.set(demand));
+        if requests.reset > self.reset_answered {
             self.reset_answered = requests.reset;
             self.reset_answer = ResetAnswer::CauseStays;
         }
@@ -436,7 +438,8 @@ impl Gate {
         cause: bool,
         was_latched: bool,
     ) -> bool {
-        if requests.reset == self.reset_answered {
+        // A counter that runs backwards is no request.
+        if requests.reset <= self.reset_answered {
             return false;
         }
         self.reset_answered = requests.reset;

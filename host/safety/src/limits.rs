@@ -399,14 +399,6 @@ fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
                 allowed: "at least the tracking margin",
             });
         }
-        if separation.silent_ticks == 0 {
-            return Err(LimitsError::Value {
-                field: "separation.silent_ticks",
-                index: None,
-                found: 0.0,
-                allowed: "1 or more",
-            });
-        }
     }
     within("tracking_margin_m", None, c.tracking_margin_m, &SMALL)?;
     within("force_stop_n", None, c.force_stop_n, &FORCE)?;
@@ -435,13 +427,27 @@ fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
         });
     }
     within("gripper_force_max_n", None, c.gripper_force_max_n, &FORCE)?;
-    if c.heartbeat_ticks == 0 {
-        return Err(LimitsError::Value {
-            field: "heartbeat_ticks",
-            index: None,
-            found: 0.0,
-            allowed: "1 or more",
-        });
+    for (field, least, ticks) in [
+        ("heartbeat_ticks", 1, c.heartbeat_ticks),
+        ("following_error_ticks", 0, c.following_error_ticks),
+    ] {
+        patient(field, least, ticks)?;
+    }
+    if let Some(separation) = &c.separation {
+        patient("separation.silent_ticks", 1, separation.silent_ticks)?;
+    }
+    for (field, ticks) in [
+        (
+            "effort.measured_ticks",
+            c.effort.map(|effort| effort.measured_ticks),
+        ),
+        (
+            "contact.transient_ticks",
+            (c.contact.as_ref()).map(|contact| contact.transient_ticks),
+        ),
+        ("grip.lost_ticks", c.grip.map(|grip| grip.lost_ticks)),
+    ] {
+        patient(field, 0, u64::from(ticks.unwrap_or(0)))?;
     }
     if c.reaction_ticks > 100 {
         return Err(LimitsError::Value {
@@ -452,6 +458,25 @@ fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
         });
     }
     check_zones(&c.zones)
+}
+
+/// Longest time for which the gate may be configured to wait and see: a minute.
+const PATIENCE_TICKS: u64 = 60_000;
+
+fn patient(field: &'static str, least: u64, ticks: u64) -> Result<(), LimitsError> {
+    if (least..=PATIENCE_TICKS).contains(&ticks) {
+        return Ok(());
+    }
+    Err(LimitsError::Value {
+        field,
+        index: None,
+        found: ticks as f64,
+        allowed: if least == 0 {
+            "0 to 60000"
+        } else {
+            "1 to 60000"
+        },
+    })
 }
 
 fn check_contact(c: &SafetyConfig) -> Result<(), LimitsError> {

@@ -51,7 +51,8 @@ fn check_joint(
     velocity_max: f64,
     c: &SafetyConfig,
 ) -> Result<(), Violation> {
-    let speed = after.v[i].abs();
+    // What is still being gained when the stop begins would come on top of it.
+    let speed = law.peak_speed(i, after.v[i], after.a[i]);
     if !at_most(speed, velocity_max + VELOCITY_ROUNDING) {
         return Err(violation(LimitKind::Velocity, i, velocity_max, speed));
     }

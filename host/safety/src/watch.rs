@@ -100,11 +100,10 @@ impl Watch {
     ) {
         self.look_at_requests(requests, &mut demand);
         if requests.heartbeat_tick != 0 {
-            let age = frame.tick.saturating_sub(requests.heartbeat_tick);
-            if age > c.heartbeat_ticks {
+            if let Some(age) = too_old(frame.tick, requests.heartbeat_tick, c.heartbeat_ticks) {
                 demand(Demand {
                     limit_value: c.heartbeat_ticks as f64,
-                    asked: age as f64,
+                    asked: age,
                     ..Demand::new(StopCategory::ControlledHold, LimitKind::BrainDead)
                 });
             }
@@ -134,7 +133,12 @@ impl Watch {
         self.look_at_time(frame, &mut demand);
     }
 
-    fn look_at_requests(&mut self, requests: &RequestCounts, demand: &mut impl FnMut(Demand)) {
+    /// Hands every stop that was requested since to `demand`.
+    pub(crate) fn look_at_requests(
+        &mut self,
+        requests: &RequestCounts,
+        mut demand: impl FnMut(Demand),
+    ) {
         for (now, seen, category) in [
             (
                 requests.stop_power_off,
@@ -183,19 +187,27 @@ impl Watch {
     /// Hardware time must advance by T a tick, within a factor of two.
     fn look_at_time(&mut self, frame: &SensorFrame, demand: &mut impl FnMut(Demand)) {
         if let Some((tick, time_ns)) = self.last_time {
-            let ticks = frame.tick.saturating_sub(tick);
-            let expected = ticks.saturating_mul(TICK_NS);
+            // A tick without a frame is said to be one, and forgets the time.
+            let follows = tick.checked_add(1) == Some(frame.tick);
             let passed = frame.time_ns.saturating_sub(time_ns);
-            let fits = ticks >= 1 && passed >= expected / 2 && passed <= expected.saturating_mul(2);
-            if !fits {
+            if !follows || !(TICK_NS / 2..=2 * TICK_NS).contains(&passed) {
                 demand(Demand {
-                    limit_value: expected as f64,
+                    limit_value: TICK_NS as f64,
                     asked: passed as f64,
                     ..Demand::new(StopCategory::ControlledThenOff, LimitKind::TimeBase)
                 });
             }
         }
         self.last_time = Some((frame.tick, frame.time_ns));
+    }
+}
+
+/// Age of something that was stamped at a tick, in ticks, if it is older than it may be. A stamp of the future is not
+/// fresh: its age is negative.
+pub(crate) fn too_old(now: u64, stamp: u64, most: u64) -> Option<f64> {
+    match now.checked_sub(stamp) {
+        Some(age) => (age > most).then_some(age as f64),
+        None => Some(-((stamp - now) as f64)),
     }
 }
 
