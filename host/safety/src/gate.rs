@@ -330,8 +330,6 @@ impl Gate {
             self.contact_speed_m_s = contact_speed(config, &self.chain, load.mass_kg);
             self.effort
                 .carry(&self.chain, &self.state, &self.forward, load);
-            let carries = load.mass_kg > 0.0 || capsule.is_some();
-            self.grip.carry(carries, self.seen_width_m);
             let bears = config
                 .effort
                 .map_or(Ok(()), |limits| self.effort.check_load(&limits));
@@ -347,6 +345,9 @@ impl Gate {
         } else {
             Some(Violation::of(LimitKind::NonFinite))
         };
+        let carries = payload.mass_kg > 0.0 || capsule.is_some();
+        self.grip
+            .carry(carries && self.misfit.is_none(), self.seen_width_m);
         self.misfit.is_none()
     }
 

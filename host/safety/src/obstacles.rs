@@ -127,23 +127,26 @@ impl Threats {
         near
     }
 
-    /// What a capsule has to spare to the one of these obstacles that needs it most, m; negative if it is too near.
-    pub(crate) fn margin(&self, near: Near, capsule: &PlacedCapsule) -> f64 {
-        if self.lost {
-            return f64::NEG_INFINITY;
-        }
-        let mut least = f64::INFINITY;
-        let mut left = near.0;
-        while left != 0 {
-            let threat = &self.list[left.trailing_zeros() as usize];
-            left &= left - 1;
-            let clearance = match threat.kind {
-                ObstacleKind::Ball => clearance_to_ball(capsule, &threat.at, threat.radius_m),
-                _ => clearance_to_column(capsule, threat.at.x, threat.at.y, threat.radius_m),
-            };
-            least = least.min(clearance - threat.need_m - self.approach_m);
-        }
-        least
+    /// Something is somewhere: nothing may move.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// What a capsule has to spare to an obstacle, m; negative if it is too near.
+    pub(crate) fn margin(&self, threat: usize, capsule: &PlacedCapsule) -> f64 {
+        let threat = &self.list[threat];
+        let clearance = match threat.kind {
+            ObstacleKind::Ball => clearance_to_ball(capsule, &threat.at, threat.radius_m),
+            _ => clearance_to_column(capsule, threat.at.x, threat.at.y, threat.radius_m),
+        };
+        clearance - threat.need_m - self.approach_m
+    }
+
+    /// The least of them over several obstacles.
+    pub(crate) fn least(&self, threats: Near, capsule: &PlacedCapsule) -> f64 {
+        threats
+            .map(|threat| self.margin(threat, capsule))
+            .fold(f64::INFINITY, f64::min)
     }
 }
 
@@ -153,6 +156,16 @@ pub(crate) struct Near(u32);
 
 impl Near {
     pub(crate) const NONE: Self = Self(0);
+}
+
+impl Iterator for Near {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let next = self.0.trailing_zeros() as usize;
+        self.0 &= self.0.wrapping_sub(1);
+        (next < u32::BITS as usize).then_some(next)
+    }
 }
 
 const _: () = assert!(OBSTACLES_MAX <= u32::BITS as usize);

@@ -12,20 +12,26 @@
 //! The broad phase is the same bound over the whole stop, from the last margins that were computed: far
 //! from everything, a tick costs a few dozen multiplications.
 
+mod pairs;
+mod posture;
+
 use nalgebra::Vector3;
 use sinew_kinematics::{
     Aabb, CAPSULES_MAX, Chain, Forward, HAND, LinkCapsule, PlacedCapsule, Point,
-    distance_between_segments,
 };
 use sinew_messages::{JOINTS, JointVector, LimitKind};
 
 use crate::brake::{ArmState, STOP_TICKS_MAX, StopLaw};
-use crate::limits::{SafetyConfig, SafetyLimits, SelfCollision};
+use crate::limits::{SafetyConfig, SafetyLimits};
 use crate::obstacles::{Near, Threats};
 use crate::setpoint::at_most;
 use crate::stop::StopPath;
 use crate::verdict::Violation;
 use crate::zones::ZoneIndex;
+
+pub use pairs::{ClosePair, close_at_rest};
+use pairs::{Pair, apart, pairs_of, self_margin, slack};
+use posture::cone_margin;
 
 /// Samples of one stop at most, for what is proposed.
 pub(crate) const SAMPLES_PROPOSED: usize = 48;
@@ -45,6 +51,8 @@ const SLIDE: f64 = 0.1;
 const RECOVERY_BAND: f64 = 2e-4;
 /// Capsules of the arm, and one of what it carries.
 pub(crate) const BODIES_MAX: usize = CAPSULES_MAX + 1;
+/// Zones, and moving obstacles, that are told apart for each body.
+const APART_MAX: usize = 8;
 /// Pairs of capsules that could meet.
 const PAIRS_MAX: usize = BODIES_MAX * (BODIES_MAX - 1) / 2;
 
@@ -58,15 +66,6 @@ const NOWHERE: Aabb = Aabb {
 
 type Levers = [f64; JOINTS];
 
-/// Two bodies that could meet; `far` is the one farther out.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Pair {
-    near: usize,
-    far: usize,
-    /// Distance that their setpoints keep, m: the margin, and what the joints between them may be off by.
-    need: f64,
-}
-
 /// Which margins a check is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
@@ -76,19 +75,37 @@ pub(crate) enum Group {
     Slow,
 }
 
-/// What a margin is about.
+/// What a margin is about. Each thing that a body could come too near to has one of its own: a motion that gains on
+/// one may lose on another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Subject {
-    /// A body against envelope and forbidden zones.
-    Fixed(usize),
-    /// A body against the slow zones that are slower than the motion.
-    Slow(usize),
+    /// A body against a face of the envelope: its axis, and whether it is the upper one.
+    Face(usize, usize, bool),
+    /// A body against a forbidden zone.
+    Zone(usize, usize),
+    /// A body against more forbidden zones than are told apart.
+    Zones(usize),
+    /// A body against a slow zone that is slower than the motion.
+    Slow(usize, usize),
+    /// A body against more of those than are told apart.
+    SlowZones(usize),
     /// A pair of bodies.
     Pair(usize),
-    /// A body against the moving obstacles, with what each of them needs taken off.
-    Moving(usize),
+    /// A body against a moving obstacle, with what that needs taken off.
+    Threat(usize, usize),
+    /// A body against more of those than are told apart.
+    Threats(usize),
+    /// Something is somewhere.
+    Somewhere,
     /// The tool against its cone.
     Cone,
+}
+
+impl Subject {
+    /// True for several things together: what a motion gains on one of them says nothing about the others.
+    fn is_many(self) -> bool {
+        matches!(self, Self::Zones(_) | Self::SlowZones(_) | Self::Threats(_))
+    }
 }
 
 /// One margin under check.
@@ -97,6 +114,8 @@ struct Item {
     subject: Subject,
     /// Margin to be kept.
     need: f64,
+    /// Margin at the state of the survey.
+    surveyed: f64,
     lever: Levers,
 }
 
@@ -168,6 +187,9 @@ impl Sweep {
             b: Point::origin(),
             radius_m: 0.0,
         };
+        // What is carried is one more. Slow zones are looked at by themselves.
+        let bodies = chain.capsules().len() + 1;
+        let items_max = bodies * (6 + 2 * APART_MAX) + bodies * (bodies - 1) / 2 + 2;
         let mut sweep = Self {
             forbidden: ZoneIndex::new(&config.zones, |zone| zone.speed_max_m_s.is_none()),
             slow: ZoneIndex::new(&config.zones, |zone| zone.speed_max_m_s.is_some()),
@@ -185,8 +207,8 @@ impl Sweep {
             },
             near: Near::NONE,
             is_near: false,
-            items: Vec::with_capacity(3 * BODIES_MAX + PAIRS_MAX + 1),
-            margins: vec![0.0; SAMPLES_PROPOSED * (3 * BODIES_MAX + PAIRS_MAX + 1)],
+            items: Vec::with_capacity(items_max),
+            margins: vec![0.0; SAMPLES_PROPOSED * items_max],
             travelled: [[0.0; JOINTS]; SAMPLES_PROPOSED],
             carried: None,
             chain,
@@ -332,44 +354,30 @@ impl Sweep {
         config: &SafetyConfig,
     ) {
         self.items.clear();
-        if group == Group::Hard && !question.threats.is_empty() {
-            let most = (self.lever_max[..self.bodies()].iter())
-                .fold(0.0_f64, |most, lever| most.max(dot(lever, way)));
-            self.near = question.threats.near(&self.survey.bounds, most);
+        if group == Group::Hard {
+            self.list_open_threats(way, question);
         }
         for body in 0..self.bodies() {
             if !self.moves(body) {
                 continue;
             }
             let most = dot(&self.lever_max[body], way);
-            let mut look_at = |subject, margin: f64| {
-                let need = match subject {
-                    // What a threat needs is taken off its distance.
-                    Subject::Moving(_) => 0.0,
-                    _ => config.tracking_margin_m,
-                };
-                if at_most(need, margin - most) {
-                    return;
-                }
-                let lever: Levers = core::array::from_fn(|j| {
-                    (self.survey.lever[body][j] + most).min(self.lever_max[body][j])
-                });
-                if !at_most(need, margin - dot(&lever, way)) {
-                    self.items.push(Item {
-                        subject,
-                        need,
-                        lever,
-                    });
-                }
+            let need = config.tracking_margin_m;
+            let pooled = match group {
+                Group::Hard => self.survey.fixed[body],
+                Group::Slow => self.survey.slow[body],
             };
-            if group == Group::Slow {
-                look_at(Subject::Slow(body), self.survey.slow[body]);
+            if at_most(need, pooled - most) {
                 continue;
             }
-            look_at(Subject::Fixed(body), self.survey.fixed[body]);
-            if !question.threats.is_empty() {
-                let margin = (question.threats).margin(self.near, &self.survey.bodies[body]);
-                look_at(Subject::Moving(body), margin);
+            let lever = self.levers(body, most);
+            let reach = need + dot(&lever, way);
+            if at_most(reach, pooled) {
+                continue;
+            }
+            match group {
+                Group::Hard => self.list_fixed(body, need, reach, &lever, config),
+                Group::Slow => self.list_slow(body, need, reach, &lever, question.speed_m_s),
             }
         }
         if group == Group::Slow {
@@ -381,8 +389,143 @@ impl Sweep {
             self.items.push(Item {
                 subject: Subject::Cone,
                 need: 0.0,
+                surveyed: self.survey.cone,
                 lever,
             });
+        }
+    }
+
+    /// Lever arms of a body while no part of it gets farther than `most` from where it was surveyed.
+    fn levers(&self, body: usize, most: f64) -> Levers {
+        core::array::from_fn(|j| (self.survey.lever[body][j] + most).min(self.lever_max[body][j]))
+    }
+
+    /// Faces of the envelope and forbidden zones that are nearer to a body than `reach`.
+    fn list_fixed(
+        &mut self,
+        body: usize,
+        need: f64,
+        reach: f64,
+        lever: &Levers,
+        config: &SafetyConfig,
+    ) {
+        let placed = self.survey.bodies[body];
+        for axis in 0..3 {
+            for upper in [false, true] {
+                let surveyed = to_face(&placed, axis, upper, config);
+                if !at_most(reach, surveyed) {
+                    self.items.push(Item {
+                        subject: Subject::Face(body, axis, upper),
+                        need,
+                        surveyed,
+                        lever: *lever,
+                    });
+                }
+            }
+        }
+        let from = self.items.len();
+        let (items, forbidden) = (&mut self.items, &self.forbidden);
+        let mut least = f64::INFINITY;
+        forbidden.within(&placed, reach, f64::INFINITY, |zone, surveyed| {
+            least = least.min(surveyed);
+            if items.len() - from < APART_MAX {
+                items.push(Item {
+                    subject: Subject::Zone(body, zone),
+                    need,
+                    surveyed,
+                    lever: *lever,
+                });
+            } else {
+                items.truncate(from + APART_MAX - 1);
+                items.push(Item {
+                    subject: Subject::Zones(body),
+                    need,
+                    surveyed: least,
+                    lever: *lever,
+                });
+            }
+        });
+    }
+
+    /// Slow zones that are nearer to a body than `reach` and don't allow the speed.
+    fn list_slow(&mut self, body: usize, need: f64, reach: f64, lever: &Levers, speed_m_s: f64) {
+        let placed = self.survey.bodies[body];
+        let from = self.items.len();
+        let (items, slow) = (&mut self.items, &self.slow);
+        let mut least = f64::INFINITY;
+        slow.within(&placed, reach, speed_m_s, |zone, surveyed| {
+            least = least.min(surveyed);
+            if items.len() - from < APART_MAX {
+                items.push(Item {
+                    subject: Subject::Slow(body, zone),
+                    need,
+                    surveyed,
+                    lever: *lever,
+                });
+            } else {
+                items.truncate(from + APART_MAX - 1);
+                items.push(Item {
+                    subject: Subject::SlowZones(body),
+                    need,
+                    surveyed: least,
+                    lever: *lever,
+                });
+            }
+        });
+    }
+
+    /// Moving obstacles that a body could come too near to. What one needs is taken off its distance.
+    fn list_open_threats(&mut self, way: &JointVector, question: &Question<'_>) {
+        let threats = question.threats;
+        if threats.is_lost() {
+            self.items.push(Item {
+                subject: Subject::Somewhere,
+                need: 0.0,
+                surveyed: f64::NEG_INFINITY,
+                lever: [0.0; JOINTS],
+            });
+            return;
+        }
+        if threats.is_empty() {
+            return;
+        }
+        let farthest = (self.lever_max[..self.bodies()].iter())
+            .fold(0.0_f64, |most, lever| most.max(dot(lever, way)));
+        self.near = threats.near(&self.survey.bounds, farthest);
+        for body in 0..self.bodies() {
+            if !self.moves(body) {
+                continue;
+            }
+            let placed = self.survey.bodies[body];
+            let most = dot(&self.lever_max[body], way);
+            let from = self.items.len();
+            for threat in self.near {
+                let surveyed = threats.margin(threat, &placed);
+                if at_most(0.0, surveyed - most) {
+                    continue;
+                }
+                let lever = self.levers(body, most);
+                if at_most(0.0, surveyed - dot(&lever, way)) {
+                    continue;
+                }
+                let subject = if self.items.len() - from < APART_MAX {
+                    Subject::Threat(body, threat)
+                } else {
+                    self.items.truncate(from + APART_MAX - 1);
+                    Subject::Threats(body)
+                };
+                let surveyed = if subject.is_many() {
+                    threats.least(self.near, &placed)
+                } else {
+                    surveyed
+                };
+                self.items.push(Item {
+                    subject,
+                    need: 0.0,
+                    surveyed,
+                    lever,
+                });
+            }
         }
     }
 
@@ -412,6 +555,7 @@ impl Sweep {
                 self.items.push(Item {
                     subject: Subject::Pair(n),
                     need: pair.need,
+                    surveyed: self.survey.pairs[n],
                     lever,
                 });
             }
@@ -485,7 +629,7 @@ impl Sweep {
         self.note(0, question.forward, [0.0; JOINTS], question, config);
         self.sample(1, end, path, question, config);
         for n in 0..self.items.len() {
-            let at_given = self.surveyed(self.items[n].subject, question.threats);
+            let at_given = self.items[n].surveyed;
             let (at_start, at_end) = (self.margin(0, n), self.margin(1, n));
             let gains = at_start >= at_given && at_end >= at_start;
             let way: JointVector = core::array::from_fn(|j| {
@@ -494,12 +638,15 @@ impl Sweep {
             let item = &mut self.items[n];
             let carry_on = dot(&item.lever, question.carry_on);
             let loses = at_given - at_end.min(at_start);
-            item.need = if gains && question.recovers {
-                (item.need - RETREAT_BAND).min(at_given - RECOVERY_BAND)
+            let retreat = item.need - RETREAT_BAND;
+            item.need = if item.subject.is_many() {
+                item.need + carry_on
+            } else if gains && question.recovers && at_given < retreat {
+                at_given - RECOVERY_BAND
             } else if gains {
-                item.need - RETREAT_BAND
+                retreat
             } else if loses <= SLIDE * dot(&item.lever, &way) {
-                item.need - RETREAT_BAND + carry_on
+                retreat + carry_on
             } else {
                 item.need + carry_on
             };
@@ -594,8 +741,20 @@ impl Sweep {
         config: &SafetyConfig,
     ) -> f64 {
         match subject {
-            Subject::Fixed(body) => self.to_fixed(&self.place(body, forward), config).0,
-            Subject::Slow(body) => {
+            Subject::Face(body, axis, upper) => {
+                to_face(&self.place(body, forward), axis, upper, config)
+            }
+            Subject::Zone(body, zone) => {
+                (self.forbidden).clearance(zone, &self.place(body, forward))
+            }
+            Subject::Zones(body) => {
+                let placed = self.place(body, forward);
+                self.forbidden
+                    .nearest(&placed, f64::INFINITY, f64::INFINITY)
+                    .0
+            }
+            Subject::Slow(body, zone) => self.slow.clearance(zone, &self.place(body, forward)),
+            Subject::SlowZones(body) => {
                 let placed = self.place(body, forward);
                 self.slow
                     .nearest(&placed, f64::INFINITY, question.speed_m_s)
@@ -605,21 +764,14 @@ impl Sweep {
                 let Pair { near, far, .. } = self.pairs[n];
                 apart(&self.place(near, forward), &self.place(far, forward))
             }
-            Subject::Moving(body) => {
-                (question.threats).margin(self.near, &self.place(body, forward))
+            Subject::Threat(body, threat) => {
+                (question.threats).margin(threat, &self.place(body, forward))
             }
+            Subject::Threats(body) => {
+                (question.threats).least(self.near, &self.place(body, forward))
+            }
+            Subject::Somewhere => f64::NEG_INFINITY,
             Subject::Cone => cone_margin(forward, config),
-        }
-    }
-
-    /// The margin at the state of the survey.
-    fn surveyed(&self, subject: Subject, threats: &Threats) -> f64 {
-        match subject {
-            Subject::Fixed(body) => self.survey.fixed[body],
-            Subject::Slow(body) => self.survey.slow[body],
-            Subject::Pair(n) => self.survey.pairs[n],
-            Subject::Moving(body) => threats.margin(self.near, &self.survey.bodies[body]),
-            Subject::Cone => self.survey.cone,
         }
     }
 
@@ -634,11 +786,17 @@ impl Sweep {
         let forward = self.chain.forward(q);
         let link = |body: usize| Some(self.capsule(body).link as u32);
         let (limit, index) = match subject {
-            Subject::Fixed(body) => match self.to_fixed(&self.place(body, &forward), config).1 {
-                Some(zone) => (LimitKind::Zone, Some(zone)),
-                None => (LimitKind::Envelope, link(body)),
-            },
-            Subject::Slow(body) => {
+            Subject::Face(body, ..) => (LimitKind::Envelope, link(body)),
+            Subject::Zone(_, zone) => (LimitKind::Zone, Some(self.forbidden.number(zone))),
+            Subject::Zones(body) => {
+                let placed = self.place(body, &forward);
+                let nearest = self
+                    .forbidden
+                    .nearest(&placed, f64::INFINITY, f64::INFINITY);
+                (LimitKind::Zone, nearest.1)
+            }
+            Subject::Slow(_, zone) => (LimitKind::SlowZone, Some(self.slow.number(zone))),
+            Subject::SlowZones(body) => {
                 let placed = self.place(body, &forward);
                 let nearest = self
                     .slow
@@ -646,7 +804,10 @@ impl Sweep {
                 (LimitKind::SlowZone, nearest.1)
             }
             Subject::Pair(n) => (LimitKind::SelfCollision, link(self.pairs[n].far)),
-            Subject::Moving(body) => (LimitKind::Separation, link(body)),
+            Subject::Threat(body, _) | Subject::Threats(body) => {
+                (LimitKind::Separation, link(body))
+            }
+            Subject::Somewhere => (LimitKind::Separation, None),
             Subject::Cone => (LimitKind::Orientation, None),
         };
         Violation {
@@ -680,88 +841,17 @@ impl Sweep {
         };
         self.check(Group::Hard, &question, path, law, config)
     }
-
-    /// Smallest clearance of any moving body to the envelope or a forbidden zone at `q`, m.
-    pub(crate) fn smallest_clearance(&self, q: &JointVector, config: &SafetyConfig) -> f64 {
-        let forward = self.chain.forward(q);
-        (0..self.bodies())
-            .filter(|body| self.moves(*body))
-            .map(|body| self.to_fixed(&self.place(body, &forward), config).0)
-            .fold(f64::INFINITY, f64::min)
-    }
-
-    /// The first thing that is not as it must be for a start at `q`: touched envelope or zone, links that touch,
-    /// a tool outside its cone.
-    pub(crate) fn check_start(
-        &self,
-        q: &JointVector,
-        config: &SafetyConfig,
-    ) -> Result<(), Violation> {
-        let forward = self.chain.forward(q);
-        let refuse = |limit, index, limit_value, asked| {
-            Err(Violation {
-                limit,
-                index,
-                limit_value,
-                asked,
-            })
-        };
-        for body in (0..self.bodies()).filter(|body| self.moves(*body)) {
-            let placed = self.place(body, &forward);
-            let (clearance, zone) = self.to_fixed(&placed, config);
-            if !at_most(0.0, clearance) {
-                return match zone {
-                    Some(zone) => refuse(LimitKind::Zone, Some(zone), 0.0, clearance),
-                    None => refuse(
-                        LimitKind::Envelope,
-                        Some(placed.link as u32),
-                        0.0,
-                        clearance,
-                    ),
-                };
-            }
-        }
-        for pair in &self.pairs {
-            let clearance = apart(
-                &self.place(pair.near, &forward),
-                &self.place(pair.far, &forward),
-            );
-            if !at_most(0.0, clearance) {
-                let link = self.capsule(pair.far).link as u32;
-                return refuse(LimitKind::SelfCollision, Some(link), 0.0, clearance);
-            }
-        }
-        let tilt = cone_margin(&forward, config);
-        if !at_most(0.0, tilt) {
-            return refuse(LimitKind::Orientation, None, 0.0, tilt);
-        }
-        Ok(())
-    }
-
-    /// True if no body is farther than the tracking margin from where `setpoint` puts it.
-    pub(crate) fn tracks(
-        &self,
-        measured: &JointVector,
-        setpoint: &JointVector,
-        margin: f64,
-    ) -> bool {
-        let off: JointVector = core::array::from_fn(|i| (measured[i] - setpoint[i]).abs());
-        let worst = self.lever_max[..self.bodies()]
-            .iter()
-            .fold(0.0_f64, |worst, lever| worst.max(dot(lever, &off)));
-        if worst <= margin {
-            return true;
-        }
-        let (is, should) = (self.chain.forward(measured), self.chain.forward(setpoint));
-        (0..self.bodies()).all(|body| {
-            let (is, should) = (self.place(body, &is), self.place(body, &should));
-            (is.a - should.a).norm() <= margin && (is.b - should.b).norm() <= margin
-        })
-    }
 }
 
-fn self_margin(config: &SafetyConfig) -> f64 {
-    (config.self_collision.as_ref()).map_or(0.0, |collision| collision.margin_m)
+/// Clearance of a capsule to a face of the envelope, m.
+fn to_face(capsule: &PlacedCapsule, axis: usize, upper: bool, config: &SafetyConfig) -> f64 {
+    let (a, b) = (capsule.a[axis], capsule.b[axis]);
+    let room = if upper {
+        config.envelope_max_m[axis] - a.max(b)
+    } else {
+        a.min(b) - config.envelope_min_m[axis]
+    };
+    room - capsule.radius_m
 }
 
 /// Longest lever arms of a capsule about each joint, whatever the posture.
@@ -776,88 +866,6 @@ pub(crate) fn longest_levers(chain: &Chain, capsule: &LinkCapsule) -> Levers {
         reach += chain.joints()[joint].origin.translation.vector.norm();
     }
     lever
-}
-
-/// Pairs of capsules of the arm that are kept apart: of links that are neither the same nor neighbours, and that
-/// the configuration does not say to ignore.
-fn pairs_of(chain: &Chain, collision: &SelfCollision, config: &SafetyConfig) -> Vec<Pair> {
-    let capsules = chain.capsules();
-    // The hand is fixed to the last link.
-    let rigid = |link: usize| link.min(JOINTS);
-    let is_ignored = |a: usize, b: usize| {
-        (collision.ignored.iter()).any(|[x, y]| (*x, *y) == (a, b) || (*y, *x) == (a, b))
-    };
-    // Room for what is carried later, too.
-    let mut pairs = Vec::with_capacity(PAIRS_MAX);
-    for (near, a) in capsules.iter().enumerate() {
-        for (far, b) in capsules.iter().enumerate() {
-            let (from, to) = (rigid(a.link), rigid(b.link));
-            if from + 2 <= to && !is_ignored(a.link, b.link) {
-                let lever = longest_levers(chain, b);
-                pairs.push(Pair {
-                    near,
-                    far,
-                    need: collision.margin_m + slack(from, &lever, config),
-                });
-            }
-        }
-    }
-    pairs
-}
-
-/// How much nearer a capsule may be to one of link `from` than their setpoints are, m: what the joints between them
-/// may be off by, and never more than both may be off by in space.
-fn slack(from: usize, lever: &Levers, config: &SafetyConfig) -> f64 {
-    let off: f64 = (from..JOINTS)
-        .map(|j| lever[j] * config.following_error_max_rad[j])
-        .sum();
-    off.min(2.0 * config.tracking_margin_m)
-}
-
-/// Two links that are nearer to each other than they may be.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ClosePair {
-    /// The two links, numbered as in [`LinkCapsule::link`].
-    pub links: [usize; 2],
-    /// Distance between their surfaces, m; negative if they overlap.
-    pub clearance_m: f64,
-    /// Distance that their setpoints are to keep, m: the margin, and what they may be off by.
-    pub need_m: f64,
-}
-
-/// Links that are nearer than they may be in the posture of rest: the arm could not move there. None is right.
-#[must_use]
-pub fn close_at_rest(chain: &Chain, config: &SafetyConfig) -> Vec<ClosePair> {
-    let Some(collision) = &config.self_collision else {
-        return Vec::new();
-    };
-    let forward = chain.forward(chain.rest());
-    let placed: Vec<PlacedCapsule> = chain.place_capsules(&forward).collect();
-    pairs_of(chain, collision, config)
-        .into_iter()
-        .map(|pair| ClosePair {
-            links: [placed[pair.near].link, placed[pair.far].link],
-            clearance_m: apart(&placed[pair.near], &placed[pair.far]),
-            need_m: pair.need,
-        })
-        .filter(|pair| !at_most(pair.need_m, pair.clearance_m))
-        .collect()
-}
-
-/// Distance between the surfaces of two capsules, m; negative if they overlap.
-fn apart(a: &PlacedCapsule, b: &PlacedCapsule) -> f64 {
-    distance_between_segments(&a.a, &a.b, &b.a, &b.b) - a.radius_m - b.radius_m
-}
-
-/// How much farther the tool may tilt from the axis of its cone, rad; infinite without a cone.
-fn cone_margin(forward: &Forward, config: &SafetyConfig) -> f64 {
-    let Some(cone) = &config.cone else {
-        return f64::INFINITY;
-    };
-    let axis = forward.tool.rotation * Vector3::z();
-    let wanted = Vector3::from(cone.axis);
-    // The arc tangent tells small angles apart where the arc cosine does not.
-    cone.half_angle_rad - libm::atan2(axis.cross(&wanted).norm(), axis.dot(&wanted))
 }
 
 pub(crate) fn dot(a: &[f64; JOINTS], b: &[f64; JOINTS]) -> f64 {

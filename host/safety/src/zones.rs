@@ -181,6 +181,64 @@ impl ZoneIndex {
         speeds
     }
 
+    /// Clearance to the zone at a place, m.
+    pub(crate) fn clearance(&self, place: usize, capsule: &PlacedCapsule) -> f64 {
+        self.shapes[place].2.clearance(capsule)
+    }
+
+    /// Position in the configuration's list of the zone at a place.
+    pub(crate) fn number(&self, place: usize) -> u32 {
+        self.shapes[place].0
+    }
+
+    /// Hands the place of every zone that is nearer than `most` to `found`, with its clearance, m. Zones that allow
+    /// `speed_m_s` don't count.
+    pub(crate) fn within(
+        &self,
+        capsule: &PlacedCapsule,
+        most: f64,
+        speed_m_s: f64,
+        mut found: impl FnMut(usize, f64),
+    ) {
+        let mut look_at = |at: u32| {
+            let (_, allowed, shape) = &self.shapes[at as usize];
+            if *allowed >= speed_m_s {
+                return;
+            }
+            let clearance = shape.clearance(capsule);
+            if clearance < most {
+                found(at as usize, clearance);
+            }
+        };
+        for at in &self.endless {
+            look_at(*at);
+        }
+        if self.nodes.is_empty() {
+            return;
+        }
+        let around = around(capsule);
+        let mut waiting = [0_u32; WAITING_MAX];
+        let mut count = 1;
+        while count > 0 {
+            count -= 1;
+            let node = waiting[count];
+            let Node { bounds, what } = &self.nodes[node as usize];
+            let gap = gap(bounds, &around);
+            // What the capsule's axis is in may be deeper than its box says.
+            if gap > 0.0 && gap - capsule.radius_m >= most {
+                continue;
+            }
+            match what {
+                Content::Leaf { zone } => look_at(*zone),
+                Content::Branch { right } => {
+                    waiting[count] = *right;
+                    waiting[count + 1] = node + 1;
+                    count += 2;
+                }
+            }
+        }
+    }
+
     /// Clearance to the nearest zone that is nearer than `least`, m, and its position in the configuration's list.
     /// Zones that allow `speed_m_s` don't count.
     pub(crate) fn nearest(

@@ -70,6 +70,7 @@ impl Run {
     fn under_way() -> Self {
         let mut rig = Rig::booted(watchful());
         rig.scanner_sees = true;
+        rig.frame.gripper_force_n = 20.0;
         rig.obstacles.count = 1;
         rig.obstacles.obstacles[0].position_m = [5.0, 5.0, 0.0];
         rig.hold();

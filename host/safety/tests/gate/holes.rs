@@ -1,4 +1,4 @@
-//! What the gate does not keep yet. Each test fails as long as it does not.
+//! Holes that were found in the gate, each with the motion that went through it.
 
 use nalgebra::Vector3;
 use sinew_kinematics::{Aabb, PlacedCapsule, Point};
