@@ -19,6 +19,7 @@ use sinew_messages::{
 use sinew_safety::Verdict;
 
 use crate::chunk::{Followed, Follower};
+use crate::jog::Jog;
 use crate::joints::{Axes, JointMotion, axes_of, positions};
 use crate::limits::MotionLimits;
 use crate::line::Line;
@@ -44,6 +45,8 @@ enum Source {
     Line,
     /// Action chunks.
     Chunks,
+    /// Velocities of the joints, held.
+    Jog,
 }
 
 /// What the arm asks for in one tick.
@@ -68,6 +71,7 @@ pub(crate) struct Arm {
     target: JointVector,
     move_limits: [AxisLimits; JOINTS],
     line: Line,
+    jog: Jog,
     follower: Follower,
     chunk: Option<ActionChunk>,
 
@@ -99,6 +103,14 @@ struct Progress {
 impl Progress {
     /// Counts a tick; the reason if the gate does not let the goal get on.
     fn obstruction(&mut self, verdict: &Verdict, position: &JointVector) -> Option<LimitKind> {
+        if verdict.kind != VerdictKind::Pass && verdict.limit == LimitKind::Separation {
+            // Who comes too near goes away again, and the goal goes on then. Whoever sent it may give up before.
+            *self = Self {
+                forbidden_ticks: self.forbidden_ticks,
+                ..Self::default()
+            };
+            return None;
+        }
         if self.ticks == 0 {
             self.from = *position;
         }
@@ -142,6 +154,7 @@ impl Arm {
             move_limits: *limits.joints(),
             limits,
             line: Line::empty(),
+            jog: Jog::STILL,
             follower: Follower::empty(),
             chunk: None,
             goal_id: 0,
@@ -254,6 +267,7 @@ impl Arm {
                 gripper = wanted;
                 next
             }
+            Source::Jog => self.jog.step(&start, &self.chain, &self.limits),
         };
         self.asked = next;
         self.judge(frame);
@@ -322,6 +336,11 @@ impl Arm {
             self.source = Source::Chunks;
             return Some(());
         }
+        if kind == ArmGoalKind::Jog {
+            self.jog = Jog::new(&goal.joints_rad, &self.limits)?;
+            self.source = Source::Jog;
+            return Some(());
+        }
         let scales = (share(goal.speed_scale)?, share(goal.acceleration_scale)?);
         match kind {
             ArmGoalKind::Joint => {
@@ -348,7 +367,7 @@ impl Arm {
                     .ok()?;
                 self.source = Source::Line;
             }
-            ArmGoalKind::Hold | ArmGoalKind::Chunks => {}
+            ArmGoalKind::Hold | ArmGoalKind::Chunks | ArmGoalKind::Jog => {}
         }
         Some(())
     }
@@ -455,7 +474,7 @@ impl Arm {
         let arrived = match self.source {
             Source::Rest | Source::Joints => self.motion.is_over(),
             Source::Line => self.line.is_over(),
-            Source::Chunks => false,
+            Source::Chunks | Source::Jog => false,
         };
         if !arrived {
             return;

@@ -12,6 +12,7 @@ mod activation;
 mod arm;
 mod chunk;
 mod gripper;
+mod jog;
 mod joints;
 mod limits;
 mod line;

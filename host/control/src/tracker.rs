@@ -55,6 +55,19 @@ pub(crate) fn follow(
     state.after(TICK_S, (eased - state.acceleration) / TICK_S)
 }
 
+/// The state one tick later on the quickest way to a constant velocity, within the limits of acceleration and jerk:
+/// the acceleration `x` from which easing off at full jerk just gets there, `v + (a + x)T/2 + x|x|/2J = velocity`.
+#[must_use]
+pub(crate) fn toward_velocity(state: AxisState, velocity: f64, limits: &AxisLimits) -> AxisState {
+    let half = 0.5 * TICK_S;
+    let missing = velocity - state.velocity - half * state.acceleration;
+    let size = limits.jerk * ((half * half + 2.0 * missing.abs() / limits.jerk).sqrt() - half);
+    let wanted = size.min(limits.acceleration).copysign(missing);
+    let step = limits.jerk * TICK_S;
+    let reached = wanted.clamp(state.acceleration - step, state.acceleration + step);
+    state.after(TICK_S, (reached - state.acceleration) / TICK_S)
+}
+
 /// A low-pass for references that may change their mind at any rate: linear, with a triple pole, following the
 /// reference's velocity, so that one of constant velocity is met without lag. Being linear it does not
 /// resonate with a policy that plans again and again, as a quickest way would. The velocity stays (nearly)
@@ -121,6 +134,26 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_velocity_is_reached_within_the_limits_and_kept(
+            limits in limits(),
+            shares in prop::collection::vec((-1.0..1.0_f64, 1..400_usize), 1..5),
+        ) {
+            let mut state = AxisState::resting_at(0.0);
+            for (share, ticks) in shares.into_iter().chain([(0.4, 3_000), (0.0, 3_000)]) {
+                let velocity = share * limits.velocity;
+                for _ in 0..ticks {
+                    let next = toward_velocity(state, velocity, &limits);
+                    check_step(state, next, &limits);
+                    state = next;
+                }
+                if ticks == 3_000 {
+                    prop_assert!((state.velocity - velocity).abs() < 1e-6, "{state:?} {velocity}");
+                }
+            }
+            prop_assert!(state.acceleration.abs() < 1e-4, "{state:?}");
+        }
+
         #[test]
         fn a_jumping_reference_is_reached_within_the_limits(
             limits in limits(),

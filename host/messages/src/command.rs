@@ -52,6 +52,9 @@ pub enum ArmGoalKind {
     Guarded = 4,
     /// Follow the action chunks of the chunk slot whose `goal_id` is this goal's `id`.
     Chunks = 5,
+    /// Hold-to-run: every joint turns at its velocity in `joints_rad` for as long as the lease is renewed, and brakes
+    /// when it is not.
+    Jog = 6,
 }
 
 impl ArmGoalKind {
@@ -65,6 +68,7 @@ impl ArmGoalKind {
             Self::Line,
             Self::Guarded,
             Self::Chunks,
+            Self::Jog,
         ]
         .into_iter()
         .find(|kind| *kind as u32 == code)
@@ -83,7 +87,7 @@ pub struct ArmGoal {
     pub kind: u32,
     /// Zero.
     pub reserved: u32,
-    /// Target of `Joint`, rad.
+    /// Target of `Joint`, rad; velocities of `Jog`, rad/s.
     pub joints_rad: JointVector,
     /// Target of `Pose`, `Line`, `Guarded`: the tool in the base frame.
     pub pose: Pose,

@@ -172,7 +172,7 @@ pub struct LoopStatus {
     pub reset_answered: u64,
     /// [`crate::ResetAnswer`] code of that answer.
     pub reset_answer: u32,
-    /// [`crate::SafetyMode`] code in force.
+    /// [`crate::SafetyMode`] code in force; it differs from what was asked for while the robot still moves.
     pub mode: u32,
     /// Hash of the active safety configuration.
     pub safety_hash: u64,

@@ -3,5 +3,6 @@
 #[allow(unsafe_code)] // A counting allocator is an implementation of an unsafe trait.
 mod allocation;
 mod common;
+mod jog;
 mod sources;
 mod trail;
