@@ -96,14 +96,12 @@ pub(crate) fn vary(
             half_angle_rad: stream.between(0.3, 2.0),
         });
     }
-    if stream.one_in(2) {
-        c.separation = Some(SeparationConfig {
-            approach_speed_m_s: 1.6,
-            intrusion_m: stream.between(0.0, 0.2),
-            robot_uncertainty_m: c.tracking_margin_m + 0.005,
-            silent_ticks: 100,
-        });
-    }
+    c.separation = stream.one_in(2).then(|| SeparationConfig {
+        approach_speed_m_s: 1.6,
+        intrusion_m: stream.between(0.0, 0.2),
+        robot_uncertainty_m: c.tracking_margin_m + 0.005,
+        silent_ticks: 100,
+    });
     weaken(&mut c, chain, start, &mut stream.apart());
     c
 }

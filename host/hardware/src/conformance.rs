@@ -78,6 +78,7 @@ struct Rig {
     gate: Gate,
     requests: RequestCounts,
     frame: SensorFrame,
+    obstacles: ObstacleFrame,
     tick: u64,
 }
 
@@ -88,6 +89,7 @@ impl Rig {
             gate: fixture.gate,
             requests: RequestCounts::default(),
             frame: bytemuck::Zeroable::zeroed(),
+            obstacles: ObstacleFrame::NONE,
             tick: 0,
         }
     }
@@ -96,7 +98,16 @@ impl Rig {
         self.tick += 1;
         self.driver
             .read(self.tick, &mut self.frame)
-            .map_err(|fault| format!("read failed at tick {}: {fault}", self.tick))
+            .map_err(|fault| format!("read failed at tick {}: {fault}", self.tick))?;
+        self.driver.read_obstacles(self.tick, &mut self.obstacles);
+        let seen = self.obstacles.seen_tick;
+        if seen > self.tick {
+            return Err(format!(
+                "at tick {} its scanner says that it saw at tick {seen}",
+                self.tick
+            ));
+        }
+        Ok(())
     }
 
     /// One tick of the whole loop; `ask` turns what was given last into what is asked for.
@@ -105,7 +116,7 @@ impl Rig {
         let asked = ask(self.gate.given());
         let (command, verdict) = self.gate.filter(&Inputs {
             frame: &self.frame,
-            obstacles: &ObstacleFrame::NONE,
+            obstacles: &self.obstacles,
             requests: &self.requests,
             proposed: &asked,
             stale: None,

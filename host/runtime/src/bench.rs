@@ -17,8 +17,8 @@ use sinew_control::ControlLoop;
 use sinew_hardware::{HardwareComponent, HardwareFault, RgbdFrame};
 use sinew_inference::{Choice, choose};
 use sinew_messages::{
-    ArmGoal, ArmGoalKind, DriveStatus, JOINTS, JointVector, LimitKind, LoopStatus, Mailbox, Pose,
-    SafetyInputs, SensorFrame, StopCategory, StopState,
+    ArmGoal, ArmGoalKind, DriveStatus, JOINTS, JointVector, LimitKind, LoopStatus, Mailbox,
+    ObstacleFrame, Pose, SafetyInputs, SensorFrame, StopCategory, StopState,
 };
 use sinew_safety::{Gate, SafeCommand};
 use sinew_sim::Cell;
@@ -358,6 +358,11 @@ impl HardwareComponent for Perfect {
         };
         out.safety_inputs = SafetyInputs::ALL_CLOSED;
         Ok(())
+    }
+
+    /// A scanner that sees nobody.
+    fn read_obstacles(&mut self, tick: u64, out: &mut ObstacleFrame) {
+        out.seen_tick = tick;
     }
 
     fn write(&mut self, command: SafeCommand) -> Result<(), HardwareFault> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sinew_hardware::{HardwareComponent, HardwareFault};
-use sinew_messages::{JointVector, SensorFrame, StopCategory};
+use sinew_messages::{JointVector, ObstacleFrame, SensorFrame, StopCategory};
 use sinew_safety::SafeCommand;
 
 /// Time spent in one stage.
@@ -55,6 +55,10 @@ impl HardwareComponent for Timed {
         let nanoseconds = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.time.0.fetch_add(nanoseconds, Ordering::Relaxed);
         result
+    }
+
+    fn read_obstacles(&mut self, tick: u64, out: &mut ObstacleFrame) {
+        self.hardware.read_obstacles(tick, out);
     }
 
     fn write(&mut self, command: SafeCommand) -> Result<(), HardwareFault> {

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sinew_description::RobotDescription;
-use sinew_messages::{JointVector, SafetyInputs};
+use sinew_kinematics::Chain;
+use sinew_messages::{JointVector, ObstacleFrame, SafetyInputs};
 
 use crate::camera::{Optics, SimCamera, picture};
 use crate::config::{CellConfig, FixedPlace};
@@ -11,10 +12,13 @@ use crate::draw::{OrderLine, SceneDraw};
 use crate::drives::Drives;
 use crate::faults::{FaultEvent, Faults};
 use crate::film::{Film, Shot};
+use crate::person::{Person, PersonAt, PersonTruth};
 use crate::physics::Physics;
 use crate::profile::Profile;
 use crate::rng;
 use crate::robot::SimRobot;
+use crate::scanner::Scanner;
+use crate::scenario::Scenario;
 use crate::scene::SceneState;
 use crate::scorer::{self, Grade};
 
@@ -45,7 +49,14 @@ struct Shared {
 pub(crate) struct World {
     pub(crate) physics: Physics,
     pub(crate) drives: Drives,
-    pub(crate) inputs: u32,
+    /// Contacts that were opened by hand, whatever the scenario does: [`SafetyInputs`] bits.
+    closed_by_hand: u32,
+    scenario: Scenario,
+    person: Option<Person>,
+    scanner: Scanner,
+    truth: PersonTruth,
+    /// For the truth about persons.
+    chain: Chain,
     faults: Faults,
     order: Vec<OrderLine>,
     seed: u64,
@@ -73,12 +84,21 @@ impl Cell {
     /// A cell with this robot, reset to cycle 0 of seed 0 without faults.
     #[must_use]
     pub fn new(robot: &RobotDescription, config: &CellConfig) -> Self {
-        let home_rad = match robot.pose("home") {
-            Some(home) => *home,
-            None => *robot.chain().rest(),
-        };
+        Self::with_home(robot, config, home(robot))
+    }
+
+    /// The same with a robot that starts every cycle at `home_rad`, wherever that is: for what the robot does from a place
+    /// where it should not be.
+    #[must_use]
+    pub fn with_home(robot: &RobotDescription, config: &CellConfig, home_rad: JointVector) -> Self {
         let films: Vec<_> = config.cameras.iter().map(|_| Arc::default()).collect();
-        let (world, _) = World::new(config, robot, &home_rad, &films, 0, 0, &Profile::calm());
+        let draw = CycleDraw {
+            seed: 0,
+            cycle: 0,
+            profile: &Profile::calm(),
+            scenario: &Scenario::default(),
+        };
+        let (world, _) = World::new(config, robot, &home_rad, &films, &draw);
         Self {
             shared: Arc::new(Shared {
                 config: config.clone(),
@@ -97,6 +117,23 @@ impl Cell {
     /// Puts the cell into the state of cycle `cycle` of seed `seed`: robot at home with its drives off, parts
     /// drawn and settled, faults planned. The result depends on the arguments alone.
     pub fn reset(&self, seed: u64, cycle: u64, profile: &Profile) -> CycleScene {
+        self.reset_with(seed, cycle, profile, &Scenario::default())
+    }
+
+    /// [`Self::reset`], and around the robot happens what the scenario says.
+    pub fn reset_with(
+        &self,
+        seed: u64,
+        cycle: u64,
+        profile: &Profile,
+        scenario: &Scenario,
+    ) -> CycleScene {
+        let draw = CycleDraw {
+            seed,
+            cycle,
+            profile,
+            scenario,
+        };
         let Shared {
             config,
             robot,
@@ -105,7 +142,7 @@ impl Cell {
             ..
         } = &*self.shared;
         // Built before the lock is taken, so that a loop that still reads isn't held up by the settling.
-        let (world, scene) = World::new(config, robot, home_rad, films, seed, cycle, profile);
+        let (world, scene) = World::new(config, robot, home_rad, films, &draw);
         let mut current = self.world();
         for film in films {
             film.clear();
@@ -191,9 +228,22 @@ impl Cell {
         self.world().faults.events().to_vec()
     }
 
-    /// Sets the wired safety inputs, as [`SafetyInputs`] bits. A reset closes them all again.
+    /// Sets the wired safety inputs, as [`SafetyInputs`] bits; what the scenario opens is open beside that. A reset
+    /// closes them all again.
     pub fn set_safety_inputs(&self, bits: u32) {
-        self.world().inputs = bits & SafetyInputs::ALL_CLOSED;
+        self.world().closed_by_hand = bits & SafetyInputs::ALL_CLOSED;
+    }
+
+    /// Where the person is who is in the cell now, if somebody is.
+    #[must_use]
+    pub fn person(&self) -> Option<PersonAt> {
+        self.world().person_in_cell()
+    }
+
+    /// What was true of persons since the reset.
+    #[must_use]
+    pub fn person_truth(&self) -> PersonTruth {
+        self.world().truth
     }
 
     /// The truth of the moment, for labels and pictures.
@@ -221,6 +271,22 @@ impl Cell {
     }
 }
 
+/// The posture called `home`, or the chain's rest posture.
+fn home(robot: &RobotDescription) -> JointVector {
+    match robot.pose("home") {
+        Some(home) => *home,
+        None => *robot.chain().rest(),
+    }
+}
+
+/// What a cycle is drawn from.
+struct CycleDraw<'a> {
+    seed: u64,
+    cycle: u64,
+    profile: &'a Profile,
+    scenario: &'a Scenario,
+}
+
 /// A poisoned lock means that a panic happened elsewhere; the world itself is changed step by step and
 /// stays usable.
 fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
@@ -233,10 +299,14 @@ impl World {
         robot: &RobotDescription,
         home_rad: &JointVector,
         films: &[Arc<Film>],
-        seed: u64,
-        cycle: u64,
-        profile: &Profile,
+        what: &CycleDraw<'_>,
     ) -> (Self, CycleScene) {
+        let CycleDraw {
+            seed,
+            cycle,
+            profile,
+            scenario,
+        } = *what;
         let draw = SceneDraw::new(config, seed, cycle, profile);
         let physics = Physics::new(config, robot, home_rad, &draw);
         let scene = CycleScene {
@@ -258,7 +328,13 @@ impl World {
             faults: Faults::new(draw.faults, &draw.order, &physics),
             physics,
             drives: Drives::off(),
-            inputs: SafetyInputs::ALL_CLOSED,
+            closed_by_hand: SafetyInputs::ALL_CLOSED,
+            person: (scenario.person.as_ref())
+                .map(|walk| Person::draw(walk, &mut rng::Stream::new(seed, cycle, "person"))),
+            scanner: Scanner::new(config.scanner, &scenario.scanner_fault, seed, cycle),
+            scenario: scenario.clone(),
+            truth: PersonTruth::default(),
+            chain: robot.chain(),
             order: draw.order,
             seed,
             cycle,
@@ -273,6 +349,31 @@ impl World {
     /// The tick that the physics has reached.
     pub(crate) fn tick(&self) -> u64 {
         self.tick.unwrap_or(0)
+    }
+
+    /// The wired safety inputs, [`SafetyInputs`] bits.
+    pub(crate) fn inputs(&self) -> u32 {
+        self.closed_by_hand & self.scenario.wired_at(self.elapsed_ms)
+    }
+
+    /// Who is within the scanner's range now.
+    fn person_in_cell(&self) -> Option<PersonAt> {
+        self.scanner.in_range(self.person.as_ref(), self.elapsed_ms)
+    }
+
+    /// What the scanner says now.
+    pub(crate) fn scan(&mut self, out: &mut ObstacleFrame) {
+        let (tick, now_ms) = (self.tick(), self.elapsed_ms);
+        self.scanner.say(tick, now_ms, self.person.as_ref(), out);
+    }
+
+    /// Looks at how near the robot is to whoever is in the cell.
+    fn judge(&mut self) {
+        if let Some(person) = self.person_in_cell() {
+            let measured = self.physics.measured();
+            let (position, velocity) = (&measured.position_rad, &measured.velocity_rad_s);
+            self.truth.look(&person, &self.chain, position, velocity);
+        }
     }
 
     /// Simulates up to `tick`. The first call after a reset only says which tick it is.
@@ -290,6 +391,7 @@ impl World {
             self.steps += 1;
             self.elapsed_ms += 1;
             self.tick = Some(now);
+            self.judge();
             self.expose();
         }
     }

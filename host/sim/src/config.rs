@@ -56,6 +56,8 @@ pub struct CellConfig {
     /// Cameras.
     #[serde(rename = "camera")]
     pub cameras: Vec<CameraConfig>,
+    /// The safety scanner that sees persons.
+    pub scanner: ScannerConfig,
     /// Linear RGB by colour name.
     pub colors: BTreeMap<String, [f32; 3]>,
     /// Friction of surfaces that are no parts.
@@ -348,6 +350,20 @@ pub struct SceneConfig {
     pub close_neighbour_share: f64,
     /// Gap of a close neighbour: least and most.
     pub close_gap: [f64; 2],
+}
+
+/// The safety scanner.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScannerConfig {
+    /// Time between two scans, ms.
+    pub period_ms: u64,
+    /// Time from a scan to its result, ms.
+    pub latency_ms: u64,
+    /// Farthest that a place is off.
+    pub uncertainty: f64,
+    /// Farthest from the base that it sees.
+    pub range: f64,
 }
 
 /// What counts as placed.

@@ -1,7 +1,7 @@
 //! The simulated robot as a [`HardwareComponent`]: time passes inside [`HardwareComponent::read`].
 
 use sinew_hardware::{HardwareComponent, HardwareFault};
-use sinew_messages::{JointVector, SafetyInputs, SensorFrame, StopCategory};
+use sinew_messages::{JointVector, ObstacleFrame, SafetyInputs, SensorFrame, StopCategory};
 use sinew_safety::SafeCommand;
 use sinew_units::Tick;
 
@@ -44,7 +44,7 @@ impl HardwareComponent for SimRobot {
                 gripper_force_n: world.physics.grip_force_n(),
                 tool_force_n: world.physics.tool_force_n(),
                 drive_status: world.drives.status(),
-                safety_inputs: world.inputs,
+                safety_inputs: world.inputs(),
             };
             if world.drives.has_fault() || !frame.is_finite() {
                 return Err(HardwareFault::Drive {
@@ -54,6 +54,10 @@ impl HardwareComponent for SimRobot {
             *out = frame;
             Ok(())
         })
+    }
+
+    fn read_obstacles(&mut self, _: u64, out: &mut ObstacleFrame) {
+        self.cell.with_world(|world| world.scan(out));
     }
 
     fn write(&mut self, command: SafeCommand) -> Result<(), HardwareFault> {
@@ -77,7 +81,7 @@ impl HardwareComponent for SimRobot {
         self.cell.with_world(|world| {
             // The emergency-stop chain is wired into the drives' supply.
             let chain = SafetyInputs::EMERGENCY_A_CLOSED | SafetyInputs::EMERGENCY_B_CLOSED;
-            if world.inputs & chain != chain {
+            if world.inputs() & chain != chain {
                 return Err(HardwareFault::NotTaken {
                     reason: "the emergency-stop chain is open",
                 });

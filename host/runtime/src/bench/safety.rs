@@ -45,6 +45,7 @@ pub fn safety(
     let base = kit.config.safety.config();
     let bare = SafetyConfig {
         zones: Vec::new(),
+        separation: None,
         ..base.clone()
     };
     let mut rows: Vec<Row> = Vec::new();

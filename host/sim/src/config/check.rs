@@ -166,6 +166,16 @@ pub(super) fn check(config: &CellConfig, origin: &str) -> Checked {
         checker.each(&format!("{key}.position"), &pocket.position, -2.0, 2.0)?;
         checker.range(format!("{key}.yaw"), pocket.yaw, -7.0, 7.0)?;
     }
+    let scanner = &config.scanner;
+    checker.range("scanner.period_ms", scanner.period_ms as f64, 1.0, 1_000.0)?;
+    checker.range(
+        "scanner.latency_ms",
+        scanner.latency_ms as f64,
+        0.0,
+        1_000.0,
+    )?;
+    checker.range("scanner.uncertainty", scanner.uncertainty, 0.0, 1.0)?;
+    checker.range("scanner.range", scanner.range, 0.5, 50.0)?;
     checker.each("clutter.center", &config.clutter.center, -2.0, 2.0)?;
     checker.each("clutter.size", &config.clutter.size, 0.02, 1.0)?;
     checker.each("search.center", &config.search.center, -2.0, 2.0)?;
