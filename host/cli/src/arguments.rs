@@ -226,6 +226,16 @@ pub(crate) struct RunArguments {
     /// Fault profile: `calm` or `mild`.
     #[arg(long, default_value = "mild")]
     pub(crate) profile: String,
+    /// What happens around the robot: `person`, `person-stays`, `person-passes`, `scanner-silent`, `scanner-unsure`,
+    /// `scanner-old`, `emergency-stop`, `emergency-channel`, `protective-stop`, or one of --scenario-file.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) scenario: Option<String>,
+    /// Scenarios (TOML) in place of the built-in ones.
+    #[arg(long, value_name = "FILE", requires = "scenario")]
+    pub(crate) scenario_file: Option<PathBuf>,
+    /// Somebody walks up to the robot and leaves again: `--scenario person`.
+    #[arg(long, conflicts_with = "scenario")]
+    pub(crate) person: bool,
     /// Share of cycles that must succeed.
     #[arg(long, value_name = "RATE", default_value = "0.9", value_parser = parse_rate, allow_negative_numbers = true)]
     pub(crate) goal: f64,

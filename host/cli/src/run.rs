@@ -22,6 +22,9 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<bool> {
         first_cycle: arguments.first_cycle,
         cycles: arguments.cycles,
         profile: arguments.profile.clone(),
+        scenario: (arguments.scenario.clone())
+            .or_else(|| arguments.person.then(|| "person".to_owned())),
+        scenarios: arguments.scenario_file.clone(),
         goal: arguments.goal,
         recovery: !arguments.no_recovery,
         speed: match arguments.speed {

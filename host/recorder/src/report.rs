@@ -70,6 +70,46 @@ pub struct VerdictReport {
     pub by_limit: BTreeMap<String, u64>,
 }
 
+/// Persons in the cell over a run: what the robot did about them, and what was true. Distances are from the person's
+/// column to the nearest moving link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PersonReport {
+    /// Simulated time with somebody in the cell, s.
+    pub in_cell_s: f64,
+    /// Encounters in which the gate limited the motion because of them.
+    pub slowed: u64,
+    /// Those of them in which the robot came to stand.
+    pub stopped: u64,
+    /// Simulated time that the gate limited for them, s.
+    pub limited_s: f64,
+    /// Smallest distance, m; absent if nobody came.
+    pub smallest_distance_m: Option<f64>,
+    /// Smallest distance while the robot moved, m; absent if it never moved with somebody in the cell.
+    pub smallest_distance_moving_m: Option<f64>,
+}
+
+impl PersonReport {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let least = |a: Option<f64>, b: Option<f64>| match (a, b) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        Self {
+            in_cell_s: self.in_cell_s + other.in_cell_s,
+            slowed: self.slowed + other.slowed,
+            stopped: self.stopped + other.stopped,
+            limited_s: self.limited_s + other.limited_s,
+            smallest_distance_m: least(self.smallest_distance_m, other.smallest_distance_m),
+            smallest_distance_moving_m: least(
+                self.smallest_distance_moving_m,
+                other.smallest_distance_moving_m,
+            ),
+        }
+    }
+}
+
 /// What stands at the head of a report: settled when the run begins or ends, not counted from cycles.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunHeader {
@@ -77,6 +117,12 @@ pub struct RunHeader {
     pub seed: u64,
     /// Profile of faults and lighting.
     pub profile: String,
+    /// What happened around the robot, if anything was asked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<String>,
+    /// Persons in the cell, if the scenario has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonReport>,
     /// Skill that was run.
     pub skill: String,
     /// Name of the robot.

@@ -13,6 +13,7 @@ use sinew_world::WorldReader;
 
 use crate::audit::SafetyLog;
 use crate::burden::Burden;
+use crate::bystander::Encounters;
 use crate::fingerprint::Fingerprint;
 use crate::policies::{Policies, lock};
 use crate::stopwatch::Stopwatch;
@@ -43,6 +44,7 @@ pub(crate) struct Brain {
     pub(crate) status_seen: u64,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) verdicts: VerdictReport,
+    pub(crate) encounters: Encounters,
     pub(crate) events: Vec<TaskEvent>,
     pub(crate) time: BrainTime,
 }
@@ -88,6 +90,7 @@ impl Brain {
             self.recorder.observe_tick(&record);
             self.fingerprint.bytes(bytemuck::bytes_of(&record));
             note(&mut self.verdicts, &record);
+            self.encounters.look(&record);
         }
         self.recorder.observe_world(&self.world.snapshot());
         for frame in self.perception.take_frames() {

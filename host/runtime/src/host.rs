@@ -269,6 +269,7 @@ impl Host {
             status_seen: 0,
             fingerprint: Fingerprint::default(),
             verdicts: Default::default(),
+            encounters: Default::default(),
             events: Vec::new(),
             time: BrainTime::default(),
         };

@@ -8,6 +8,7 @@ mod audit;
 pub mod bench;
 mod brain;
 mod burden;
+mod bystander;
 pub mod doctor;
 pub mod files;
 mod fingerprint;

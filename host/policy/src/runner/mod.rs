@@ -186,6 +186,8 @@ struct Run {
     object_id: u64,
     started: Tick,
     deadline: Tick,
+    /// Tick of the newest step.
+    stepped: Tick,
     goal_id: u64,
     /// Set with the first chunk.
     goal_sent: bool,
@@ -348,6 +350,7 @@ impl PolicyRunner {
             object_id,
             started: now,
             deadline: now + timeout,
+            stepped: now,
             goal_id: self.goal_ids.next(),
             goal_sent: false,
             renewed: now,
@@ -402,6 +405,10 @@ impl PolicyRunner {
             return Ok(());
         };
         check_loop(run, status)?;
+        if waits_for_a_person(status) {
+            run.deadline += now.since(run.stepped);
+        }
+        run.stepped = now;
         match run.watch.step(now, status) {
             Progress::Going => {}
             Progress::Done => return Err(Ending::new(PolicyEnd::Done, "", "done")),
@@ -608,6 +615,11 @@ fn check_loop(run: &Run, status: &LoopStatus) -> Result<(), Ending> {
         }
         _ => Ok(()),
     }
+}
+
+/// True while the gate slows or holds the arm because somebody is near: that time is not the policy's.
+fn waits_for_a_person(status: &LoopStatus) -> bool {
+    status.limited != 0 && status.reason == LimitKind::Separation as u32
 }
 
 fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {

@@ -6,14 +6,15 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 use sinew_audit::Writer;
 use sinew_messages::LoopStatus;
-use sinew_recorder::report::{CycleReport, RecoveryCount, VerdictReport};
+use sinew_recorder::report::{CycleReport, PersonReport, RecoveryCount, VerdictReport};
 use sinew_recorder::{Cause, IncidentWriter, Level};
-use sinew_sim::{Cell, Grade, LineGrade, OrderLine, Profile};
+use sinew_sim::{Cell, Grade, LineGrade, OrderLine, Profile, Scenario};
 use sinew_tasks::{FailureLabel, Happening, SubmitOptions, TaskEnd, TaskEvent, TaskId, TaskState};
 use sinew_units::{Tick, Ticks};
 
 use super::{ACTOR, JobOptions, KIT_PARTS, Stages};
 use crate::audit::{AUDIT_FILE, AuditTarget, hash_words};
+use crate::bystander::Lookout;
 use crate::host::{Host, HostOptions, Surroundings};
 use crate::kit::Kit;
 use crate::trouble::input;
@@ -31,6 +32,7 @@ pub(super) struct Cycle<'a> {
     pub(super) kit: &'a Kit,
     pub(super) cell: &'a Cell,
     pub(super) profile: &'a Profile,
+    pub(super) scenario: &'a Scenario,
     pub(super) options: &'a JobOptions,
     pub(super) audit: &'a Writer,
     /// Which of the job, from 1.
@@ -48,13 +50,17 @@ pub(super) struct Outcome {
     pub(super) deadline_misses: u64,
     pub(super) verdicts: VerdictReport,
     pub(super) stages: Stages,
+    /// If the scenario has a person.
+    pub(super) person: Option<PersonReport>,
 }
 
 impl Cycle<'_> {
     pub(super) fn run(&mut self, watch: Watcher<'_>) -> anyhow::Result<Outcome> {
         let wall = Instant::now();
         let options = self.options;
-        let scene = self.cell.reset(options.seed, self.cycle, self.profile);
+        let scene = self
+            .cell
+            .reset_with(options.seed, self.cycle, self.profile, self.scenario);
         let (params, order) = self.params(&scene.order)?;
         watch(&Progress::CycleStarted {
             number: self.number,
@@ -121,6 +127,8 @@ impl Cycle<'_> {
             deadline_misses: host.deadline_misses(),
             verdicts: host.brain.verdicts.clone(),
             stages: host.stages(),
+            person: (self.scenario.person.is_some())
+                .then(|| host.brain.encounters.report(&self.cell.person_truth())),
             report,
         })
     }
@@ -156,6 +164,7 @@ impl Cycle<'_> {
         let mut next_line = started;
         let mut now = Now::default();
         let mut interrupted = false;
+        let mut lookout = (self.scenario.person.is_some()).then(Lookout::default);
         while host.tasks().end(task).is_none() && host.now() < give_up {
             host.step()?;
             if !interrupted && self.options.interrupt.load(Ordering::Relaxed) {
@@ -163,6 +172,15 @@ impl Cycle<'_> {
                 host.tasks().cancel(task, "the person who runs this");
             }
             let at = host.now();
+            let news = (lookout.as_mut())
+                .and_then(|lookout| lookout.news(self.cell, &host.brain.encounters));
+            if let Some(message) = news {
+                host.brain.note(Level::Info, "person", message);
+                watch(&Progress::Event {
+                    sim_seconds: at.since(started).as_seconds(),
+                    message,
+                });
+            }
             for event in host.take_events() {
                 follow(&event, &mut now);
                 if let Some(message) = lasting(&event) {

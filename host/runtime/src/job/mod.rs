@@ -12,9 +12,10 @@ use std::time::Instant;
 use serde_json::Value;
 use sinew_recorder::IncidentWriter;
 use sinew_recorder::report::{RunHeader, RunReport, VerdictReport};
-use sinew_sim::Cell;
+use sinew_sim::{Cell, Scenario, Scenarios};
 
 use crate::audit::{AUDIT_FILE, open_audit};
+use crate::files;
 use crate::fingerprint::Fingerprint;
 use crate::host::Speed;
 use crate::kit::{Kit, PluginFile, place};
@@ -44,6 +45,10 @@ pub struct JobOptions {
     pub cycles: u64,
     /// Fault profile.
     pub profile: String,
+    /// What happens around the robot: the name of a built-in scenario, or one of the file in `scenarios`. Nothing if `None`.
+    pub scenario: Option<String>,
+    /// File with scenarios in place of the built-in ones.
+    pub scenarios: Option<PathBuf>,
     /// Share of cycles that must succeed.
     pub goal: f64,
     /// Recoveries may help.
@@ -79,6 +84,7 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
         .get(&options.profile)
         .map_err(|error| input(error.to_string()))?
         .clone();
+    let scenario = scenario(options)?;
     let cell = Cell::new(&kit.config.robot, &kit.config.cell);
     check_task(&kit, &cell, options)?;
     std::fs::create_dir_all(&options.out)
@@ -103,6 +109,7 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
             kit: &kit,
             cell: &cell,
             profile: &profile,
+            scenario: &scenario,
             options,
             audit: &audit,
             number: number + 1,
@@ -114,6 +121,9 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
         header.sim_seconds += outcome.sim_seconds;
         header.deadline_misses += outcome.deadline_misses;
         add(&mut header.verdicts, &outcome.verdicts);
+        if let Some(person) = outcome.person {
+            header.person = Some(header.person.unwrap_or_default().and(person));
+        }
         for (stage, seconds) in outcome.stages {
             *header
                 .wall_seconds_by_stage
@@ -159,6 +169,22 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
     Ok(report)
 }
 
+/// The scenario that the options name; an empty one if they name none.
+fn scenario(options: &JobOptions) -> anyhow::Result<Scenario> {
+    let Some(name) = &options.scenario else {
+        return Ok(Scenario::default());
+    };
+    let scenarios = match &options.scenarios {
+        None => Scenarios::builtin(),
+        Some(path) => Scenarios::from_toml(&files::read(path)?, &path.display().to_string())
+            .map_err(|error| input(error.to_string()))?,
+    };
+    Ok(scenarios
+        .get(name)
+        .map_err(|error| input(error.to_string()))?
+        .clone())
+}
+
 /// The task of every cycle, before the first one moves anything. Orders that the cell draws need no check.
 fn check_task(kit: &Kit, cell: &Cell, options: &JobOptions) -> anyhow::Result<()> {
     if options.first_cycle.checked_add(options.cycles).is_none() {
@@ -184,6 +210,7 @@ fn header(kit: &Kit, options: &JobOptions) -> RunHeader {
     RunHeader {
         seed: options.seed,
         profile: options.profile.clone(),
+        scenario: options.scenario.clone(),
         skill: options.skill.clone(),
         robot: kit.config.robot.name.clone(),
         clock: match options.speed {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use sinew_recorder::report::{RunHeader, RunReport};
+use sinew_recorder::report::{PersonReport, RunHeader, RunReport};
 
 use crate::kit::Kit;
 
@@ -11,10 +11,12 @@ use crate::kit::Kit;
 pub(super) fn greeting(kit: &Kit, header: &RunHeader) -> Vec<String> {
     let mut lines = vec![
         format!(
-            "{} on {}, profile {}, seed {}, recovery {}",
+            "{} on {}, profile {}{}, seed {}, recovery {}",
             header.skill,
             kit.config.robot.name,
             header.profile,
+            (header.scenario.as_ref())
+                .map_or(String::new(), |scenario| format!(", scenario {scenario}")),
             header.seed,
             if header.recovery { "on" } else { "off" }
         ),
@@ -98,6 +100,9 @@ fn write(report: &RunReport, out: &mut String) -> std::fmt::Result {
         listed(": ", &verdicts.by_limit),
         header.safety_hash
     )?;
+    if let Some(person) = &header.person {
+        write_person(person, out)?;
+    }
     writeln!(
         out,
         "  time          {:.1} s simulated in {:.1} s: {:.1}x real time; {} at {} images a second and camera",
@@ -159,6 +164,22 @@ fn write(report: &RunReport, out: &mut String) -> std::fmt::Result {
     write!(
         out,
         "Sinew is not a certified safety function and claims no PL or SIL."
+    )
+}
+
+fn write_person(person: &PersonReport, out: &mut String) -> std::fmt::Result {
+    let distance =
+        |value: Option<f64>| value.map_or("never".to_owned(), |metres| format!("{metres:.2} m"));
+    writeln!(
+        out,
+        "  person        in the cell for {:.1} s; the robot made way {} times and came to stand in {} of them, \
+         {:.1} s in all; smallest distance {}, while it moved {}",
+        person.in_cell_s,
+        person.slowed,
+        person.stopped,
+        person.limited_s,
+        distance(person.smallest_distance_m),
+        distance(person.smallest_distance_moving_m),
     )
 }
 
