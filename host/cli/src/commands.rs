@@ -19,6 +19,7 @@ use crate::arguments::{
 };
 use crate::audit;
 use crate::output::{self, Progress};
+use crate::robot;
 use crate::run::{self, sources};
 
 /// Carries out a command.
@@ -84,6 +85,7 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
             ))
             .into()),
         },
+        Command::Robot { what } => robot::operate(what),
         Command::Safety { what } => safety(what),
         Command::Audit { what } => audit::audit(what),
         Command::Soak {

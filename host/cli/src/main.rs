@@ -9,6 +9,7 @@ mod arguments;
 mod audit;
 mod commands;
 mod output;
+mod robot;
 mod run;
 
 use std::process::ExitCode;

@@ -83,6 +83,9 @@ impl Lookout {
 }
 
 #[cfg(test)]
+mod cell_tests;
+
+#[cfg(test)]
 mod tests {
     use bytemuck::Zeroable as _;
 

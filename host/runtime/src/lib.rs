@@ -21,6 +21,7 @@ mod picture;
 mod policies;
 pub mod policy_lab;
 pub mod safety_change;
+pub mod robot;
 pub mod safety_config;
 mod settings;
 pub mod soak;

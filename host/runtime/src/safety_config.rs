@@ -13,7 +13,7 @@ use crate::sources::Sources;
 use crate::trouble::input;
 
 /// What stands wherever a person would look.
-const STATEMENT: &str = "Sinew is not a certified safety function and claims no PL or SIL: a certified emergency stop \
+pub(crate) const STATEMENT: &str = "Sinew is not a certified safety function and claims no PL or SIL: a certified emergency stop \
                          and drive limits must exist on their own.";
 
 /// One number.

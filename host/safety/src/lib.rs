@@ -64,6 +64,7 @@
 //! covered by stated tolerances (`setpoint.rs`), not proved.
 
 mod brake;
+mod breach;
 mod command;
 mod contact;
 mod effort;
@@ -82,6 +83,7 @@ mod verdict;
 mod watch;
 mod zones;
 
+pub use breach::{Breach, breaches, too_near};
 pub use command::SafeCommand;
 pub use contact::{BodyRegion, ContactLimits};
 pub use effort::EffortLimits;

@@ -1,10 +1,11 @@
 //! Hold-to-run.
 
 use crate::common::{Rig, goal, motion_config};
-use sinew_hardware::plant::HOME;
+use sinew_hardware::plant::{HOME, safety_config};
 use sinew_messages::{
     ArmGoal, ArmGoalKind, JOINTS, LimitKind, MotionState, StopState, VerdictKind,
 };
+use sinew_safety::SafetyConfig;
 
 /// Longest that a holder may be silent, ticks.
 const LEASE: u64 = 2;
@@ -71,7 +72,11 @@ fn letting_go_brakes_within_three_ticks_and_latches_nothing() {
 
 #[test]
 fn a_joint_brakes_before_the_end_of_its_range_and_comes_back() {
-    let mut rig = Rig::ready();
+    // The gate's margin for following errors must lie within that of the goals, or it has a word in it.
+    let mut rig = Rig::with(SafetyConfig {
+        following_error_max_rad: [0.05; JOINTS],
+        ..safety_config()
+    });
     hold(&mut rig, jog(5, 1.5), 4_000);
     let upper = rig.chain.joints()[5].upper_rad;
     let at = rig.last.status.setpoint.position_rad[5];

@@ -1,0 +1,280 @@
+//! The file that a parked cell is kept in.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use sinew_description::RobotDescription;
+use sinew_messages::{JOINTS, JointVector, SafetyInputs, SafetyMode};
+
+use crate::files;
+use crate::trouble::input;
+
+/// What kind of file it is.
+const SCHEMA: &str = "sinew-parked-cell";
+/// Of this layout.
+const VERSION: u32 = 1;
+/// Longest name of an actor, characters.
+pub(super) const NAME_MAX: usize = 120;
+
+/// A parked cell: the robot stands with its drives off and its brakes closed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellFile {
+    schema: String,
+    version: u32,
+    /// Name of the robot.
+    pub robot: String,
+    /// Joint positions, rad.
+    pub joints_rad: Vec<f64>,
+    /// Mode, by name.
+    pub mode: String,
+    /// The stop that is latched, if one is.
+    pub stop: Option<KeptStop>,
+    /// Who reset it last.
+    pub reset_by: Option<String>,
+    /// Wired contacts that are open, [`SafetyInputs`] bits by name.
+    pub open: Vec<String>,
+    /// Simulated time that the cell has run, s.
+    pub ran_s: f64,
+}
+
+/// A latched stop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptStop {
+    /// Category of IEC 60204-1: 0, 1 or 2.
+    pub category: u8,
+    /// Reason, as the gate names it.
+    pub reason: String,
+    /// What it is about, in words; empty if there is nothing more to say.
+    pub detail: String,
+}
+
+/// Contacts by their name in the file.
+pub(super) const CONTACTS: [(&str, u32); 3] = [
+    ("emergency-a", SafetyInputs::EMERGENCY_A_CLOSED),
+    ("emergency-b", SafetyInputs::EMERGENCY_B_CLOSED),
+    ("protective", SafetyInputs::PROTECTIVE_CLOSED),
+];
+
+impl CellFile {
+    /// A robot that has just been switched on at `joints_rad`.
+    #[must_use]
+    pub fn new(robot: &RobotDescription, joints_rad: &JointVector) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            version: VERSION,
+            robot: robot.name.clone(),
+            joints_rad: joints_rad.to_vec(),
+            mode: SafetyMode::Normal.name().to_owned(),
+            stop: Some(KeptStop {
+                category: 1,
+                reason: "boot".to_owned(),
+                detail: String::new(),
+            }),
+            reset_by: None,
+            open: Vec::new(),
+            ran_s: 0.0,
+        }
+    }
+
+    /// Reads the file of a cell with this robot.
+    ///
+    /// # Errors
+    /// [`InputError`](crate::InputError) that names the file, and what to do: it can't be read, is no parked cell, was
+    /// written by a newer version, belongs to another robot, or says what cannot be.
+    pub fn read(path: &Path, robot: &RobotDescription) -> anyhow::Result<Self> {
+        let hinted = |what: String| {
+            input(format!(
+                "{what}. Name another file with --cell, or remove it and begin with `sinew robot status`"
+            ))
+        };
+        let wrong = |what: String| hinted(format!("{}: {what}", path.display()));
+        let text = files::read_text(path).map_err(|error| hinted(error.0))?;
+        let value: serde_json::Value = serde_json::from_str(&text)
+            .map_err(|error| wrong(format!("this is no parked cell: {error}")))?;
+        if value["schema"] != SCHEMA {
+            return Err(wrong(format!(
+                "this is no parked cell: its \"schema\" is not \"{SCHEMA}\""
+            )));
+        }
+        match value["version"].as_u64() {
+            Some(version) if version == u64::from(VERSION) => {}
+            Some(version) if version > u64::from(VERSION) => {
+                return Err(wrong(format!(
+                    "a newer sinew wrote this: its version is {version}, this one knows {VERSION}"
+                )));
+            }
+            _ => return Err(wrong("it has no \"version\" that was ever written".into())),
+        }
+        let file: Self = serde_json::from_value(value)
+            .map_err(|error| wrong(format!("it is damaged: {error}")))?;
+        file.check(robot).map_err(wrong)?;
+        Ok(file)
+    }
+
+    fn check(&self, robot: &RobotDescription) -> Result<(), String> {
+        if self.robot != robot.name {
+            return Err(format!(
+                "it is a cell with the robot `{}`, and this one is `{}`",
+                self.robot, robot.name
+            ));
+        }
+        let joints = self.joints().ok_or_else(|| {
+            format!(
+                "joints_rad has {} values, the robot has {JOINTS} joints",
+                self.joints_rad.len()
+            )
+        })?;
+        check_posture(robot, &joints).map_err(|problem| format!("joints_rad: {problem}"))?;
+        self.mode()
+            .ok_or_else(|| format!("there is no mode `{}`", self.mode))?;
+        if let Some(stray) = self
+            .open
+            .iter()
+            .find(|name| CONTACTS.iter().all(|(contact, _)| contact != name))
+        {
+            return Err(format!("there is no wired contact `{stray}`"));
+        }
+        if !(self.ran_s.is_finite() && self.ran_s >= 0.0) {
+            return Err(format!("ran_s is {}", self.ran_s));
+        }
+        match &self.stop {
+            Some(stop) if stop.category > 2 => {
+                Err(format!("there is no stop of category {}", stop.category))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Joint positions, rad.
+    #[must_use]
+    pub fn joints(&self) -> Option<JointVector> {
+        self.joints_rad.as_slice().try_into().ok()
+    }
+
+    /// The mode.
+    #[must_use]
+    pub fn mode(&self) -> Option<SafetyMode> {
+        SafetyMode::ALL
+            .into_iter()
+            .find(|mode| mode.name() == self.mode)
+    }
+
+    /// The wired contacts that are closed, [`SafetyInputs`] bits.
+    pub(super) fn closed(&self) -> u32 {
+        CONTACTS
+            .iter()
+            .filter(|(name, _)| self.open.iter().any(|open| open == name))
+            .fold(SafetyInputs::ALL_CLOSED, |closed, (_, bit)| closed & !bit)
+    }
+
+    /// Writes the file: beside it first and then moved there, so that there is the old one or the new one at any time.
+    ///
+    /// # Errors
+    /// [`InputError`](crate::InputError) if the file can't be written.
+    pub fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let mut text = serde_json::to_string_pretty(self).context("encoding the cell")?;
+        text.push('\n');
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".part");
+        let write = || -> std::io::Result<()> {
+            std::fs::create_dir_all(folder)?;
+            let mut file = std::fs::File::create(&beside)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&beside, path)
+        };
+        write().map_err(|error| {
+            let _ = std::fs::remove_file(&beside);
+            input(format!("--cell {}: {error}", path.display()))
+        })
+    }
+}
+
+/// A robot can only stand where its mechanics let it.
+pub(super) fn check_posture(robot: &RobotDescription, q: &JointVector) -> Result<(), String> {
+    for (joint, at) in robot.joints.iter().zip(q) {
+        let (lowest, highest) = (joint.position_min_rad, joint.position_max_rad);
+        // Written so that NaN is refused too.
+        if !(lowest..=highest).contains(at) {
+            return Err(format!(
+                "`{}` cannot stand at {at} rad: its mechanics end at {lowest} and {highest}",
+                joint.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn there() -> (tempfile::TempDir, std::path::PathBuf, RobotDescription) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("deep/robot.json");
+        (folder, path, RobotDescription::builtin())
+    }
+
+    #[test]
+    fn what_is_written_is_read_bit_for_bit() {
+        let (_folder, path, robot) = there();
+        let mut file = CellFile::new(&robot, robot.chain().rest());
+        file.joints_rad[3] = 1.0 + f64::EPSILON;
+        file.open = vec!["emergency-b".into()];
+        file.write(&path).expect("writable");
+        file.write(&path).expect("and again");
+        assert_eq!(CellFile::read(&path, &robot).expect("readable"), file);
+        assert_eq!(
+            file.closed(),
+            SafetyInputs::EMERGENCY_A_CLOSED | SafetyInputs::PROTECTIVE_CLOSED
+        );
+        assert!(!path.with_extension("json.part").exists());
+    }
+
+    #[test]
+    fn files_that_cannot_be_say_what_and_where() {
+        let (folder, path, robot) = there();
+        let file = CellFile::new(&robot, robot.chain().rest());
+        file.write(&path).expect("writable");
+        let good = std::fs::read_to_string(&path).expect("it is there");
+        let check = |text: String, expected: &str| {
+            std::fs::write(&path, text).expect("writable");
+            let error = CellFile::read(&path, &robot).expect_err(expected);
+            let words = error.to_string();
+            assert!(error.is::<crate::InputError>());
+            assert!(
+                words.contains("robot.json") && words.contains(expected),
+                "{words}"
+            );
+        };
+        let swap = |from: &str, to: &str| {
+            assert!(good.contains(from), "{from}");
+            good.replacen(from, to, 1)
+        };
+        check(String::new(), "no parked cell");
+        check(good[..good.len() / 2].to_owned(), "no parked cell");
+        check("[1, 2]".into(), "\"schema\"");
+        check(swap("\"version\": 1", "\"version\": 2"), "newer sinew");
+        check(swap("\"version\": 1", "\"version\": \"x\""), "\"version\"");
+        check(swap("sinew-arm-7", "other-arm"), "other-arm");
+        check(swap("\"mode\": \"normal\"", "\"mode\": \"fast\""), "fast");
+        check(swap("\"category\": 1", "\"category\": 7"), "category 7");
+        check(swap("\"open\": []", "\"open\": [\"door\"]"), "door");
+        check(swap("\"open\"", "\"ajar\""), "damaged");
+        check(swap("1.85", "9.0"), "cannot stand at 9");
+        check(swap("1.85", "null"), "damaged");
+        check(swap("    1.85,\n", ""), "6 values");
+        let error = CellFile::read(folder.path(), &robot).expect_err("a folder");
+        assert!(error.is::<crate::InputError>(), "{error}");
+        let error = file.write(folder.path()).expect_err("a folder");
+        assert!(error.is::<crate::InputError>(), "{error}");
+    }
+}

@@ -1,0 +1,36 @@
+//! Operating the robot by hand: its status, mode, stops, resets, and hold-to-run.
+//!
+//! [`jog`] moves whatever is [`Operated`]; [`ParkedCell`] is a simulated cell that is kept in a file between two commands.
+//! What is promised is the gate's to keep: nothing here moves a joint but through goals in the mailbox.
+
+mod cell_file;
+mod jog;
+mod parked;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use sinew_messages::{LoopStatus, Mailbox, VerdictRecord};
+
+pub use cell_file::{CellFile, KeptStop};
+pub use jog::{Jog, JogAlong, JogOutcome, JogReport, jog};
+pub use parked::{ParkedCell, ResetAnswer, StopOrder, wired_input};
+pub use sinew_messages::{SafetyMode, StopCategory};
+pub use status::{BreachView, JointView, RobotStatus, StopView, WiredView, category_number};
+
+/// A robot that can be operated, with the loop that moves it.
+pub trait Operated {
+    /// One tick.
+    ///
+    /// # Errors
+    /// If no tick will come any more.
+    fn step(&mut self) -> anyhow::Result<()>;
+    /// The way to the loop.
+    fn mailbox(&self) -> &Mailbox;
+    /// What the loop said of the newest tick.
+    fn status(&self) -> &LoopStatus;
+    /// What the gate said in it.
+    fn verdict(&self) -> &VerdictRecord;
+    /// Robot and limits.
+    fn config(&self) -> &crate::Config;
+}
