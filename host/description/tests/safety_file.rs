@@ -163,7 +163,12 @@ fn what_contradicts_itself_or_the_robot_is_refused_with_its_line() {
             "min_m = [0.10",
             "cannot leave its place",
         ),
-        ("name = \"cabinet\"", "name = \"overhead-camera\"".to_owned(), "name", "another zone"),
+        (
+            "name = \"cabinet\"",
+            "name = \"overhead-camera\"".to_owned(),
+            "name",
+            "another zone",
+        ),
         (
             "[gripper]",
             zone("hull = { points_m = [[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]] }"),
@@ -182,8 +187,18 @@ fn what_contradicts_itself_or_the_robot_is_refused_with_its_line() {
             "cylinder",
             "above 0",
         ),
-        ("margin_m = 0.005", "margin_m = 0.1".to_owned(), "margin_m = 0.1", "self_collision.ignore"),
-        ("\"elbow-pitch\"]", "\"elbow\"]".to_owned(), "ignore", "elbow-pitch"),
+        (
+            "margin_m = 0.005",
+            "margin_m = 0.1".to_owned(),
+            "margin_m = 0.1",
+            "self_collision.ignore",
+        ),
+        (
+            "\"elbow-pitch\"]",
+            "\"elbow\"]".to_owned(),
+            "ignore",
+            "elbow-pitch",
+        ),
         (
             "[reduced]\nspeed_max_m_s = 0.25",
             "[reduced]\nspeed_max_m_s = 2.5".to_owned(),
@@ -254,10 +269,8 @@ fn what_contradicts_itself_or_the_robot_is_refused_with_its_line() {
             "another region",
         ),
         (
-            "[gripper]",
-            "[separation]\napproach_speed_m_s = 1.6\nintrusion_m = 0.1\nrobot_uncertainty_m = 0.001\nsilent_ms = \
-             100\n\n[gripper]"
-                .to_owned(),
+            "robot_uncertainty_m = 0.02",
+            "robot_uncertainty_m = 0.001".to_owned(),
             "robot_uncertainty_m",
             "tracking margin",
         ),

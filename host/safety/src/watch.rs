@@ -99,14 +99,14 @@ impl Watch {
         mut demand: impl FnMut(Demand),
     ) {
         self.look_at_requests(requests, &mut demand);
-        if requests.heartbeat_tick != 0 {
-            if let Some(age) = too_old(frame.tick, requests.heartbeat_tick, c.heartbeat_ticks) {
-                demand(Demand {
-                    limit_value: c.heartbeat_ticks as f64,
-                    asked: age,
-                    ..Demand::new(StopCategory::ControlledHold, LimitKind::BrainDead)
-                });
-            }
+        if requests.heartbeat_tick != 0
+            && let Some(age) = too_old(frame.tick, requests.heartbeat_tick, c.heartbeat_ticks)
+        {
+            demand(Demand {
+                limit_value: c.heartbeat_ticks as f64,
+                asked: age,
+                ..Demand::new(StopCategory::ControlledHold, LimitKind::BrainDead)
+            });
         }
         for (channel, bit) in [
             SafetyInputs::EMERGENCY_A_CLOSED,
