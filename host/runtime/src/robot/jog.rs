@@ -280,7 +280,7 @@ fn may_move(robot: &impl Operated) -> anyhow::Result<SafetyMode> {
             "a stop is latched ({reason}): `sinew robot status` says more, `sinew robot reset --actor NAME` clears it"
         )));
     }
-    let mode = SafetyMode::decode(status.mode);
+    let mode = SafetyMode::decode(u64::from(status.mode));
     if mode == SafetyMode::Hold {
         return Err(refused(
             "the mode is `hold`, in which nothing moves: `sinew robot mode reduced` lets it",
@@ -293,7 +293,7 @@ fn set_mode(robot: &mut impl Operated, mode: SafetyMode) -> anyhow::Result<()> {
     robot.mailbox().requests.mode(mode);
     for _ in 0..MODE_TICKS {
         robot.step()?;
-        if robot.status().mode == mode as u64 {
+        if u64::from(robot.status().mode) == mode as u64 {
             break;
         }
     }
