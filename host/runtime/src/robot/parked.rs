@@ -24,6 +24,7 @@ use super::status::{
     JointView, RobotStatus, StopView, WiredView, breach_views, category_number, link_name,
     near_views,
 };
+use crate::audit::{AUDIT_FILE, AuditTarget, SafetyLog, open_audit};
 use crate::safety_config::STATEMENT;
 use crate::sources::{Config, Sources};
 use crate::trouble::input;
@@ -41,6 +42,8 @@ pub struct ParkedCell {
     cell: Cell,
     control: ControlLoop,
     mailbox: Arc<Mailbox>,
+    /// Stops, resets and modes are written down beside the cell.
+    log: SafetyLog,
     last: TickSummary,
 }
 
@@ -109,7 +112,7 @@ impl ParkedCell {
         let chain = config.robot.chain();
         // Nobody listens to the flight ring here; what is said is in the last tick.
         let (producer, _) = sinew_flight_ring::ring(1);
-        let mut control = ControlLoop::new(
+        let control = ControlLoop::new(
             Box::new(cell.robot()),
             Gate::new(config.safety.clone(), chain.clone()),
             chain,
@@ -117,6 +120,17 @@ impl ParkedCell {
             Arc::clone(&mailbox),
             producer,
         );
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let target = AuditTarget {
+            writer: open_audit(&folder.join(AUDIT_FILE))?,
+            episode: "by-hand".to_owned(),
+            seed: 0,
+        };
+        let (events, trail) = sinew_flight_ring::trail();
+        let mut control = control.with_trail(events);
+        let joints = core::array::from_fn(|i| config.robot.joints[i].name.clone());
+        let log = SafetyLog::new(target, trail, joints, config.safety.config(), false);
+        log.boot(&config.robot.name, config.safety.hash());
         let last = control.tick();
         let mut parked = Self {
             config,
@@ -125,6 +139,7 @@ impl ParkedCell {
             cell,
             control,
             mailbox,
+            log,
             last,
         };
         parked.take_up()?;
@@ -137,7 +152,9 @@ impl ParkedCell {
         self.mailbox.requests.mode(mode);
         self.cell.set_safety_inputs(self.file.closed());
         self.run(ANSWER_TICKS)?;
-        if self.file.stop.is_none() && !self.ask_for_reset()? {
+        // What somebody reset is reset again by the same name.
+        let actor = (self.file.reset_by.clone()).unwrap_or_else(|| "nobody".to_owned());
+        if self.file.stop.is_none() && !self.ask_for_reset(&actor)? {
             self.file.stop = Some(self.refusal());
         }
         Ok(())
@@ -155,8 +172,10 @@ impl ParkedCell {
     }
 
     /// True if the loop granted it.
-    fn ask_for_reset(&mut self) -> anyhow::Result<bool> {
-        self.mailbox.requests.reset();
+    fn ask_for_reset(&mut self, actor: &str) -> anyhow::Result<bool> {
+        self.log.ask_reset(self.last.tick, actor)?;
+        let request = self.mailbox.requests.reset();
+        self.log.name_reset(request, actor);
         self.run(ANSWER_TICKS)?;
         Ok(!self.is_latched())
     }
@@ -294,7 +313,7 @@ impl ParkedCell {
             return Ok(ResetAnswer::NotNeeded);
         }
         // A loop that took the file up free is stopped by what the file learned since.
-        if self.ask_for_reset()? {
+        if self.ask_for_reset(name)? {
             self.file.stop = None;
             self.file.reset_by = Some(name.to_owned());
             return Ok(ResetAnswer::Granted);
@@ -394,6 +413,7 @@ impl ParkedCell {
 impl Operated for ParkedCell {
     fn step(&mut self) -> anyhow::Result<()> {
         self.last = self.control.tick();
+        self.log.step();
         Ok(())
     }
 

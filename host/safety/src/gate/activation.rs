@@ -114,6 +114,7 @@ impl Gate {
         core::mem::swap(&mut self.slow_speeds, &mut approved.slow_speeds);
         // What was learned under the other limits: obstacles come again with the next tick, the rest is worked out anew.
         self.threats = Threats::NONE;
+        self.path.forget();
         self.contact = ContactWatch::default();
         self.effort.give(&self.chain, &self.state, &self.forward);
         let payload = self.payload;

@@ -63,7 +63,7 @@ pub(super) fn slack(from: usize, lever: &Levers, config: &SafetyConfig) -> f64 {
 /// Two links that are nearer to each other than they may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClosePair {
-    /// The two links, numbered as in [`LinkCapsule::link`].
+    /// The two links, numbered as in [`sinew_kinematics::LinkCapsule::link`].
     pub links: [usize; 2],
     /// Distance between their surfaces, m; negative if they overlap.
     pub clearance_m: f64,
