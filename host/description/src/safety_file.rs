@@ -482,7 +482,7 @@ mod file {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     pub(super) struct Grip {
-        pub(super) lost_width_m: f64,
+        pub(super) empty_width_m: f64,
         pub(super) lost_force_n: f64,
         pub(super) lost_ms: u32,
     }
@@ -710,7 +710,7 @@ fn config(source: &Source<'_>, from: file::Safety) -> Result<SafetyConfig, Descr
             .map(|contact| contact_limits(source, contact))
             .transpose()?,
         grip: from.grip.map(|grip| GripLimits {
-            lost_width_m: grip.lost_width_m,
+            empty_width_m: grip.empty_width_m,
             lost_force_n: grip.lost_force_n,
             lost_ticks: grip.lost_ms,
         }),

@@ -295,8 +295,8 @@ pub fn quantities(c: &SafetyConfig, robot: &RobotDescription) -> Vec<Quantity> {
     }
     contact(c, &mut add);
     if let Some(grip) = &c.grip {
-        let (width, force) = (grip.lost_width_m, grip.lost_force_n);
-        add("grip.lost_width_m", None, width, "m", More::Looser);
+        let (width, force) = (grip.empty_width_m, grip.lost_force_n);
+        add("grip.empty_width_m", None, width, "m", More::Tighter);
         add("grip.lost_force_n", None, force, "N", More::Tighter);
         let ms = f64::from(grip.lost_ticks);
         add("grip.lost_ms", None, ms, "ms", More::Looser);

@@ -39,7 +39,7 @@ pub struct SoakReport {
     pub powered_ticks: u64,
     /// Ticks that were not simply passed.
     pub limited_ticks: u64,
-    /// Ticks in which something was broken.
+    /// Times that something began to be broken.
     pub violations: u64,
     /// The first of them.
     pub described: Vec<String>,

@@ -7,8 +7,9 @@ use crate::verdict::Violation;
 /// When something that the hand carries counts as lost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GripLimits {
-    /// How much farther than around the thing the fingers may close, m.
-    pub lost_width_m: f64,
+    /// Fingers nearer to each other than this have nothing between them, m. Narrower than anything that is carried: how
+    /// far they close on a thing may change while it settles.
+    pub empty_width_m: f64,
     /// Force of the fingers below which they hold nothing, N.
     pub lost_force_n: f64,
     /// Ticks that it may be below.
@@ -55,9 +56,8 @@ impl GripWatch {
             limit_value,
             asked,
         };
-        let narrowest = taken_at - limits.lost_width_m;
-        if frame.gripper_width_m < narrowest {
-            self.lost = Some(violation(narrowest, frame.gripper_width_m));
+        if frame.gripper_width_m < limits.empty_width_m {
+            self.lost = Some(violation(limits.empty_width_m, frame.gripper_width_m));
         }
         self.weak_for = if frame.gripper_force_n < limits.lost_force_n {
             self.weak_for.saturating_add(1)

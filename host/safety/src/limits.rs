@@ -404,7 +404,7 @@ fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
     within("force_stop_n", None, c.force_stop_n, &FORCE)?;
     check_contact(c)?;
     if let Some(grip) = &c.grip {
-        within("grip.lost_width_m", None, grip.lost_width_m, &SMALL)?;
+        within("grip.empty_width_m", None, grip.empty_width_m, &SMALL)?;
         within("grip.lost_force_n", None, grip.lost_force_n, &FORCE)?;
     }
     if let Some(singularity) = &c.singularity {
@@ -815,7 +815,7 @@ fn hash(c: &SafetyConfig) -> u64 {
         None => optional(&[]),
     }
     match &c.grip {
-        Some(g) => optional(&[g.lost_width_m, g.lost_force_n, f64::from(g.lost_ticks)]),
+        Some(g) => optional(&[g.empty_width_m, g.lost_force_n, f64::from(g.lost_ticks)]),
         None => optional(&[]),
     }
     match &c.singularity {

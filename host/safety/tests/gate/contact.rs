@@ -296,7 +296,7 @@ fn a_lost_grip_holds_until_the_hand_is_said_to_carry_something_else() {
     };
     let c = SafetyConfig {
         grip: Some(GripLimits {
-            lost_width_m: 0.004,
+            empty_width_m: 0.005,
             lost_force_n: 3.0,
             lost_ticks: 20,
         }),
@@ -327,7 +327,7 @@ fn a_lost_grip_holds_until_the_hand_is_said_to_carry_something_else() {
     let mut rig = Rig::ready_with(c.clone());
     carrying(&mut rig);
     let mut closed = *rig.gate.given();
-    closed.gripper_width_m = 0.03;
+    closed.gripper_width_m = 0.004;
     rig.step(&closed, None);
     holds(&mut rig, "width");
     // What is said to be carried now is held, or nothing is.

@@ -48,7 +48,7 @@ fn full() -> SafetyConfig {
             momentum_max_kg_m_s: 25.0,
         }),
         grip: Some(GripLimits {
-            lost_width_m: 0.005,
+            empty_width_m: 0.005,
             lost_force_n: 1.0,
             lost_ticks: 50,
         }),
@@ -142,8 +142,8 @@ const FIELDS: [(&str, Sign, Field); 39] = [
     ("contact.region.mass_kg", Positive, |c| {
         &mut contact(c).regions[0].mass_kg
     }),
-    ("grip.lost_width_m", Positive, |c| {
-        &mut c.grip.as_mut().expect("full").lost_width_m
+    ("grip.empty_width_m", Positive, |c| {
+        &mut c.grip.as_mut().expect("full").empty_width_m
     }),
     ("grip.lost_force_n", Positive, |c| {
         &mut c.grip.as_mut().expect("full").lost_force_n

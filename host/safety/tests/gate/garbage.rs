@@ -44,7 +44,7 @@ fn watchful() -> SafetyConfig {
             momentum_max_kg_m_s: 25.0,
         }),
         grip: Some(GripLimits {
-            lost_width_m: 0.005,
+            empty_width_m: 0.005,
             lost_force_n: 1.0,
             lost_ticks: 50,
         }),
