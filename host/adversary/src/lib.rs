@@ -173,9 +173,10 @@ impl<'a> Shard<'a> {
                 position_rad: start,
                 velocity_rad_s: [0.0; JOINTS],
                 effort_nm: [0.0; JOINTS],
-                gripper_width_m: config.gripper_width_min_m,
+                // Whatever is carried is held: a lost grip would end the attack.
+                gripper_width_m: 0.5 * (config.gripper_width_min_m + config.gripper_width_max_m),
                 gripper_velocity_m_s: 0.0,
-                gripper_force_n: 0.0,
+                gripper_force_n: 20.0,
                 tool_force_n: [0.0; 3],
                 drive_status: 0,
                 safety_inputs: SafetyInputs::ALL_CLOSED,

@@ -70,10 +70,10 @@ pub(crate) enum Command {
     },
     /// The robot of a parked simulated cell, by hand: status, mode, stops, resets, hold-to-run.
     #[command(after_help = "The way out of a violation:\n  \
-        sinew robot status --start 0,-1.2,0,1.4,0,1.0,0     # a robot that stands where it may not\n  \
+        sinew robot status --start 2.4,0.6,0,1.8,0,1.0,0    # a robot that stands where it may not\n  \
         sinew robot mode recovery\n  \
         sinew robot reset --actor ann\n  \
-        sinew robot jog --joint 2 --speed 0.1 --hold 2      # and on, until nothing is violated\n  \
+        sinew robot jog --joint 1 --speed -0.1 --hold 2     # and on, until nothing is violated\n  \
         sinew robot mode normal")]
     Robot {
         #[command(subcommand)]
@@ -592,7 +592,7 @@ pub(crate) enum RobotCommand {
     /// Where the robot stands, what it violates there, and whether it may move.
     #[command(after_help = "Examples:\n  \
         sinew robot status\n  \
-        sinew robot status --start 0,-1.2,0,1.4,0,1.0,0     # begin a cell anew, at this posture")]
+        sinew robot status --start 2.4,0.6,0,1.8,0,1.0,0    # begin a cell anew, at this posture")]
     Status {
         /// Begin the cell anew with the robot at these joint positions, rad, base to tool.
         #[arg(long, value_name = "Q1,...,Q7", value_parser = parse_posture, allow_hyphen_values = true)]

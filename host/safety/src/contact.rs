@@ -13,6 +13,11 @@ use crate::verdict::Violation;
 const RELEASED: f64 = 0.8;
 /// A force that was held at may grow by this factor before it stops again: a retreat must be able to begin.
 const GROWTH: f64 = 1.25;
+/// Stops in one contact that the robot stood in already, after which it latches.
+const STOPS_MAX: u32 = 3;
+/// Speed into a contact that counts as pushing, m/s; and what rounding makes of none.
+const PUSH_M_S: f64 = 1e-3;
+const ROUNDING_M_S: f64 = 1e-9;
 /// Longest retreat, ticks.
 const YIELD_TICKS_MAX: u32 = 2_000;
 /// The last part of the way that a retreat may go is gone in this time, s, so that it ends softly and in time.
@@ -95,12 +100,16 @@ pub(crate) enum Answer {
 pub(crate) struct ContactWatch {
     /// Why it brakes or gives way, until the robot stands.
     met: Option<Violation>,
-    /// Force at which it stood, N; 0 without a contact.
-    held_at_n: f64,
+    /// Least force since it stood in this contact first, N; none without a contact.
+    base_n: Option<f64>,
+    /// How often it was met since then.
+    stops: u32,
     /// Ticks for which the force has been more than what may last.
     lasting_for: u32,
     /// Where the tool began to give way, and for how many ticks it has.
     retreat: Option<(Vector3<f64>, u32)>,
+    /// The contact that it stands in, and the limit that it exceeds: nothing may push into that.
+    stands_in: Option<(Vector3<f64>, Violation)>,
 }
 
 impl ContactWatch {
@@ -113,47 +122,67 @@ impl ContactWatch {
         tool_velocity: &Vector3<f64>,
         at_rest: bool,
     ) -> Answer {
+        self.stands_in = None;
         if c.force_reaction == ForceReaction::Off {
             return Answer::GoOn;
         }
         let force = Vector3::from(frame.tool_force_n);
         let force_n = force.norm();
         let over = self.over(c, &force, force_n, tool_velocity);
-        let released = force_n < RELEASED * c.force_stop_n;
-        let held_at = if released { 0.0 } else { force_n };
-        // It follows a contact that eases: one that grows again is a new one.
-        self.held_at_n = if released {
-            0.0
-        } else {
-            self.held_at_n.min(force_n)
+        if force_n < RELEASED * c.force_stop_n {
+            (self.base_n, self.stops) = (None, 0);
+        }
+        // It follows a contact that eases, and never one that grows.
+        self.base_n = self.base_n.map(|base| base.min(force_n));
+        if c.force_reaction == ForceReaction::Latch {
+            return over.map_or(Answer::GoOn, Answer::Latch);
+        }
+        self.stands_in = over
+            .filter(|_| self.base_n.is_some())
+            .map(|over| (force, over));
+        let grew = |violation: &Violation| {
+            violation.limit == LimitKind::Power
+                || self.base_n.is_none_or(|base| force_n > GROWTH * base)
         };
+        let new = over.filter(grew);
         match c.force_reaction {
-            ForceReaction::Off => Answer::GoOn,
-            ForceReaction::Latch => over.map_or(Answer::GoOn, Answer::Latch),
+            ForceReaction::Off | ForceReaction::Latch => Answer::GoOn,
             ForceReaction::Hold => {
                 if at_rest && self.met.take().is_some() {
-                    self.held_at_n = held_at;
+                    self.stand(c, force_n);
                 }
-                if over.is_some() && !at_rest && force_n > GROWTH * self.held_at_n {
-                    self.met = over;
+                if self.met.is_none() && !at_rest && new.is_some() {
+                    self.met = new;
+                    if let Some(latch) = self.count() {
+                        return latch;
+                    }
                 }
                 self.met.map_or(Answer::GoOn, Answer::Hold)
             }
             ForceReaction::Yield(limits) => {
-                if self.met.is_none() && force_n > GROWTH * self.held_at_n {
-                    self.met = over;
+                if self.met.is_none() && new.is_some() {
+                    self.met = new;
+                    if let Some(latch) = self.count() {
+                        return latch;
+                    }
                 }
                 let Some(violation) = self.met else {
                     return Answer::GoOn;
                 };
+                // Nobody gives way who still pushes: that is braked first, and as hard as a stop may.
+                let pushes = -force.dot(tool_velocity) > PUSH_M_S * force_n;
+                if pushes && self.retreat.is_none() {
+                    return Answer::Hold(violation);
+                }
                 let at = tool.tool.translation.vector;
                 let (from, ticks) = self.retreat.unwrap_or((at, 0));
                 self.retreat = Some((from, ticks + 1));
                 let room = limits.distance_max_m - (at - from).norm();
+                let released = force_n < RELEASED * c.force_stop_n;
                 let over = released || ticks >= YIELD_TICKS_MAX || room <= limits.end_m();
                 if over && at_rest {
                     (self.met, self.retreat) = (None, None);
-                    self.held_at_n = held_at;
+                    self.stand(c, force_n);
                     return Answer::GoOn;
                 }
                 let speed = if over {
@@ -165,6 +194,35 @@ impl ContactWatch {
                 };
                 Answer::Yield(violation, force * (speed / force_n.max(1e-9)))
             }
+        }
+    }
+
+    /// It stands, and what is left of the force is where the contact begins.
+    fn stand(&mut self, c: &SafetyConfig, force_n: f64) {
+        if force_n >= RELEASED * c.force_stop_n {
+            self.base_n = Some(self.base_n.map_or(force_n, |base| base.min(force_n)));
+        }
+    }
+
+    /// Counts a stop in a contact that it stood in already: one that does not end in a retreat is for a person.
+    fn count(&mut self) -> Option<Answer> {
+        if self.base_n.is_some() {
+            self.stops += 1;
+        }
+        (self.stops > STOPS_MAX)
+            .then(|| self.met.map(Answer::Latch))
+            .flatten()
+    }
+
+    /// Checks that a candidate with this tool velocity does not push into a contact that the robot stands in.
+    pub(crate) fn check(&self, tool_velocity: &Vector3<f64>) -> Result<(), Violation> {
+        match &self.stands_in {
+            Some((force, violation))
+                if !at_most(-force.dot(tool_velocity), ROUNDING_M_S * force.norm()) =>
+            {
+                Err(*violation)
+            }
+            _ => Ok(()),
         }
     }
 

@@ -284,6 +284,10 @@ impl Gate {
             let here = self.given;
             return self.stop_unlatched(Violation::of(LimitKind::Boot), &here);
         }
+        // What did not fit may fit where the robot stands now.
+        if self.misfit.is_some() && self.state.is_at_rest() {
+            self.misfit = self.judge_payload();
+        }
         if let Some(misfit) = self.misfit {
             hold = hold.or(Some(Violation {
                 limit: LimitKind::Payload,
@@ -319,7 +323,7 @@ impl Gate {
             radius_m: payload.radius_m,
         });
         let config = self.limits.config();
-        self.misfit = if payload.is_possible() {
+        if payload.is_possible() {
             let load = Body {
                 mass_kg: payload.mass_kg,
                 com_m: payload.com_m,
@@ -330,25 +334,36 @@ impl Gate {
             self.contact_speed_m_s = contact_speed(config, &self.chain, load.mass_kg);
             self.effort
                 .carry(&self.chain, &self.state, &self.forward, load);
-            let bears = config
-                .effort
-                .map_or(Ok(()), |limits| self.effort.check_load(&limits));
-            let fits = self.sweep.holds(
-                &self.state,
-                &self.forward,
-                &self.threats,
-                &mut self.path,
-                &self.law,
-                config,
-            );
-            bears.and(fits).err()
-        } else {
-            Some(Violation::of(LimitKind::NonFinite))
-        };
+        }
+        self.misfit = self.judge_payload();
         let carries = payload.mass_kg > 0.0 || capsule.is_some();
-        self.grip
-            .carry(carries && self.misfit.is_none(), self.seen_width_m);
+        let (seen, given) = (self.seen_width_m, self.given.gripper_width_m);
+        self.grip.carry(carries, seen, given);
         self.misfit.is_none()
+    }
+
+    /// Why what is carried can't be, if it can't. Persons are not asked about here: each tick looks at them. In recovery
+    /// mode the arm may be where it fits nowhere, and leads out of there.
+    fn judge_payload(&mut self) -> Option<Violation> {
+        if !self.payload.is_possible() {
+            return Some(Violation::of(LimitKind::NonFinite));
+        }
+        let config = self.limits.config();
+        let bears = config
+            .effort
+            .map_or(Ok(()), |limits| self.effort.check_load(&limits));
+        if self.mode == SafetyMode::Recovery {
+            return bears.err();
+        }
+        let fits = self.sweep.holds(
+            &self.state,
+            &self.forward,
+            &Threats::NONE,
+            &mut self.path,
+            &self.law,
+            config,
+        );
+        bears.and(fits).err()
     }
 
     /// One tick without a sensor frame: latches a stop and goes on braking blindly along the verified stop.
@@ -774,6 +789,7 @@ impl Gate {
             let most = config.velocity_max_rad_s.map(|most| share * most);
             check.check(&self.chain, &self.forward, &after, &forward, &most, limits)?;
         }
+        self.contact.check(&tool_velocity(&forward, &after.v))?;
         if let Some(limits) = &config.effort {
             self.effort.check(&self.chain, &after, &forward, limits)?;
         }
@@ -808,13 +824,19 @@ impl Gate {
             question.speed_m_s = f64::INFINITY;
             // Who is in a slow zone can go slowly: that is no violation to be recovered from.
             question.recovers = false;
-            for speed in &self.slow_speeds {
-                let limits = SpeedLimits::of_points(*speed);
-                let within = self.speed.check(&speeds, &mut self.path, &limits);
-                if within.is_ok() {
-                    question.speed_m_s = *speed;
-                    break;
+            // Whoever keeps one keeps the faster ones: a search by halves finds it.
+            let (mut low, mut high) = (0, self.slow_speeds.len());
+            while low < high {
+                let middle = low.midpoint(high);
+                let limits = SpeedLimits::of_points(self.slow_speeds[middle]);
+                if self.speed.check(&speeds, &mut self.path, &limits).is_ok() {
+                    high = middle;
+                } else {
+                    low = middle + 1;
                 }
+            }
+            if let Some(speed) = self.slow_speeds.get(low) {
+                question.speed_m_s = *speed;
             }
             self.sweep
                 .check(Group::Slow, &question, &mut self.path, &self.law, config)?;

@@ -19,7 +19,7 @@ pub struct GripLimits {
 /// Memory of the grip.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct GripWatch {
-    /// Width at which the hand took what it carries, m.
+    /// Width at which the hand took what it carries, and the setpoint's then, m: one that is wider than both opens it.
     taken_at_m: Option<f64>,
     weak_for: u32,
     /// What was seen when it was lost: until the hand is said to carry something else, or nothing.
@@ -28,9 +28,9 @@ pub(crate) struct GripWatch {
 
 impl GripWatch {
     /// The hand carries something from now on, or nothing.
-    pub(crate) fn carry(&mut self, carries: bool, width_m: f64) {
+    pub(crate) fn carry(&mut self, carries: bool, width_m: f64, given_m: f64) {
         *self = Self {
-            taken_at_m: carries.then_some(width_m),
+            taken_at_m: carries.then_some(width_m.max(given_m)),
             ..Self::default()
         };
     }

@@ -49,6 +49,8 @@ const SLIDE: f64 = 0.1;
 /// How much a violation may grow on a motion out of it, between two ticks of its stop: what the bound on the way
 /// cannot tell from standing still.
 const RECOVERY_BAND: f64 = 2e-4;
+/// What rounding makes of no change of a margin.
+const ROUNDING_M: f64 = 1e-9;
 /// Capsules of the arm, and one of what it carries.
 pub(crate) const BODIES_MAX: usize = CAPSULES_MAX + 1;
 /// Zones, and moving obstacles, that are told apart for each body.
@@ -631,7 +633,9 @@ impl Sweep {
         for n in 0..self.items.len() {
             let at_given = self.items[n].surveyed;
             let (at_start, at_end) = (self.margin(0, n), self.margin(1, n));
-            let gains = at_start >= at_given && at_end >= at_start;
+            // Along a wall that it is in, the depth stays what it is but for rounding.
+            let room = if question.recovers { ROUNDING_M } else { 0.0 };
+            let gains = at_start >= at_given - room && at_end >= at_start - room;
             let way: JointVector = core::array::from_fn(|j| {
                 self.travelled[1][j] + (question.candidate.q[j] - question.given.q[j]).abs()
             });

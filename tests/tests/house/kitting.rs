@@ -58,17 +58,17 @@ fn a_missing_part_fails_the_task_and_a_recovery_finds_the_spare() {
     assert!(rig.grade(&order).is_complete());
 }
 
-/// A part gets a push as the hand comes near: it is lost, found and taken again, and the order goes on.
+/// The grip is cut on the way: the part is lost, found and taken again, and the order goes on.
 #[test]
 fn a_part_that_was_lost_is_taken_again() {
     let config = kit().config();
     let mild = config.profiles.get("mild").expect("a profile that ships");
-    let mut rig = Rig::new(6500, 53, mild);
+    let mut rig = Rig::new(50_000, 7, mild);
     let order = rig.order.clone();
     let end = rig.run(KIT_PARTS, &kit_parts(&order));
     let faults = rig.cell.fault_events();
     assert!(
-        faults.iter().any(|fault| fault.kind == "nudge"),
+        faults.iter().any(|fault| fault.kind == "grip-cut"),
         "{faults:?}"
     );
     assert!(end.failures_met.contains(&FailureLabel::Dropped));

@@ -25,6 +25,7 @@ use super::status::{
     near_views,
 };
 use crate::audit::{AUDIT_FILE, AuditTarget, SafetyLog, open_audit};
+use crate::safety_change::check_active;
 use crate::safety_config::STATEMENT;
 use crate::sources::{Config, Sources};
 use crate::trouble::input;
@@ -152,6 +153,15 @@ impl ParkedCell {
         self.mailbox.requests.mode(mode);
         self.cell.set_safety_inputs(self.file.closed());
         self.run(ANSWER_TICKS)?;
+        if self.file.stop.is_none()
+            && let Err(refused) = check_active(&self.config, self.log.writer())
+        {
+            self.file.stop = Some(KeptStop {
+                category: 2,
+                reason: LimitKind::Configuration.name().to_owned(),
+                detail: refused.to_string(),
+            });
+        }
         // What somebody reset is reset again by the same name.
         let actor = (self.file.reset_by.clone()).unwrap_or_else(|| "nobody".to_owned());
         if self.file.stop.is_none() && !self.ask_for_reset(&actor)? {
@@ -173,6 +183,7 @@ impl ParkedCell {
 
     /// True if the loop granted it.
     fn ask_for_reset(&mut self, actor: &str) -> anyhow::Result<bool> {
+        check_active(&self.config, self.log.writer())?;
         self.log.ask_reset(self.last.tick, actor)?;
         let request = self.mailbox.requests.reset();
         self.log.name_reset(request, actor);

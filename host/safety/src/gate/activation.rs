@@ -3,9 +3,9 @@
 //! Everything that takes time or memory is done in [`ApprovedLimits::new`], beside the tick; [`Gate::activate`] swaps.
 
 use sinew_kinematics::Chain;
-use sinew_messages::{ActivationRefusal, Payload, SensorFrame};
+use sinew_messages::{ActivationRefusal, SensorFrame};
 
-use super::{Gate, contact_speed};
+use super::Gate;
 use crate::brake::StopLaw;
 use crate::contact::ContactWatch;
 use crate::limits::SafetyLimits;
@@ -117,11 +117,10 @@ impl Gate {
         self.path.forget();
         self.contact = ContactWatch::default();
         self.effort.give(&self.chain, &self.state, &self.forward);
-        let payload = self.payload;
-        self.contact_speed_m_s = contact_speed(self.limits.config(), &self.chain, payload.mass_kg);
-        if payload != Payload::NONE {
-            self.carry(&payload);
-        }
+        let (payload, grip) = (self.payload, self.grip);
+        self.carry(&payload);
+        // What was lost is lost under other limits, too.
+        self.grip = grip;
         Ok(())
     }
 }

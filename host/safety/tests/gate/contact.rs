@@ -408,3 +408,120 @@ fn near_a_singularity_it_slows_then_stops_and_can_leave() {
         .fold(0.0, f64::max);
     assert!(left < 1e-2, "{left} rad from home");
 }
+
+/// A wall of 10 N/mm across the way of the tool, and a source that pushes on whatever happens.
+fn into_a_wall(c: SafetyConfig, ticks: usize) -> (Rig, f64) {
+    let push = Eager {
+        velocity: 0.05,
+        acceleration: 2.0,
+        jerk: 300.0,
+        brakes: false,
+        straight: true,
+    };
+    let mut rig = Rig::ready_with(c);
+    let wall = tool(&HOME).y + 0.01;
+    let mut target = HOME;
+    target[0] = 1.0;
+    let mut most = 0.0_f64;
+    for _ in 0..ticks {
+        let deep = tool(&rig.gate.given().position_rad).y - wall;
+        let force = 10_000.0 * deep.max(0.0);
+        most = most.max(force);
+        rig.frame.tool_force_n = [0.0, -force, 0.0];
+        go(&mut rig, &push, &target, 1);
+    }
+    (rig, most)
+}
+
+/// A motion that begins again after each hold presses no harder than the first one did.
+#[test]
+fn a_force_is_not_raised_step_by_step() {
+    for (name, c) in [
+        ("hold", config()),
+        ("yield", yielding()),
+        (
+            "hardly yield",
+            SafetyConfig {
+                force_reaction: ForceReaction::Yield(YieldLimits {
+                    distance_max_m: 1e-4,
+                    ..YIELD
+                }),
+                ..config()
+            },
+        ),
+    ] {
+        let (mut rig, most) = into_a_wall(c, 12_000);
+        assert!((60.0..75.0).contains(&most), "{name}: {most} N");
+        // And back out, after a reset where it latched in the end.
+        if rig.gate.status().stop_state == StopState::Latched {
+            assert_eq!(rig.gate.status().reason, LimitKind::Force, "{name}");
+            rig.reset();
+        }
+        for _ in 0..4 {
+            go(&mut rig, &GENTLE, &HOME, 500);
+        }
+        let left = (rig.gate.given().position_rad[0] - HOME[0]).abs();
+        assert!(left < 1e-2, "{name}: {left} rad from home");
+    }
+}
+
+/// Whoever is hit is not pushed on while the arm gets ready to give way.
+#[test]
+fn giving_way_begins_with_the_stop() {
+    let pushed = |c: SafetyConfig| {
+        let mut rig = Rig::ready_with(SafetyConfig {
+            acceleration_max_rad_s2: [3.0; JOINTS],
+            jerk_max_rad_s3: [300.0; JOINTS],
+            ..c
+        });
+        let mut target = HOME;
+        target[0] = 1.5;
+        let source = Eager {
+            velocity: 1.0,
+            acceleration: 2.9,
+            jerk: 290.0,
+            brakes: false,
+            straight: true,
+        };
+        go(&mut rig, &source, &target, 500);
+        let (from, mut farthest) = (rig.gate.given().position_rad[0], 0.0_f64);
+        rig.frame.tool_force_n = [0.0, -100.0, 0.0];
+        for _ in 0..500 {
+            go(&mut rig, &source, &target, 1);
+            farthest = farthest.max(rig.gate.given().position_rad[0] - from);
+        }
+        farthest
+    };
+    let (hold, give_way) = (pushed(config()), pushed(yielding()));
+    assert!(hold > 0.01, "{hold}");
+    assert!(give_way < hold + 1e-3, "{give_way} rad, {hold} with a hold");
+}
+
+/// A payload that was refused where a person stood, or in a zone, is looked at again.
+#[test]
+fn a_payload_that_did_not_fit_may_fit_later() {
+    let mut c = config();
+    // The hand stands in it.
+    let hand = chain().forward(&HOME).hand.translation.vector;
+    c.zones.push(sinew_safety::Zone {
+        name: "around".into(),
+        shape: sinew_safety::ZoneShape::Box(sinew_kinematics::Aabb {
+            min: Point::from(hand - Vector3::new(0.05, 0.5, 0.05)),
+            max: Point::from(hand + Vector3::new(0.05, 0.01, 0.05)),
+        }),
+        speed_max_m_s: None,
+    });
+    let mut rig = Rig::booted(c);
+    rig.requests.mode = sinew_messages::SafetyMode::Recovery as u64;
+    rig.hold();
+    rig.reset();
+    rig.hold();
+    rig.gate.carry(&Payload::NONE);
+    let mut target = HOME;
+    target[0] = 0.6;
+    go(&mut rig, &GENTLE, &target, 8_000);
+    let left = (rig.gate.given().position_rad[0] - target[0]).abs();
+    assert!(left < 1e-2, "{left} rad of the way out are left");
+    rig.requests.mode = sinew_messages::SafetyMode::Normal as u64;
+    assert!(go(&mut rig, &GENTLE, &HOME, 20).is_empty());
+}
