@@ -629,7 +629,9 @@ impl Gate {
         };
         if off {
             self.powered = false;
-            self.state = ArmState::at_rest(self.state.q);
+            let here = ArmState::at_rest(self.state.q);
+            let (width, force) = (self.given.gripper_width_m, self.given.gripper_force_n);
+            self.give(here, setpoint_of(&here, width, force));
             self.watch.power_changed();
             self.power = category.map_or(PowerDemand::Keep, PowerDemand::Off);
             return (None, self.latched_verdict());

@@ -49,8 +49,8 @@ const SLIDE: f64 = 0.1;
 /// How much a violation may grow on a motion out of it, between two ticks of its stop: what the bound on the way
 /// cannot tell from standing still.
 const RECOVERY_BAND: f64 = 2e-4;
-/// What rounding makes of no change of a margin.
-const ROUNDING_M: f64 = 1e-9;
+/// What rounding makes of no change of a margin is less than this, m or rad.
+const ROUNDING: f64 = 5e-10;
 /// Capsules of the arm, and one of what it carries.
 pub(crate) const BODIES_MAX: usize = CAPSULES_MAX + 1;
 /// Zones, and moving obstacles, that are told apart for each body.
@@ -633,9 +633,13 @@ impl Sweep {
         for n in 0..self.items.len() {
             let at_given = self.items[n].surveyed;
             let (at_start, at_end) = (self.margin(0, n), self.margin(1, n));
-            // Along a wall that it is in, the depth stays what it is but for rounding.
-            let room = if question.recovers { ROUNDING_M } else { 0.0 };
-            let gains = at_start >= at_given - room && at_end >= at_start - room;
+            let gains = if question.recovers {
+                // Along a wall that it is in, the depth stays what it is but for rounding.
+                let [given, start, end] = [at_given, at_start, at_end].map(in_steps);
+                start >= given && end >= start
+            } else {
+                at_start >= at_given && at_end >= at_start
+            };
             let way: JointVector = core::array::from_fn(|j| {
                 self.travelled[1][j] + (question.candidate.q[j] - question.given.q[j]).abs()
             });
@@ -845,6 +849,12 @@ impl Sweep {
         };
         self.check(Group::Hard, &question, path, law, config)
     }
+}
+
+/// A margin in whole steps of what rounding may do to it. Other than room for rounding at each tick, that never adds
+/// up. No step begins at a round number: what stays near one would cross it to and fro.
+fn in_steps(margin: f64) -> f64 {
+    (margin / ROUNDING + 0.381_966).floor()
 }
 
 /// Clearance of a capsule to a face of the envelope, m.

@@ -1,12 +1,12 @@
 //! Holes that were found in the gate, each with the motion that went through it.
 
 use nalgebra::Vector3;
-use sinew_kinematics::{Aabb, PlacedCapsule, Point};
+use sinew_kinematics::{Aabb, Body, PlacedCapsule, Point};
 use sinew_messages::{
     JointVector, LimitKind, Obstacle, ObstacleFrame, ObstacleKind, SafetyMode, StopCategory,
     StopState, VerdictKind,
 };
-use sinew_safety::{SafetyConfig, SafetyLimits, SeparationConfig, Zone, ZoneShape};
+use sinew_safety::{EffortLimits, SafetyConfig, SafetyLimits, SeparationConfig, Zone, ZoneShape};
 
 use crate::rig::{Eager, GENTLE, HARD, HOME, Rig, T, chain, config};
 
@@ -281,4 +281,83 @@ fn a_patience_without_an_end_is_refused() {
         change(&mut c);
         assert!(SafetyLimits::new(c).is_err(), "{n} is not refused");
     }
+}
+
+/// Promise 4. In recovery mode a setpoint that sinks by less than what rounding may do sinks by that at each tick.
+#[test]
+fn recovery_does_not_creep_deeper() {
+    let block = ZoneShape::Box(Aabb {
+        min: Point::new(0.3, -0.2, 0.0),
+        max: Point::new(0.6, 0.02, 0.6),
+    });
+    let depth = |rig: &Rig| {
+        let chain = chain();
+        let forward = chain.forward(&rig.gate.given().position_rad);
+        chain
+            .place_capsules(&forward)
+            .filter(|capsule| capsule.link > 0)
+            .map(|capsule| -block.clearance(&capsule))
+            .fold(0.0, f64::max)
+    };
+    let mut rig = Rig::booted(SafetyConfig {
+        zones: vec![Zone {
+            name: "block".into(),
+            shape: block.clone(),
+            speed_max_m_s: None,
+        }],
+        ..config()
+    });
+    rig.requests.mode = SafetyMode::Recovery as u64;
+    rig.hold();
+    rig.reset();
+    rig.hold();
+    let before = depth(&rig);
+    assert!(before > 0.1);
+    let mut gives_way = 0;
+    for _ in 0..4_000 {
+        let mut u = rig.here();
+        u.position_rad[0] -= 1e-9;
+        u.velocity_rad_s[0] = -1e-6;
+        gives_way += u32::from(rig.step(&u, None).1.kind == VerdictKind::Limited);
+    }
+    let sunk = depth(&rig) - before;
+    assert!(gives_way > 0 && sunk < 1e-9, "{sunk} m deeper");
+}
+
+/// Promise 5. Power goes off on the way and the robot stands where it was told to be: what it needed when it moved is
+/// no measure of what it may need next.
+#[test]
+fn efforts_are_forgotten_with_the_power() {
+    let still = [0.0; 7];
+    let needed = |q: &JointVector, a: f64| {
+        let a = [a, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        chain().efforts(q, &still, &a, &Body::NONE).expect("masses")[0]
+    };
+    // A step from rest to 1.4 rad/s² is too quick, one to 0.9 rad/s² is not, nor is one from there.
+    let rate_max = needed(&HOME, 1.0).abs() / T;
+    let mut c = config();
+    c.effort = Some(EffortLimits {
+        max_nm: [150.0, 150.0, 100.0, 100.0, 50.0, 50.0, 40.0],
+        rate_max_nm_s: [rate_max; 7],
+        load_max_kg: 2.0,
+        measured_ticks: 20,
+    });
+    let mut rig = Rig::ready_with(c);
+    let step = |rig: &mut Rig, a: f64| {
+        let mut u = rig.here();
+        u.position_rad[0] += a * T * T;
+        u.velocity_rad_s[0] = a * T;
+        u.acceleration_rad_s2[0] = a;
+        rig.step(&u, None).1
+    };
+    assert_eq!(step(&mut rig, 0.9).kind, VerdictKind::Pass);
+    rig.requests.stop_power_off += 1;
+    assert!(rig.hold().0.is_none());
+    rig.reset();
+    assert_eq!(rig.gate.status().stop_state, StopState::Clear);
+    let verdict = step(&mut rig, 1.4);
+    assert_eq!(
+        (verdict.kind, verdict.limit),
+        (VerdictKind::Limited, LimitKind::Effort)
+    );
 }
