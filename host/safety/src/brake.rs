@@ -11,7 +11,7 @@
 //! state, so the stop from the next point is the tail of the stop from this one: what was verified is
 //! what is executed.
 
-use sinew_messages::{JOINTS, JointVector};
+use sinew_messages::{JOINTS, JointVector, Setpoint};
 use sinew_units::TICK_S;
 
 /// Longest stop that is verified, ticks.
@@ -45,6 +45,17 @@ impl ArmState {
             q: *q,
             v,
             a: core::array::from_fn(|i| (v[i] - self.v[i]) / TICK_S),
+        }
+    }
+
+    /// What is commanded to be in this state.
+    pub(crate) fn setpoint(&self, gripper_width_m: f64, gripper_force_n: f64) -> Setpoint {
+        Setpoint {
+            position_rad: self.q,
+            velocity_rad_s: self.v,
+            acceleration_rad_s2: self.a,
+            gripper_width_m,
+            gripper_force_n,
         }
     }
 

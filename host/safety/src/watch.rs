@@ -7,6 +7,7 @@ use sinew_units::TICK_NS;
 
 use crate::limits::SafetyConfig;
 use crate::setpoint::at_most;
+use crate::verdict::Violation;
 
 /// Ticks after power-on within which the drives must report power.
 const POWER_ON_TICKS: u64 = 20;
@@ -29,6 +30,19 @@ impl Demand {
             index: None,
             limit_value: 0.0,
             asked: 0.0,
+        }
+    }
+}
+
+/// A limit that is broken by what was measured latches and keeps the power on, unless something worse is said.
+impl From<Violation> for Demand {
+    fn from(violation: Violation) -> Self {
+        Self {
+            category: StopCategory::ControlledHold,
+            limit: violation.limit,
+            index: violation.index,
+            limit_value: violation.limit_value,
+            asked: violation.asked,
         }
     }
 }

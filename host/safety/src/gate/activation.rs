@@ -6,12 +6,10 @@ use sinew_kinematics::Chain;
 use sinew_messages::{ActivationRefusal, SensorFrame};
 
 use super::Gate;
-use crate::brake::StopLaw;
+use super::rules::Rules;
 use crate::contact::ContactWatch;
 use crate::limits::SafetyLimits;
 use crate::obstacles::Threats;
-use crate::singularity::SingularityCheck;
-use crate::sweep::Sweep;
 use crate::watch::stands;
 
 /// Says which configuration may become active. It has to be named: there is no approval of whatever comes.
@@ -34,12 +32,7 @@ impl Approval {
 #[derive(Debug)]
 pub struct ApprovedLimits {
     /// What would become active; after an activation, what was active before and is of no use any more.
-    limits: SafetyLimits,
-    law: StopLaw,
-    retreat_law: StopLaw,
-    singularity: Option<SingularityCheck>,
-    sweep: Sweep,
-    slow_speeds: Vec<f64>,
+    rules: Rules,
     spent: bool,
 }
 
@@ -56,19 +49,8 @@ impl ApprovedLimits {
         if approval.hash != limits.hash() {
             return Err(ActivationRefusal::OtherHash);
         }
-        let config = limits.config();
-        let law = StopLaw::new(&config.stop_acceleration_rad_s2, &config.stop_jerk_rad_s3);
-        let retreat_law = StopLaw::new(&config.acceleration_max_rad_s2, &config.jerk_max_rad_s3);
-        let singularity =
-            (config.singularity.as_ref()).map(|limits| SingularityCheck::new(chain, limits));
-        let sweep = Sweep::new(chain.clone(), &limits);
         Ok(Self {
-            law,
-            retreat_law,
-            singularity,
-            slow_speeds: sweep.slow_speeds(),
-            sweep,
-            limits,
+            rules: Rules::new(limits, chain),
             spent: false,
         })
     }
@@ -76,7 +58,7 @@ impl ApprovedLimits {
     /// Hash of the limits.
     #[must_use]
     pub fn hash(&self) -> u64 {
-        self.limits.hash()
+        self.rules.limits.hash()
     }
 }
 
@@ -100,18 +82,13 @@ impl Gate {
         }
         // What counts as standing is asked of both: neither may loosen it for itself.
         let stands = frame.is_finite()
-            && stands(frame, self.limits.config())
-            && stands(frame, approved.limits.config());
+            && stands(frame, self.rules.config())
+            && stands(frame, approved.rules.config());
         if !stands || !self.state.is_at_rest() {
             return Err(ActivationRefusal::Moving);
         }
         approved.spent = true;
-        core::mem::swap(&mut self.limits, &mut approved.limits);
-        core::mem::swap(&mut self.law, &mut approved.law);
-        core::mem::swap(&mut self.retreat_law, &mut approved.retreat_law);
-        core::mem::swap(&mut self.singularity, &mut approved.singularity);
-        core::mem::swap(&mut self.sweep, &mut approved.sweep);
-        core::mem::swap(&mut self.slow_speeds, &mut approved.slow_speeds);
+        core::mem::swap(&mut self.rules, &mut approved.rules);
         // What was learned under the other limits: obstacles come again with the next tick, the rest is worked out anew.
         self.threats = Threats::NONE;
         self.path.forget();

@@ -1,0 +1,100 @@
+//! Resets and modes: what has to hold before anything moves.
+
+use sinew_messages::{LimitKind, RequestCounts, ResetAnswer, SafetyMode, SensorFrame};
+
+use super::{Gate, PowerDemand};
+use crate::contact::ContactWatch;
+use crate::encoder::EncoderWatch;
+use crate::limits::SafetyConfig;
+use crate::verdict::Violation;
+use crate::watch::stands;
+
+impl Gate {
+    /// Edge-triggered: each request is answered once. Granted only if every cause is gone and nothing moves.
+    pub(super) fn answer_reset(
+        &mut self,
+        frame: &SensorFrame,
+        requests: &RequestCounts,
+        cause: bool,
+        was_latched: bool,
+    ) -> bool {
+        // A counter that runs backwards is no request.
+        if requests.reset <= self.reset_answered {
+            return false;
+        }
+        self.reset_answered = requests.reset;
+        self.reset_answer = self.judge_reset(frame, cause, was_latched);
+        if self.reset_answer != ResetAnswer::Granted {
+            return false;
+        }
+        self.latch.held = None;
+        self.encoders = EncoderWatch::default();
+        self.contact = ContactWatch::default();
+        if !self.powered {
+            self.follow(frame);
+            self.powered = true;
+            self.power = PowerDemand::On;
+        }
+        self.watch.power_changed();
+        true
+    }
+
+    fn judge_reset(&mut self, frame: &SensorFrame, cause: bool, was_latched: bool) -> ResetAnswer {
+        if cause {
+            return ResetAnswer::CauseStays;
+        }
+        if !was_latched {
+            return ResetAnswer::NothingLatched;
+        }
+        if !self.state.is_at_rest() || !stands(frame, self.rules.config()) {
+            return ResetAnswer::Moving;
+        }
+        if let Err(refused) = self.check_start(frame) {
+            self.latch.explain(refused.into());
+            return ResetAnswer::StartState;
+        }
+        ResetAnswer::Granted
+    }
+
+    /// A robot starts within its limits, or in recovery mode.
+    fn check_start(&self, frame: &SensorFrame) -> Result<(), Violation> {
+        if self.mode == SafetyMode::Recovery {
+            return Ok(());
+        }
+        let config = self.rules.config();
+        within_limits(frame, config, LimitKind::StartState)?;
+        self.rules.sweep.check_start(&frame.position_rad, config)
+    }
+
+    /// A tighter mode counts at once, as does `normal`; recovery begins when the robot stands, and it holds until
+    /// then.
+    pub(super) fn take_mode(&mut self, requests: &RequestCounts) {
+        let asked = SafetyMode::decode(requests.mode);
+        let moves = !self.state.is_at_rest();
+        self.mode = if asked == SafetyMode::Recovery && self.mode != asked && moves {
+            SafetyMode::Hold
+        } else {
+            asked
+        };
+    }
+}
+
+/// Every measured joint is within its position limits.
+pub(super) fn within_limits(
+    frame: &SensorFrame,
+    config: &SafetyConfig,
+    limit: LimitKind,
+) -> Result<(), Violation> {
+    for (i, q) in frame.position_rad.iter().enumerate() {
+        let (lowest, highest) = (config.position_min_rad[i], config.position_max_rad[i]);
+        if !(lowest..=highest).contains(q) {
+            return Err(Violation {
+                limit,
+                index: Some(i as u32),
+                limit_value: if *q < lowest { lowest } else { highest },
+                asked: *q,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! Everything that follows from the configuration and the arm alone: worked out beside the tick, swapped as a whole.
+
+use sinew_kinematics::Chain;
+
+use crate::brake::StopLaw;
+use crate::limits::{SafetyConfig, SafetyLimits};
+use crate::singularity::SingularityCheck;
+use crate::sweep::Sweep;
+
+/// The limits, and what is made of them.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    pub(super) limits: SafetyLimits,
+    /// How the robot brakes.
+    pub(super) law: StopLaw,
+    /// How a retreat changes its speed: as motions may.
+    pub(super) retreat_law: StopLaw,
+    pub(super) sweep: Sweep,
+    pub(super) singularity: Option<SingularityCheck>,
+    /// Speeds that slow zones allow, ascending, m/s.
+    pub(super) slow_speeds: Vec<f64>,
+}
+
+impl Rules {
+    /// Allocates: not for the tick.
+    pub(super) fn new(limits: SafetyLimits, chain: &Chain) -> Self {
+        let config = limits.config();
+        let sweep = Sweep::new(chain.clone(), &limits);
+        Self {
+            law: StopLaw::new(&config.stop_acceleration_rad_s2, &config.stop_jerk_rad_s3),
+            retreat_law: StopLaw::new(&config.acceleration_max_rad_s2, &config.jerk_max_rad_s3),
+            singularity: (config.singularity.as_ref())
+                .map(|limits| SingularityCheck::new(chain, limits)),
+            slow_speeds: sweep.slow_speeds(),
+            sweep,
+            limits,
+        }
+    }
+
+    pub(super) fn config(&self) -> &SafetyConfig {
+        self.limits.config()
+    }
+}
