@@ -813,7 +813,7 @@ fn refusal(source: &Source<'_>, error: &LimitsError) -> DescriptionError {
             format!("too weak for joint {joint} (of 0 to {})", JOINTS - 1),
             &error.to_string(),
         ),
-        LimitsError::TooManyZones { .. } => {
+        LimitsError::TooManyZones { .. } | LimitsError::TooManySpeeds { .. } => {
             source.refuse("zone", "too many".into(), &error.to_string())
         }
     }

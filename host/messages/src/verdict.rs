@@ -102,7 +102,7 @@ pub enum LimitKind {
     TimeBase = 19,
     /// Two links would meet, along the stop.
     SelfCollision = 20,
-    /// The configuration is contradictory (empty or reversed limits).
+    /// The configuration is contradictory, or has more in the way than one tick can look at.
     Configuration = 21,
     /// Slow zone, along the stop.
     SlowZone = 22,

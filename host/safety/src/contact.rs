@@ -82,6 +82,9 @@ impl ContactLimits {
     }
 }
 
+/// Beyond this a force is only said to be too large, N: it is a hundred times any limit, and its square is a number.
+const SEEN_MAX_N: f64 = 1e6;
+
 /// What is to be done about the contact in this tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Answer {
@@ -126,7 +129,7 @@ impl ContactWatch {
         if c.force_reaction == ForceReaction::Off {
             return Answer::GoOn;
         }
-        let force = Vector3::from(frame.tool_force_n);
+        let force = Vector3::from(frame.tool_force_n.map(|n| n.clamp(-SEEN_MAX_N, SEEN_MAX_N)));
         let force_n = force.norm();
         let over = self.over(c, &force, force_n, tool_velocity);
         if force_n < RELEASED * c.force_stop_n {

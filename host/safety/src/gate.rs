@@ -180,6 +180,7 @@ impl Gate {
             ..
         } = *inputs;
         self.power = PowerDemand::Keep;
+        self.rules.sweep.begin_tick();
         self.take_mode(requests);
         let was_latched = self.latch.held.is_some();
         let cause = self.look_at_inputs(inputs);

@@ -81,6 +81,7 @@ mod stop;
 mod sweep;
 mod verdict;
 mod watch;
+mod work;
 mod zones;
 
 pub use breach::{Breach, breaches, too_near};
@@ -97,4 +98,4 @@ pub use obstacles::SeparationConfig;
 pub use singularity::Singularity;
 pub use sweep::{ClosePair, close_at_rest};
 pub use verdict::Verdict;
-pub use zones::{ZONES_MAX, Zone, ZoneShape};
+pub use zones::{SLOW_SPEEDS_MAX, ZONES_MAX, Zone, ZoneShape};

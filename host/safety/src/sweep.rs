@@ -12,14 +12,13 @@
 //! The broad phase is the same bound over the whole stop, from the last margins that were computed: far
 //! from everything, a tick costs a few dozen multiplications.
 
+mod open;
 mod pairs;
 mod posture;
+mod survey;
 
-use nalgebra::Vector3;
-use sinew_kinematics::{
-    Aabb, CAPSULES_MAX, Chain, Forward, HAND, LinkCapsule, PlacedCapsule, Point,
-};
-use sinew_messages::{JOINTS, JointVector, LimitKind};
+use sinew_kinematics::{CAPSULES_MAX, Chain, Forward, HAND, LinkCapsule};
+use sinew_messages::{JOINTS, JointVector, LimitKind, OBSTACLES_MAX};
 
 use crate::brake::{ArmState, STOP_TICKS_MAX, StopLaw};
 use crate::limits::{SafetyConfig, SafetyLimits};
@@ -27,11 +26,14 @@ use crate::obstacles::{Near, Threats};
 use crate::setpoint::at_most;
 use crate::stop::StopPath;
 use crate::verdict::Violation;
+use crate::work::Work;
 use crate::zones::ZoneIndex;
 
+use open::{Item, Subject};
 pub use pairs::{ClosePair, close_at_rest};
 use pairs::{Pair, apart, pairs_of, self_margin, slack};
 use posture::cone_margin;
+use survey::{Survey, to_face};
 
 /// Samples of one stop at most, for what is proposed.
 pub(crate) const SAMPLES_PROPOSED: usize = 48;
@@ -60,12 +62,6 @@ const PAIRS_MAX: usize = BODIES_MAX * (BODIES_MAX - 1) / 2;
 
 const _: () = assert!(1 << (OPEN_MAX - 2) >= STOP_TICKS_MAX);
 
-/// A box around nothing.
-const NOWHERE: Aabb = Aabb {
-    min: Point::new(f64::INFINITY, f64::INFINITY, f64::INFINITY),
-    max: Point::new(f64::NEG_INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY),
-};
-
 type Levers = [f64; JOINTS];
 
 /// Which margins a check is about.
@@ -77,63 +73,13 @@ pub(crate) enum Group {
     Slow,
 }
 
-/// What a margin is about. Each thing that a body could come too near to has one of its own: a motion that gains on
-/// one may lose on another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Subject {
-    /// A body against a face of the envelope: its axis, and whether it is the upper one.
-    Face(usize, usize, bool),
-    /// A body against a forbidden zone.
-    Zone(usize, usize),
-    /// A body against more forbidden zones than are told apart.
-    Zones(usize),
-    /// A body against a slow zone that is slower than the motion.
-    Slow(usize, usize),
-    /// A body against more of those than are told apart.
-    SlowZones(usize),
-    /// A pair of bodies.
-    Pair(usize),
-    /// A body against a moving obstacle, with what that needs taken off.
-    Threat(usize, usize),
-    /// A body against more of those than are told apart.
-    Threats(usize),
-    /// Something is somewhere.
-    Somewhere,
-    /// The tool against its cone.
-    Cone,
-}
-
-impl Subject {
-    /// True for several things together: what a motion gains on one of them says nothing about the others.
-    fn is_many(self) -> bool {
-        matches!(self, Self::Zones(_) | Self::SlowZones(_) | Self::Threats(_))
+impl Group {
+    fn of_zones(self) -> LimitKind {
+        match self {
+            Self::Hard => LimitKind::Zone,
+            Self::Slow => LimitKind::SlowZone,
+        }
     }
-}
-
-/// One margin under check.
-#[derive(Clone, Copy, Debug)]
-struct Item {
-    subject: Subject,
-    /// Margin to be kept.
-    need: f64,
-    /// Margin at the state of the survey.
-    surveyed: f64,
-    lever: Levers,
-}
-
-/// Margins and lever arms at one joint position.
-#[derive(Clone, Debug)]
-struct Survey {
-    q: JointVector,
-    bodies: [PlacedCapsule; BODIES_MAX],
-    /// Box around those that move.
-    bounds: Aabb,
-    fixed: [f64; BODIES_MAX],
-    slow: [f64; BODIES_MAX],
-    /// Distance of the body's farther end from each joint's axis, m.
-    lever: [Levers; BODIES_MAX],
-    pairs: [f64; PAIRS_MAX],
-    cone: f64,
 }
 
 /// What one check is about.
@@ -173,6 +119,8 @@ pub(crate) struct Sweep {
     near: Near,
     /// What the survey said did not decide the last check.
     is_near: bool,
+    /// What this tick may still look at.
+    work: Work,
     items: Vec<Item>,
     /// Margins of all items at each sample.
     margins: Vec<f64>,
@@ -183,12 +131,6 @@ pub(crate) struct Sweep {
 impl Sweep {
     pub(crate) fn new(chain: Chain, limits: &SafetyLimits) -> Self {
         let config = limits.config();
-        let nowhere = PlacedCapsule {
-            link: 0,
-            a: Point::origin(),
-            b: Point::origin(),
-            radius_m: 0.0,
-        };
         // What is carried is one more. Slow zones are looked at by themselves.
         let bodies = chain.capsules().len() + 1;
         let items_max = bodies * (6 + 2 * APART_MAX) + bodies * (bodies - 1) / 2 + 2;
@@ -197,18 +139,10 @@ impl Sweep {
             slow: ZoneIndex::new(&config.zones, |zone| zone.speed_max_m_s.is_some()),
             lever_max: [[0.0; JOINTS]; BODIES_MAX],
             pairs: Vec::new(),
-            survey: Survey {
-                q: [0.0; JOINTS],
-                bodies: [nowhere; BODIES_MAX],
-                bounds: NOWHERE,
-                fixed: [f64::INFINITY; BODIES_MAX],
-                slow: [f64::INFINITY; BODIES_MAX],
-                lever: [[0.0; JOINTS]; BODIES_MAX],
-                pairs: [f64::INFINITY; PAIRS_MAX],
-                cone: f64::INFINITY,
-            },
+            survey: Survey::none(),
             near: Near::NONE,
             is_near: false,
+            work: Work::ENDLESS,
             items: Vec::with_capacity(items_max),
             margins: vec![0.0; SAMPLES_PROPOSED * items_max],
             travelled: [[0.0; JOINTS]; SAMPLES_PROPOSED],
@@ -253,89 +187,6 @@ impl Sweep {
         self.take_survey(&q, &forward, config);
     }
 
-    fn bodies(&self) -> usize {
-        self.chain.capsules().len() + usize::from(self.carried.is_some())
-    }
-
-    fn capsule(&self, body: usize) -> LinkCapsule {
-        match self.chain.capsules().get(body) {
-            Some(capsule) => *capsule,
-            None => self.carried.unwrap_or(LinkCapsule {
-                link: 0,
-                a: Point::origin(),
-                b: Point::origin(),
-                radius_m: 0.0,
-            }),
-        }
-    }
-
-    /// True for what a joint carries: the base stands where it was put.
-    fn moves(&self, body: usize) -> bool {
-        self.capsule(body).link > 0
-    }
-
-    fn place(&self, body: usize, forward: &Forward) -> PlacedCapsule {
-        let capsule = self.capsule(body);
-        let frame = forward.frame(capsule.link);
-        PlacedCapsule {
-            link: capsule.link,
-            a: frame * capsule.a,
-            b: frame * capsule.b,
-            radius_m: capsule.radius_m,
-        }
-    }
-
-    fn take_survey(&mut self, q: &JointVector, forward: &Forward, config: &SafetyConfig) {
-        self.survey.q = *q;
-        self.survey.bounds = NOWHERE;
-        for body in 0..self.bodies() {
-            let placed = self.place(body, forward);
-            self.survey.bodies[body] = placed;
-            if placed.link == 0 {
-                continue;
-            }
-            let radius = Vector3::repeat(placed.radius_m);
-            let bounds = &mut self.survey.bounds;
-            bounds.min = bounds.min.inf(&(placed.a.inf(&placed.b) - radius));
-            bounds.max = bounds.max.sup(&(placed.a.sup(&placed.b) + radius));
-            self.survey.fixed[body] = self.to_fixed(&placed, config).0;
-            self.survey.slow[body] = self.slow.nearest(&placed, f64::INFINITY, f64::INFINITY).0;
-            for (joint, link) in forward.links.iter().enumerate().take(placed.link) {
-                let axis = forward.axes[joint];
-                let origin = Point::from(link.translation.vector);
-                let a = axis.cross(&(placed.a - origin)).norm();
-                let b = axis.cross(&(placed.b - origin)).norm();
-                self.survey.lever[body][joint] = a.max(b);
-            }
-        }
-        for (n, pair) in self.pairs.iter().enumerate() {
-            self.survey.pairs[n] = apart(
-                &self.survey.bodies[pair.near],
-                &self.survey.bodies[pair.far],
-            );
-        }
-        self.survey.cone = cone_margin(forward, config);
-    }
-
-    /// Clearance to envelope and forbidden zones, m, and which zone it is.
-    fn to_fixed(&self, capsule: &PlacedCapsule, config: &SafetyConfig) -> (f64, Option<u32>) {
-        let mut least = f64::INFINITY;
-        for axis in 0..3 {
-            let low = capsule.a[axis].min(capsule.b[axis]);
-            let high = capsule.a[axis].max(capsule.b[axis]);
-            least = least
-                .min(low - config.envelope_min_m[axis])
-                .min(config.envelope_max_m[axis] - high);
-        }
-        self.forbidden
-            .nearest(capsule, least - capsule.radius_m, f64::INFINITY)
-    }
-
-    /// Speeds that the slow zones allow, ascending, m/s.
-    pub(crate) fn slow_speeds(&self) -> Vec<f64> {
-        self.slow.speeds()
-    }
-
     /// True if slow zones are so near that the stop could touch one: then it matters how fast the motion is.
     pub(crate) fn nears_slow_zones(
         &mut self,
@@ -343,225 +194,13 @@ impl Sweep {
         law: &StopLaw,
         config: &SafetyConfig,
     ) -> bool {
-        !self.slow.is_empty() && self.leaves_open(Group::Slow, question, law, config)
+        !self.slow.is_empty()
+            && (self.leaves_open(Group::Slow, question, law, config) || self.work.is_spent())
     }
 
-    /// Lists the margins that the survey leaves open. `way` is how far each joint gets from where the survey
-    /// was taken; none are left if every one is kept for sure.
-    fn list_open(
-        &mut self,
-        group: Group,
-        way: &JointVector,
-        question: &Question<'_>,
-        config: &SafetyConfig,
-    ) {
-        self.items.clear();
-        if group == Group::Hard {
-            self.list_open_threats(way, question);
-        }
-        for body in 0..self.bodies() {
-            if !self.moves(body) {
-                continue;
-            }
-            let most = dot(&self.lever_max[body], way);
-            let need = config.tracking_margin_m;
-            let pooled = match group {
-                Group::Hard => self.survey.fixed[body],
-                Group::Slow => self.survey.slow[body],
-            };
-            if at_most(need, pooled - most) {
-                continue;
-            }
-            let lever = self.levers(body, most);
-            let reach = need + dot(&lever, way);
-            if at_most(reach, pooled) {
-                continue;
-            }
-            match group {
-                Group::Hard => self.list_fixed(body, need, reach, &lever, config),
-                Group::Slow => self.list_slow(body, need, reach, &lever, question.speed_m_s),
-            }
-        }
-        if group == Group::Slow {
-            return;
-        }
-        self.list_open_pairs(way);
-        let lever = [1.0; JOINTS];
-        if config.cone.is_some() && !at_most(0.0, self.survey.cone - dot(&lever, way)) {
-            self.items.push(Item {
-                subject: Subject::Cone,
-                need: 0.0,
-                surveyed: self.survey.cone,
-                lever,
-            });
-        }
-    }
-
-    /// Lever arms of a body while no part of it gets farther than `most` from where it was surveyed.
-    fn levers(&self, body: usize, most: f64) -> Levers {
-        core::array::from_fn(|j| (self.survey.lever[body][j] + most).min(self.lever_max[body][j]))
-    }
-
-    /// Faces of the envelope and forbidden zones that are nearer to a body than `reach`.
-    fn list_fixed(
-        &mut self,
-        body: usize,
-        need: f64,
-        reach: f64,
-        lever: &Levers,
-        config: &SafetyConfig,
-    ) {
-        let placed = self.survey.bodies[body];
-        for axis in 0..3 {
-            for upper in [false, true] {
-                let surveyed = to_face(&placed, axis, upper, config);
-                if !at_most(reach, surveyed) {
-                    self.items.push(Item {
-                        subject: Subject::Face(body, axis, upper),
-                        need,
-                        surveyed,
-                        lever: *lever,
-                    });
-                }
-            }
-        }
-        let from = self.items.len();
-        let (items, forbidden) = (&mut self.items, &self.forbidden);
-        let mut least = f64::INFINITY;
-        forbidden.within(&placed, reach, f64::INFINITY, |zone, surveyed| {
-            least = least.min(surveyed);
-            if items.len() - from < APART_MAX {
-                items.push(Item {
-                    subject: Subject::Zone(body, zone),
-                    need,
-                    surveyed,
-                    lever: *lever,
-                });
-            } else {
-                items.truncate(from + APART_MAX - 1);
-                items.push(Item {
-                    subject: Subject::Zones(body),
-                    need,
-                    surveyed: least,
-                    lever: *lever,
-                });
-            }
-        });
-    }
-
-    /// Slow zones that are nearer to a body than `reach` and don't allow the speed.
-    fn list_slow(&mut self, body: usize, need: f64, reach: f64, lever: &Levers, speed_m_s: f64) {
-        let placed = self.survey.bodies[body];
-        let from = self.items.len();
-        let (items, slow) = (&mut self.items, &self.slow);
-        let mut least = f64::INFINITY;
-        slow.within(&placed, reach, speed_m_s, |zone, surveyed| {
-            least = least.min(surveyed);
-            if items.len() - from < APART_MAX {
-                items.push(Item {
-                    subject: Subject::Slow(body, zone),
-                    need,
-                    surveyed,
-                    lever: *lever,
-                });
-            } else {
-                items.truncate(from + APART_MAX - 1);
-                items.push(Item {
-                    subject: Subject::SlowZones(body),
-                    need,
-                    surveyed: least,
-                    lever: *lever,
-                });
-            }
-        });
-    }
-
-    /// Moving obstacles that a body could come too near to. What one needs is taken off its distance.
-    fn list_open_threats(&mut self, way: &JointVector, question: &Question<'_>) {
-        let threats = question.threats;
-        if threats.is_lost() {
-            self.items.push(Item {
-                subject: Subject::Somewhere,
-                need: 0.0,
-                surveyed: f64::NEG_INFINITY,
-                lever: [0.0; JOINTS],
-            });
-            return;
-        }
-        if threats.is_empty() {
-            return;
-        }
-        let farthest = (self.lever_max[..self.bodies()].iter())
-            .fold(0.0_f64, |most, lever| most.max(dot(lever, way)));
-        self.near = threats.near(&self.survey.bounds, farthest);
-        for body in 0..self.bodies() {
-            if !self.moves(body) {
-                continue;
-            }
-            let placed = self.survey.bodies[body];
-            let most = dot(&self.lever_max[body], way);
-            let from = self.items.len();
-            for threat in self.near {
-                let surveyed = threats.margin(threat, &placed);
-                if at_most(0.0, surveyed - most) {
-                    continue;
-                }
-                let lever = self.levers(body, most);
-                if at_most(0.0, surveyed - dot(&lever, way)) {
-                    continue;
-                }
-                let subject = if self.items.len() - from < APART_MAX {
-                    Subject::Threat(body, threat)
-                } else {
-                    self.items.truncate(from + APART_MAX - 1);
-                    Subject::Threats(body)
-                };
-                let surveyed = if subject.is_many() {
-                    threats.least(self.near, &placed)
-                } else {
-                    surveyed
-                };
-                self.items.push(Item {
-                    subject,
-                    need: 0.0,
-                    surveyed,
-                    lever,
-                });
-            }
-        }
-    }
-
-    fn list_open_pairs(&mut self, way: &JointVector) {
-        // How far each body gets by the joints from each one on.
-        let mut most_from = [[0.0; JOINTS + 1]; BODIES_MAX];
-        for (most, lever) in most_from[..self.bodies()].iter_mut().zip(&self.lever_max) {
-            for j in (0..JOINTS).rev() {
-                most[j] = most[j + 1] + lever[j] * way[j];
-            }
-        }
-        for (n, pair) in self.pairs.iter().enumerate() {
-            let from = self.survey.bodies[pair.near].link;
-            let far = pair.far;
-            let between = |j: usize, lever: f64| if j < from { 0.0 } else { lever };
-            let most = most_from[far][from];
-            if at_most(pair.need, self.survey.pairs[n] - most) {
-                continue;
-            }
-            let lever: Levers = core::array::from_fn(|j| {
-                between(
-                    j,
-                    (self.survey.lever[far][j] + most).min(self.lever_max[far][j]),
-                )
-            });
-            if !at_most(pair.need, self.survey.pairs[n] - dot(&lever, way)) {
-                self.items.push(Item {
-                    subject: Subject::Pair(n),
-                    need: pair.need,
-                    surveyed: self.survey.pairs[n],
-                    lever,
-                });
-            }
-        }
+    /// A new tick begins: it may do its own work.
+    pub(crate) fn begin_tick(&mut self) {
+        self.work = Work::TICK;
     }
 
     /// Checks the stop from the candidate.
@@ -573,10 +212,20 @@ impl Sweep {
         law: &StopLaw,
         config: &SafetyConfig,
     ) -> Result<(), Violation> {
-        if self.leaves_open(group, question, law, config) {
-            return self.check_finely(question, path, law, config);
+        let decided = if self.leaves_open(group, question, law, config) {
+            self.check_finely(question, path, law, config)
+        } else {
+            Ok(())
+        };
+        if self.work.is_spent() {
+            return Err(Violation {
+                limit: LimitKind::Configuration,
+                index: None,
+                limit_value: Work::PER_TICK,
+                asked: Work::PER_TICK + 1.0,
+            });
         }
-        Ok(())
+        decided
     }
 
     /// Lists what the broad phase cannot decide; false if there is nothing.
@@ -736,8 +385,18 @@ impl Sweep {
     ) {
         self.travelled[sample] = travelled;
         let from = sample * self.items.len();
-        for n in 0..self.items.len() {
-            self.margins[from + n] = self.measure(self.items[n].subject, forward, question, config);
+        let mut work = self.work;
+        for (n, item) in self.items.iter().enumerate() {
+            self.margins[from + n] =
+                self.measure(item.subject, forward, question, config, &mut work);
+        }
+        self.work = work;
+    }
+
+    fn zones(&self, group: Group) -> &ZoneIndex {
+        match group {
+            Group::Hard => &self.forbidden,
+            Group::Slow => &self.slow,
         }
     }
 
@@ -747,36 +406,32 @@ impl Sweep {
         forward: &Forward,
         question: &Question<'_>,
         config: &SafetyConfig,
+        work: &mut Work,
     ) -> f64 {
+        let placed = |body| self.place(body, forward);
         match subject {
-            Subject::Face(body, axis, upper) => {
-                to_face(&self.place(body, forward), axis, upper, config)
+            Subject::Face(body, axis, upper) => to_face(&placed(body), axis, upper, config),
+            Subject::Zone(group, body, zone) => {
+                self.zones(group).clearance(zone, &placed(body), work)
             }
-            Subject::Zone(body, zone) => {
-                (self.forbidden).clearance(zone, &self.place(body, forward))
-            }
-            Subject::Zones(body) => {
-                let placed = self.place(body, forward);
-                self.forbidden
-                    .nearest(&placed, f64::INFINITY, f64::INFINITY)
-                    .0
-            }
-            Subject::Slow(body, zone) => self.slow.clearance(zone, &self.place(body, forward)),
-            Subject::SlowZones(body) => {
-                let placed = self.place(body, forward);
-                self.slow
-                    .nearest(&placed, f64::INFINITY, question.speed_m_s)
+            Subject::Zones(group, body) => {
+                let capsule = placed(body);
+                (self.zones(group))
+                    .nearest(&capsule, f64::INFINITY, question.speed_m_s, work)
                     .0
             }
             Subject::Pair(n) => {
+                work.spend(1);
                 let Pair { near, far, .. } = self.pairs[n];
-                apart(&self.place(near, forward), &self.place(far, forward))
+                apart(&placed(near), &placed(far))
             }
             Subject::Threat(body, threat) => {
-                (question.threats).margin(threat, &self.place(body, forward))
+                work.spend(1);
+                question.threats.margin(threat, &placed(body))
             }
             Subject::Threats(body) => {
-                (question.threats).least(self.near, &self.place(body, forward))
+                work.spend(OBSTACLES_MAX as u32);
+                question.threats.least(self.near, &placed(body))
             }
             Subject::Somewhere => f64::NEG_INFINITY,
             Subject::Cone => cone_margin(forward, config),
@@ -784,7 +439,7 @@ impl Sweep {
     }
 
     fn violation(
-        &self,
+        &mut self,
         item: usize,
         q: &JointVector,
         question: &Question<'_>,
@@ -792,24 +447,22 @@ impl Sweep {
     ) -> Violation {
         let Item { subject, need, .. } = self.items[item];
         let forward = self.chain.forward(q);
+        let mut work = self.work;
         let link = |body: usize| Some(self.capsule(body).link as u32);
         let (limit, index) = match subject {
             Subject::Face(body, ..) => (LimitKind::Envelope, link(body)),
-            Subject::Zone(_, zone) => (LimitKind::Zone, Some(self.forbidden.number(zone))),
-            Subject::Zones(body) => {
-                let placed = self.place(body, &forward);
-                let nearest = self
-                    .forbidden
-                    .nearest(&placed, f64::INFINITY, f64::INFINITY);
-                (LimitKind::Zone, nearest.1)
+            Subject::Zone(group, _, zone) => {
+                (group.of_zones(), Some(self.zones(group).number(zone)))
             }
-            Subject::Slow(_, zone) => (LimitKind::SlowZone, Some(self.slow.number(zone))),
-            Subject::SlowZones(body) => {
+            Subject::Zones(group, body) => {
                 let placed = self.place(body, &forward);
-                let nearest = self
-                    .slow
-                    .nearest(&placed, f64::INFINITY, question.speed_m_s);
-                (LimitKind::SlowZone, nearest.1)
+                let nearest = (self.zones(group)).nearest(
+                    &placed,
+                    f64::INFINITY,
+                    question.speed_m_s,
+                    &mut work,
+                );
+                (group.of_zones(), nearest.1)
             }
             Subject::Pair(n) => (LimitKind::SelfCollision, link(self.pairs[n].far)),
             Subject::Threat(body, _) | Subject::Threats(body) => {
@@ -818,11 +471,13 @@ impl Sweep {
             Subject::Somewhere => (LimitKind::Separation, None),
             Subject::Cone => (LimitKind::Orientation, None),
         };
+        let asked = self.measure(subject, &forward, question, config, &mut work);
+        self.work = work;
         Violation {
             limit,
             index,
             limit_value: need,
-            asked: self.measure(subject, &forward, question, config),
+            asked,
         }
     }
 
@@ -855,17 +510,6 @@ impl Sweep {
 /// up. No step begins at a round number: what stays near one would cross it to and fro.
 fn in_steps(margin: f64) -> f64 {
     (margin / ROUNDING + 0.381_966).floor()
-}
-
-/// Clearance of a capsule to a face of the envelope, m.
-fn to_face(capsule: &PlacedCapsule, axis: usize, upper: bool, config: &SafetyConfig) -> f64 {
-    let (a, b) = (capsule.a[axis], capsule.b[axis]);
-    let room = if upper {
-        config.envelope_max_m[axis] - a.max(b)
-    } else {
-        a.min(b) - config.envelope_min_m[axis]
-    };
-    room - capsule.radius_m
 }
 
 /// Longest lever arms of a capsule about each joint, whatever the posture.

@@ -10,8 +10,12 @@ use sinew_kinematics::{
     clearance_to_half_space, clearance_to_hull,
 };
 
+use crate::work::Work;
+
 /// Forbidden and slow zones that a configuration may have together.
 pub const ZONES_MAX: usize = 1_000;
+/// Different speeds that slow zones of a configuration may allow: which of them a motion keeps is looked for in each tick.
+pub const SLOW_SPEEDS_MAX: usize = 16;
 /// Branches that can wait during a search: the tree is halved at each level, so its depth is 10 at most.
 const WAITING_MAX: usize = 32;
 
@@ -61,6 +65,14 @@ impl ZoneShape {
         }
     }
 
+    /// How much work its distance is, in distances to a box. A hull's is found by cuts, each over all of its faces.
+    pub(crate) fn work(&self) -> u32 {
+        match self {
+            Self::Box(_) | Self::HalfSpace(_) | Self::Cylinder(_) => 1,
+            Self::Hull(hull) => 1 + hull.faces().len() as u32 / 2,
+        }
+    }
+
     /// The box around it; none around a half-space.
     #[must_use]
     pub fn bounds(&self) -> Option<Aabb> {
@@ -88,6 +100,16 @@ impl ZoneShape {
                 .reduce(|a, b| join(&a, &b)),
         }
     }
+}
+
+/// Speeds that slow zones allow, ascending, each once, m/s.
+pub(crate) fn slow_speeds(zones: &[Zone]) -> Vec<f64> {
+    let mut speeds: Vec<f64> = (zones.iter())
+        .filter_map(|zone| zone.speed_max_m_s)
+        .collect();
+    speeds.sort_by(f64::total_cmp);
+    speeds.dedup();
+    speeds
 }
 
 fn join(a: &Aabb, b: &Aabb) -> Aabb {
@@ -130,11 +152,21 @@ enum Content {
     Branch { right: u32 },
 }
 
+/// A zone in the index.
+#[derive(Clone, Debug)]
+struct Indexed {
+    /// Position in the configuration.
+    number: u32,
+    /// Speed that is allowed inside, m/s; none is below every speed.
+    allowed_m_s: f64,
+    shape: ZoneShape,
+    work: u32,
+}
+
 /// Zones of a configuration, ready to be searched. Positions are those in the configuration's list.
 #[derive(Clone, Debug)]
 pub(crate) struct ZoneIndex {
-    /// Position in the configuration, speed that is allowed inside (none: below every speed), shape.
-    shapes: Vec<(u32, f64, ZoneShape)>,
+    shapes: Vec<Indexed>,
     /// Places in `shapes` of those without an end.
     endless: Vec<u32>,
     nodes: Vec<Node>,
@@ -143,19 +175,21 @@ pub(crate) struct ZoneIndex {
 impl ZoneIndex {
     /// Of those zones of the list that `which` picks.
     pub(crate) fn new(zones: &[Zone], which: impl Fn(&Zone) -> bool) -> Self {
-        let shapes: Vec<(u32, f64, ZoneShape)> = zones
+        let shapes: Vec<Indexed> = zones
             .iter()
             .enumerate()
             .filter(|(_, zone)| which(zone))
-            .map(|(at, zone)| {
-                let speed = zone.speed_max_m_s.unwrap_or(f64::NEG_INFINITY);
-                (at as u32, speed, zone.shape.clone())
+            .map(|(at, zone)| Indexed {
+                number: at as u32,
+                allowed_m_s: zone.speed_max_m_s.unwrap_or(f64::NEG_INFINITY),
+                work: zone.shape.work(),
+                shape: zone.shape.clone(),
             })
             .collect();
         let mut endless = Vec::new();
         let mut ended = Vec::new();
-        for (at, (.., shape)) in shapes.iter().enumerate() {
-            match shape.bounds() {
+        for (at, zone) in shapes.iter().enumerate() {
+            match zone.shape.bounds() {
                 Some(bounds) => ended.push((at as u32, bounds)),
                 None => endless.push(at as u32),
             }
@@ -173,45 +207,39 @@ impl ZoneIndex {
         self.shapes.is_empty()
     }
 
-    /// Speeds that the zones allow, ascending, each once.
-    pub(crate) fn speeds(&self) -> Vec<f64> {
-        let mut speeds: Vec<f64> = self.shapes.iter().map(|(_, speed, _)| *speed).collect();
-        speeds.sort_by(f64::total_cmp);
-        speeds.dedup();
-        speeds
-    }
-
     /// Clearance to the zone at a place, m.
-    pub(crate) fn clearance(&self, place: usize, capsule: &PlacedCapsule) -> f64 {
-        self.shapes[place].2.clearance(capsule)
+    pub(crate) fn clearance(&self, place: usize, capsule: &PlacedCapsule, work: &mut Work) -> f64 {
+        work.spend(self.shapes[place].work);
+        self.shapes[place].shape.clearance(capsule)
     }
 
     /// Position in the configuration's list of the zone at a place.
     pub(crate) fn number(&self, place: usize) -> u32 {
-        self.shapes[place].0
+        self.shapes[place].number
     }
 
     /// Hands the place of every zone that is nearer than `most` to `found`, with its clearance, m. Zones that allow
-    /// `speed_m_s` don't count.
+    /// `speed_m_s` don't count. What there is no work left for is not found.
     pub(crate) fn within(
         &self,
         capsule: &PlacedCapsule,
         most: f64,
         speed_m_s: f64,
+        work: &mut Work,
         mut found: impl FnMut(usize, f64),
     ) {
-        let mut look_at = |at: u32| {
-            let (_, allowed, shape) = &self.shapes[at as usize];
-            if *allowed >= speed_m_s {
+        let mut look_at = |at: u32, work: &mut Work| {
+            let zone = &self.shapes[at as usize];
+            if zone.allowed_m_s >= speed_m_s || !work.spend(zone.work) {
                 return;
             }
-            let clearance = shape.clearance(capsule);
+            let clearance = zone.shape.clearance(capsule);
             if clearance < most {
                 found(at as usize, clearance);
             }
         };
         for at in &self.endless {
-            look_at(*at);
+            look_at(*at, work);
         }
         if self.nodes.is_empty() {
             return;
@@ -221,6 +249,9 @@ impl ZoneIndex {
         let mut count = 1;
         while count > 0 {
             count -= 1;
+            if !work.spend(1) {
+                return;
+            }
             let node = waiting[count];
             let Node { bounds, what } = &self.nodes[node as usize];
             let gap = gap(bounds, &around);
@@ -229,7 +260,7 @@ impl ZoneIndex {
                 continue;
             }
             match what {
-                Content::Leaf { zone } => look_at(*zone),
+                Content::Leaf { zone } => look_at(*zone, work),
                 Content::Branch { right } => {
                     waiting[count] = *right;
                     waiting[count + 1] = node + 1;
@@ -240,26 +271,31 @@ impl ZoneIndex {
     }
 
     /// Clearance to the nearest zone that is nearer than `least`, m, and its position in the configuration's list.
-    /// Zones that allow `speed_m_s` don't count.
+    /// Zones that allow `speed_m_s` don't count. Without work left one could be anywhere.
     pub(crate) fn nearest(
         &self,
         capsule: &PlacedCapsule,
         least: f64,
         speed_m_s: f64,
+        work: &mut Work,
     ) -> (f64, Option<u32>) {
         let mut nearest = (least, None);
-        let look_at = |at: u32, nearest: &mut (f64, Option<u32>)| {
-            let (zone, allowed, shape) = &self.shapes[at as usize];
-            if *allowed >= speed_m_s {
+        let look_at = |at: u32, nearest: &mut (f64, Option<u32>), work: &mut Work| {
+            let zone = &self.shapes[at as usize];
+            if zone.allowed_m_s >= speed_m_s {
                 return;
             }
-            let clearance = shape.clearance(capsule);
+            let clearance = if work.spend(zone.work) {
+                zone.shape.clearance(capsule)
+            } else {
+                f64::NEG_INFINITY
+            };
             if clearance < nearest.0 {
-                *nearest = (clearance, Some(*zone));
+                *nearest = (clearance, Some(zone.number));
             }
         };
         for at in &self.endless {
-            look_at(*at, &mut nearest);
+            look_at(*at, &mut nearest, work);
         }
         let around = around(capsule);
         let distance = |node: u32| {
@@ -272,6 +308,9 @@ impl ZoneIndex {
         let mut count = 1;
         while count > 0 {
             count -= 1;
+            if !work.spend(1) {
+                return (f64::NEG_INFINITY, None);
+            }
             let (node, least) = waiting[count];
             // A zone that the capsule is in may be deeper than its box says: only what is apart is passed over.
             let is_apart = least > -capsule.radius_m;
@@ -279,7 +318,7 @@ impl ZoneIndex {
                 continue;
             }
             match self.nodes[node as usize].what {
-                Content::Leaf { zone } => look_at(zone, &mut nearest),
+                Content::Leaf { zone } => look_at(zone, &mut nearest, work),
                 Content::Branch { right } => {
                     let left = node + 1;
                     let (l, r) = (distance(left), distance(right));
@@ -394,7 +433,7 @@ mod tests {
             for slow in [false, true] {
                 let which = |zone: &Zone| zone.speed_max_m_s.is_some() == slow;
                 let index = ZoneIndex::new(&zones, which);
-                let (clearance, zone) = index.nearest(&capsule, f64::INFINITY, f64::INFINITY);
+                let (clearance, zone) = index.nearest(&capsule, f64::INFINITY, f64::INFINITY, &mut Work::ENDLESS.clone());
                 let by_hand = zones
                     .iter()
                     .filter(|zone| which(zone))
@@ -410,7 +449,7 @@ mod tests {
                     None => prop_assert!(index.is_empty()),
                 }
                 // What is known to be nearer already stays.
-                let (kept, none) = index.nearest(&capsule, clearance.min(1e3) - 1e-3, f64::INFINITY);
+                let (kept, none) = index.nearest(&capsule, clearance.min(1e3) - 1e-3, f64::INFINITY, &mut Work::ENDLESS.clone());
                 prop_assert_eq!((kept, none), (clearance.min(1e3) - 1e-3, None));
             }
         }
@@ -436,7 +475,12 @@ mod tests {
             b: Point::new(1.5, 1.5, 1.8),
             radius_m: 0.1,
         };
-        let (clearance, _) = index.nearest(&capsule, f64::INFINITY, f64::INFINITY);
+        let (clearance, _) = index.nearest(
+            &capsule,
+            f64::INFINITY,
+            f64::INFINITY,
+            &mut Work::ENDLESS.clone(),
+        );
         assert!((clearance + 0.6).abs() < 1e-5, "{clearance}");
     }
 }

@@ -15,6 +15,7 @@ impl Gate {
     /// that does. True if it was accepted.
     pub fn carry(&mut self, payload: &Payload) -> bool {
         self.payload = *payload;
+        self.rules.sweep.begin_tick();
         let capsule = (payload.radius_m > 0.0).then(|| LinkCapsule {
             link: HAND,
             a: Point3::from(payload.a_m),

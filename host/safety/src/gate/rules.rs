@@ -6,6 +6,7 @@ use crate::brake::StopLaw;
 use crate::limits::{SafetyConfig, SafetyLimits};
 use crate::singularity::SingularityCheck;
 use crate::sweep::Sweep;
+use crate::zones::slow_speeds;
 
 /// The limits, and what is made of them.
 #[derive(Clone, Debug)]
@@ -25,14 +26,13 @@ impl Rules {
     /// Allocates: not for the tick.
     pub(super) fn new(limits: SafetyLimits, chain: &Chain) -> Self {
         let config = limits.config();
-        let sweep = Sweep::new(chain.clone(), &limits);
         Self {
             law: StopLaw::new(&config.stop_acceleration_rad_s2, &config.stop_jerk_rad_s3),
             retreat_law: StopLaw::new(&config.acceleration_max_rad_s2, &config.jerk_max_rad_s3),
             singularity: (config.singularity.as_ref())
                 .map(|limits| SingularityCheck::new(chain, limits)),
-            slow_speeds: sweep.slow_speeds(),
-            sweep,
+            slow_speeds: slow_speeds(&config.zones),
+            sweep: Sweep::new(chain.clone(), &limits),
             limits,
         }
     }

@@ -9,14 +9,19 @@ use super::{Sweep, dot};
 use crate::limits::SafetyConfig;
 use crate::setpoint::at_most;
 use crate::verdict::Violation;
+use crate::work::Work;
 
 impl Sweep {
     /// Smallest clearance of any moving body to the envelope or a forbidden zone at `q`, m.
     pub(crate) fn smallest_clearance(&self, q: &JointVector, config: &SafetyConfig) -> f64 {
         let forward = self.chain.forward(q);
+        let mut work = Work::ENDLESS;
         (0..self.bodies())
             .filter(|body| self.moves(*body))
-            .map(|body| self.to_fixed(&self.place(body, &forward), config).0)
+            .map(|body| {
+                self.to_fixed(&self.place(body, &forward), config, &mut work)
+                    .0
+            })
             .fold(f64::INFINITY, f64::min)
     }
 
@@ -28,6 +33,7 @@ impl Sweep {
         config: &SafetyConfig,
     ) -> Result<(), Violation> {
         let forward = self.chain.forward(q);
+        let mut work = Work::ENDLESS;
         let refuse = |limit, index, limit_value, asked| {
             Err(Violation {
                 limit,
@@ -38,7 +44,7 @@ impl Sweep {
         };
         for body in (0..self.bodies()).filter(|body| self.moves(*body)) {
             let placed = self.place(body, &forward);
-            let (clearance, zone) = self.to_fixed(&placed, config);
+            let (clearance, zone) = self.to_fixed(&placed, config, &mut work);
             if !at_most(0.0, clearance) {
                 return match zone {
                     Some(zone) => refuse(LimitKind::Zone, Some(zone), 0.0, clearance),

@@ -3,12 +3,34 @@
 use nalgebra::Vector3;
 use sinew_kinematics::{Aabb, Cylinder, HalfSpace, Point};
 use sinew_safety::{
-    Cone, EffortLimits, LimitsError, SafetyConfig, SafetyLimits, SeparationConfig, Zone, ZoneShape,
+    Cone, EffortLimits, LimitsError, SLOW_SPEEDS_MAX, SafetyConfig, SafetyLimits, SeparationConfig,
+    Zone, ZoneShape,
 };
 
 use crate::rig::config;
 
 type Change = fn(&mut SafetyConfig);
+
+/// Each speed that slow zones allow is one more that a motion has to be compared with in a tick.
+#[test]
+fn slow_zones_have_few_speeds() {
+    let with = |speeds: usize| {
+        let mut c = config();
+        for n in 0..40 {
+            let mut slow = c.zones[0].clone();
+            slow.speed_max_m_s = Some(0.1 + 0.01 * (n % speeds) as f64);
+            c.zones.push(slow);
+        }
+        SafetyLimits::new(c).map(|_| ())
+    };
+    assert_eq!(with(SLOW_SPEEDS_MAX), Ok(()));
+    assert_eq!(
+        with(SLOW_SPEEDS_MAX + 1),
+        Err(LimitsError::TooManySpeeds {
+            count: SLOW_SPEEDS_MAX + 1
+        })
+    );
+}
 
 #[test]
 fn zones_that_cannot_be_are_refused() {

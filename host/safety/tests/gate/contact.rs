@@ -525,3 +525,27 @@ fn a_payload_that_did_not_fit_may_fit_later() {
     rig.requests.mode = sinew_messages::SafetyMode::Normal as u64;
     assert!(go(&mut rig, &GENTLE, &HOME, 20).is_empty());
 }
+
+/// What no sensor says stops as well, and is told in numbers.
+#[test]
+fn a_force_beyond_measure_stops_and_is_a_number() {
+    for reaction in [ForceReaction::Hold, ForceReaction::Yield(YIELD)] {
+        let mut c = touching(bearable(vec![face()]));
+        c.force_reaction = reaction;
+        let mut rig = Rig::ready_with(c);
+        let mut target = HOME;
+        target[0] = 1.4;
+        go(&mut rig, &GENTLE, &target, 100);
+        assert!(rig.gate.given().velocity_rad_s[0] > 0.0);
+        rig.frame.tool_force_n = [f64::MAX, -f64::MAX, f64::MAX];
+        let told = go(&mut rig, &GENTLE, &target, 200);
+        assert_eq!(
+            (told[0].kind, told[0].limit),
+            (VerdictKind::Stop, LimitKind::Force)
+        );
+        for verdict in told {
+            let figures = [verdict.limit_value, verdict.asked, verdict.given];
+            assert!(figures.iter().all(|f| f.is_finite()), "{verdict:?}");
+        }
+    }
+}

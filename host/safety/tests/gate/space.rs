@@ -426,3 +426,37 @@ fn what_is_carried_keeps_off_too() {
         assert_eq!(rig.hold().1.limit, LimitKind::Payload);
     }
 }
+
+/// More in the way than a tick can look at: the robot brakes, for that reason, and what is left out is never passed.
+#[test]
+fn what_a_tick_cannot_look_at_is_refused() {
+    // Hulls of thirty points each, all around the whole arm: slow zones, since an arm may stand in them.
+    let corner = |n: usize| {
+        let (turn, height) = (n as f64 * 2.4, n as f64 / 14.5 - 1.0);
+        let flat = (1.0 - height * height).sqrt();
+        Point::new(0.5 + flat * turn.cos(), flat * turn.sin(), 0.5 + height)
+    };
+    let hull = |n: usize| {
+        let shift = Vector3::repeat(1e-4 * n as f64);
+        let corners: Vec<Point> = (0..30).map(|k| corner(k) + shift).collect();
+        ZoneShape::Hull(Hull::new(&corners).expect("a ball has a hull"))
+    };
+    let crowded = |zones: usize| SafetyConfig {
+        zones: (0..zones).map(|n| zone(hull(n), Some(0.3))).collect(),
+        ..empty()
+    };
+    let first_step = |config: SafetyConfig| {
+        let mut rig = Rig::ready_with(config);
+        let mut u = rig.here();
+        u.position_rad[0] += 1e-6;
+        u.velocity_rad_s[0] = 1e-3;
+        u.acceleration_rad_s2[0] = 1.0;
+        rig.step(&u, None).1
+    };
+    assert_eq!(first_step(crowded(2)).kind, VerdictKind::Pass);
+    let verdict = first_step(crowded(900));
+    assert_eq!(
+        (verdict.kind, verdict.limit, verdict.scale),
+        (VerdictKind::Limited, LimitKind::Configuration, 0.0)
+    );
+}

@@ -1,0 +1,258 @@
+//! The broad phase: which margins the last survey leaves open.
+
+use sinew_messages::{JOINTS, JointVector};
+
+use super::survey::to_face;
+use super::{APART_MAX, BODIES_MAX, Group, Levers, Question, Sweep, dot};
+use crate::limits::SafetyConfig;
+use crate::setpoint::at_most;
+
+/// What a margin is about. Each thing that a body could come too near to has one of its own: a motion that gains on
+/// one may lose on another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// A body against a face of the envelope: its axis, and whether it is the upper one.
+    Face(usize, usize, bool),
+    /// A body against a zone of a group; of slow ones, such as are slower than the motion.
+    Zone(Group, usize, usize),
+    /// A body against more zones of a group than are told apart.
+    Zones(Group, usize),
+    /// A pair of bodies.
+    Pair(usize),
+    /// A body against a moving obstacle, with what that needs taken off.
+    Threat(usize, usize),
+    /// A body against more of those than are told apart.
+    Threats(usize),
+    /// Something is somewhere.
+    Somewhere,
+    /// The tool against its cone.
+    Cone,
+}
+
+impl Subject {
+    /// True for several things together: what a motion gains on one of them says nothing about the others.
+    pub(super) fn is_many(self) -> bool {
+        matches!(self, Self::Zones(..) | Self::Threats(_))
+    }
+}
+
+/// One margin under check.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Item {
+    pub(super) subject: Subject,
+    /// Margin to be kept.
+    pub(super) need: f64,
+    /// Margin at the state of the survey.
+    pub(super) surveyed: f64,
+    pub(super) lever: Levers,
+}
+
+/// Things of one kind that a body could come too near to: told apart while they are few.
+struct Crowd<'a> {
+    items: &'a mut Vec<Item>,
+    /// Where they begin.
+    from: usize,
+    /// What is the same for all of them; its subject is all of them together.
+    pooled: Item,
+}
+
+impl<'a> Crowd<'a> {
+    fn new(items: &'a mut Vec<Item>, all: Subject, need: f64, lever: Levers) -> Self {
+        Self {
+            from: items.len(),
+            items,
+            pooled: Item {
+                subject: all,
+                need,
+                surveyed: f64::INFINITY,
+                lever,
+            },
+        }
+    }
+
+    fn add(&mut self, subject: Subject, surveyed: f64) {
+        self.pooled.surveyed = self.pooled.surveyed.min(surveyed);
+        if self.items.len() - self.from < APART_MAX {
+            self.items.push(Item {
+                subject,
+                surveyed,
+                ..self.pooled
+            });
+        } else {
+            self.items.truncate(self.from + APART_MAX - 1);
+            self.items.push(self.pooled);
+        }
+    }
+}
+
+impl Sweep {
+    /// Lists the margins that the survey leaves open. `way` is how far each joint gets from where the survey
+    /// was taken; none are left if every one is kept for sure.
+    pub(super) fn list_open(
+        &mut self,
+        group: Group,
+        way: &JointVector,
+        question: &Question<'_>,
+        config: &SafetyConfig,
+    ) {
+        self.items.clear();
+        if group == Group::Hard {
+            self.list_open_threats(way, question);
+        }
+        for body in 0..self.bodies() {
+            if !self.moves(body) {
+                continue;
+            }
+            let most = dot(&self.lever_max[body], way);
+            let need = config.tracking_margin_m;
+            let pooled = match group {
+                Group::Hard => self.survey.fixed[body],
+                Group::Slow => self.survey.slow[body],
+            };
+            if at_most(need, pooled - most) {
+                continue;
+            }
+            let lever = self.levers(body, most);
+            let reach = need + dot(&lever, way);
+            if at_most(reach, pooled) {
+                continue;
+            }
+            if group == Group::Hard {
+                self.list_faces(body, need, reach, &lever, config);
+            }
+            self.list_zones(group, body, need, reach, &lever, question.speed_m_s);
+        }
+        if group == Group::Slow {
+            return;
+        }
+        self.list_open_pairs(way);
+        let lever = [1.0; JOINTS];
+        if config.cone.is_some() && !at_most(0.0, self.survey.cone - dot(&lever, way)) {
+            self.items.push(Item {
+                subject: Subject::Cone,
+                need: 0.0,
+                surveyed: self.survey.cone,
+                lever,
+            });
+        }
+    }
+
+    /// Faces of the envelope that are nearer to a body than `reach`.
+    fn list_faces(
+        &mut self,
+        body: usize,
+        need: f64,
+        reach: f64,
+        lever: &Levers,
+        config: &SafetyConfig,
+    ) {
+        let placed = self.survey.bodies[body];
+        for axis in 0..3 {
+            for upper in [false, true] {
+                let surveyed = to_face(&placed, axis, upper, config);
+                if !at_most(reach, surveyed) {
+                    self.items.push(Item {
+                        subject: Subject::Face(body, axis, upper),
+                        need,
+                        surveyed,
+                        lever: *lever,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Zones of the group that are nearer to a body than `reach` and don't allow the speed.
+    fn list_zones(
+        &mut self,
+        group: Group,
+        body: usize,
+        need: f64,
+        reach: f64,
+        lever: &Levers,
+        speed_m_s: f64,
+    ) {
+        let placed = self.survey.bodies[body];
+        let zones = match group {
+            Group::Hard => &self.forbidden,
+            Group::Slow => &self.slow,
+        };
+        let mut crowd = Crowd::new(&mut self.items, Subject::Zones(group, body), need, *lever);
+        zones.within(
+            &placed,
+            reach,
+            speed_m_s,
+            &mut self.work,
+            |zone, surveyed| crowd.add(Subject::Zone(group, body, zone), surveyed),
+        );
+    }
+
+    /// Moving obstacles that a body could come too near to. What one needs is taken off its distance.
+    fn list_open_threats(&mut self, way: &JointVector, question: &Question<'_>) {
+        let threats = question.threats;
+        if threats.is_lost() {
+            self.items.push(Item {
+                subject: Subject::Somewhere,
+                need: 0.0,
+                surveyed: f64::NEG_INFINITY,
+                lever: [0.0; JOINTS],
+            });
+            return;
+        }
+        if threats.is_empty() {
+            return;
+        }
+        let farthest = (self.lever_max[..self.bodies()].iter())
+            .fold(0.0_f64, |most, lever| most.max(dot(lever, way)));
+        self.near = threats.near(&self.survey.bounds, farthest);
+        for body in 0..self.bodies() {
+            if !self.moves(body) {
+                continue;
+            }
+            let placed = self.survey.bodies[body];
+            let most = dot(&self.lever_max[body], way);
+            let lever = self.levers(body, most);
+            let reach = dot(&lever, way).min(most);
+            let mut crowd = Crowd::new(&mut self.items, Subject::Threats(body), 0.0, lever);
+            for threat in self.near {
+                let surveyed = threats.margin(threat, &placed);
+                if !at_most(reach, surveyed) {
+                    crowd.add(Subject::Threat(body, threat), surveyed);
+                }
+            }
+        }
+    }
+
+    fn list_open_pairs(&mut self, way: &JointVector) {
+        // How far each body gets by the joints from each one on.
+        let mut most_from = [[0.0; JOINTS + 1]; BODIES_MAX];
+        for (most, lever) in most_from[..self.bodies()].iter_mut().zip(&self.lever_max) {
+            for j in (0..JOINTS).rev() {
+                most[j] = most[j + 1] + lever[j] * way[j];
+            }
+        }
+        for (n, pair) in self.pairs.iter().enumerate() {
+            let from = self.survey.bodies[pair.near].link;
+            let far = pair.far;
+            let between = |j: usize, lever: f64| if j < from { 0.0 } else { lever };
+            let most = most_from[far][from];
+            if at_most(pair.need, self.survey.pairs[n] - most) {
+                continue;
+            }
+            let lever: Levers = core::array::from_fn(|j| {
+                between(
+                    j,
+                    (self.survey.lever[far][j] + most).min(self.lever_max[far][j]),
+                )
+            });
+            if !at_most(pair.need, self.survey.pairs[n] - dot(&lever, way)) {
+                self.items.push(Item {
+                    subject: Subject::Pair(n),
+                    need: pair.need,
+                    surveyed: self.survey.pairs[n],
+                    lever,
+                });
+            }
+        }
+    }
+}
