@@ -91,8 +91,8 @@ pub use effort::EffortLimits;
 pub use gate::{Approval, ApprovedLimits, Gate, GateStatus, Inputs, PowerDemand};
 pub use grip::GripLimits;
 pub use limits::{
-    Cone, ForceReaction, LimitsError, ModeLimits, SafetyConfig, SafetyLimits, SelfCollision,
-    YieldLimits,
+    Cone, ConfigHash, ForceReaction, LimitsError, ModeLimits, SafetyConfig, SafetyLimits,
+    SelfCollision, YieldLimits,
 };
 pub use obstacles::SeparationConfig;
 pub use singularity::Singularity;

@@ -14,6 +14,7 @@ use crate::singularity::Singularity;
 use crate::zones::{SLOW_SPEEDS_MAX, ZONES_MAX, Zone};
 
 pub(crate) use check::PLACE_MAX;
+pub use hash::ConfigHash;
 
 /// What a contact that exceeds a limit does.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -199,7 +200,7 @@ fn at(index: Option<usize>) -> String {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SafetyLimits {
     config: SafetyConfig,
-    hash: u64,
+    hash: ConfigHash,
 }
 
 impl SafetyLimits {
@@ -219,9 +220,9 @@ impl SafetyLimits {
         &self.config
     }
 
-    /// A stable hash over every value (FNV-1a, 64 bit), shown wherever the state is shown.
+    /// What stands for it wherever the state is shown, and in an approval.
     #[must_use]
-    pub fn hash(&self) -> u64 {
+    pub fn hash(&self) -> ConfigHash {
         self.hash
     }
 }

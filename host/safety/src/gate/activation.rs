@@ -8,7 +8,7 @@ use sinew_messages::{ActivationRefusal, SensorFrame};
 use super::Gate;
 use super::rules::Rules;
 use crate::contact::ContactWatch;
-use crate::limits::SafetyLimits;
+use crate::limits::{ConfigHash, SafetyLimits};
 use crate::obstacles::Threats;
 use crate::watch::stands;
 
@@ -17,13 +17,13 @@ use crate::watch::stands;
 /// It is no proof that somebody was asked. Whoever makes one has looked that up, in the audit log.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Approval {
-    hash: u64,
+    hash: ConfigHash,
 }
 
 impl Approval {
     /// An approval of the configuration with this [`SafetyLimits::hash`], for one activation.
     #[must_use]
-    pub fn naming(hash: u64) -> Self {
+    pub fn naming(hash: ConfigHash) -> Self {
         Self { hash }
     }
 }
@@ -57,7 +57,7 @@ impl ApprovedLimits {
 
     /// Hash of the limits.
     #[must_use]
-    pub fn hash(&self) -> u64 {
+    pub fn hash(&self) -> ConfigHash {
         self.rules.limits.hash()
     }
 }

@@ -1,16 +1,37 @@
-//! A number that stands for a configuration.
+//! What stands for a configuration.
+
+use core::fmt;
+
+use sha2::{Digest, Sha256};
 
 use super::{Cone, ForceReaction, SafetyConfig};
 use crate::zones::ZoneShape;
 
-/// FNV-1a over the bytes of every value, in the order of the fields.
-pub(super) fn hash(c: &SafetyConfig) -> u64 {
-    let mut state = 0xcbf2_9ce4_8422_2325_u64;
-    let mut bytes = |bytes: &[u8]| {
-        for byte in bytes {
-            state = (state ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    };
+/// SHA-256 over every value of a configuration: nobody makes two that share one, so whoever approves one approves
+/// no other. Written as 64 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConfigHash([u8; 32]);
+
+impl ConfigHash {
+    /// Its first 16 digits, for where a number has to do: to recognise a configuration, not to approve one.
+    #[must_use]
+    pub fn short(&self) -> u64 {
+        self.0[..8]
+            .iter()
+            .fold(0, |short, byte| short << 8 | u64::from(*byte))
+    }
+}
+
+impl fmt::Display for ConfigHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Over the bytes of every value, in the order of the fields.
+pub(super) fn hash(c: &SafetyConfig) -> ConfigHash {
+    let mut state = Sha256::new();
+    let mut bytes = |bytes: &[u8]| state.update(bytes);
     let mut number = |value: f64| bytes(&value.to_bits().to_le_bytes());
     for values in [
         &c.position_min_rad,
@@ -158,5 +179,5 @@ pub(super) fn hash(c: &SafetyConfig) -> u64 {
         ]),
         None => optional(&[]),
     }
-    state
+    ConfigHash(state.finalize().into())
 }

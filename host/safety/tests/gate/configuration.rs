@@ -3,8 +3,9 @@
 use nalgebra::Vector3;
 use sinew_kinematics::{Aabb, Cylinder, HalfSpace, Point};
 use sinew_safety::{
-    Cone, EffortLimits, LimitsError, SLOW_SPEEDS_MAX, SafetyConfig, SafetyLimits, SeparationConfig,
-    Zone, ZoneShape,
+    BodyRegion, Cone, ContactLimits, EffortLimits, ForceReaction, GripLimits, LimitsError,
+    SLOW_SPEEDS_MAX, SafetyConfig, SafetyLimits, SeparationConfig, Singularity, YieldLimits, Zone,
+    ZoneShape,
 };
 
 use crate::rig::config;
@@ -82,12 +83,59 @@ fn zones_that_cannot_be_are_refused() {
     }
 }
 
+fn soft(distance_max_m: f64) -> YieldLimits {
+    YieldLimits {
+        admittance_m_s_n: 0.002,
+        speed_max_m_s: 0.05,
+        distance_max_m,
+    }
+}
+
+fn face(force_max_n: f64) -> BodyRegion {
+    BodyRegion {
+        name: "face".into(),
+        force_max_n,
+        transient_factor: 1.0,
+        stiffness_n_m: 75_000.0,
+        mass_kg: 4.4,
+    }
+}
+
+fn contact(regions: Vec<BodyRegion>) -> ContactLimits {
+    ContactLimits {
+        regions,
+        transient_ticks: 100,
+        power_max_w: 80.0,
+        momentum_max_kg_m_s: 10.0,
+    }
+}
+
+fn grip(lost_ticks: u32) -> GripLimits {
+    GripLimits {
+        empty_width_m: 0.002,
+        lost_force_n: 2.0,
+        lost_ticks,
+    }
+}
+
+fn singularity(slow_share: f64) -> Singularity {
+    Singularity {
+        characteristic_length_m: 0.3,
+        slow_above: 20.0,
+        stop_above: 40.0,
+        slow_share,
+    }
+}
+
 #[test]
 fn the_hash_is_stable_and_sees_every_field() {
     let hash = |c: SafetyConfig| SafetyLimits::new(c).expect("valid").hash();
     let base = hash(config());
     assert_eq!(base, hash(config()));
-    let changes: [Change; 22] = [
+    let digits = base.to_string();
+    assert_eq!(digits.len(), 64);
+    assert!(digits.starts_with(&format!("{:016x}", base.short())));
+    let changes: [Change; 31] = [
         |c| c.position_max_rad[6] -= 1e-9,
         |c| c.velocity_max_rad_s[0] += 1e-9,
         |c| c.stop_jerk_rad_s3[3] += 1.0,
@@ -97,7 +145,7 @@ fn the_hash_is_stable_and_sees_every_field() {
         |c| c.zones[0].name.push('x'),
         |c| c.zones.swap(0, 1),
         |c| c.gripper_force_max_n -= 1.0,
-        |c| c.force_reaction = sinew_safety::ForceReaction::Latch,
+        |c| c.force_reaction = ForceReaction::Latch,
         |c| c.heartbeat_ticks += 1,
         |c| c.standstill_rad_s += 1e-9,
         |c| c.elbow_speed_max_m_s -= 1e-9,
@@ -129,10 +177,22 @@ fn the_hash_is_stable_and_sees_every_field() {
             });
         },
         |c| c.zones[2].speed_max_m_s = Some(0.25),
+        |c| c.force_reaction = ForceReaction::Yield(soft(0.03)),
+        |c| c.force_reaction = ForceReaction::Yield(soft(0.02)),
+        |c| c.contact = Some(contact(vec![face(65.0)])),
+        |c| c.contact = Some(contact(vec![face(64.0)])),
+        |c| c.contact = Some(contact(vec![face(65.0), face(65.0)])),
+        |c| c.grip = Some(grip(5)),
+        |c| c.grip = Some(grip(6)),
+        |c| c.singularity = Some(singularity(0.3)),
+        |c| c.singularity = Some(singularity(0.4)),
     ];
+    let mut seen = vec![base];
     for (n, change) in changes.into_iter().enumerate() {
         let mut c = config();
         change(&mut c);
-        assert_ne!(hash(c), base, "change {n} is not seen");
+        let hash = hash(c);
+        assert!(!seen.contains(&hash), "change {n} is not seen");
+        seen.push(hash);
     }
 }
