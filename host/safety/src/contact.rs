@@ -9,7 +9,7 @@ use crate::limits::{ForceReaction, SafetyConfig, YieldLimits};
 use crate::setpoint::at_most;
 use crate::verdict::Violation;
 
-/// Below this share of the threshold the contact counts as gone.
+/// Below this share of the least force that is ever over a limit the contact counts as gone.
 const RELEASED: f64 = 0.8;
 /// A force that was held at may grow by this factor before it stops again: a retreat must be able to begin.
 const GROWTH: f64 = 1.25;
@@ -98,6 +98,16 @@ pub(crate) enum Answer {
     Yield(Violation, Vector3<f64>),
 }
 
+/// A contact that may only be left.
+#[derive(Clone, Copy, Debug)]
+struct Pressed {
+    force: Vector3<f64>,
+    /// The limit that it exceeds.
+    violation: Violation,
+    /// Fastest that the tool may go into it, m/s.
+    push_max_m_s: f64,
+}
+
 /// Memory of the contact.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ContactWatch {
@@ -111,8 +121,8 @@ pub(crate) struct ContactWatch {
     lasting_for: u32,
     /// Where the tool began to give way, and for how many ticks it has.
     retreat: Option<(Vector3<f64>, u32)>,
-    /// The contact that it stands in, and the limit that it exceeds: nothing may push into that.
-    stands_in: Option<(Vector3<f64>, Violation)>,
+    /// The contact that it stands in or gives way to.
+    pressed: Option<Pressed>,
 }
 
 impl ContactWatch {
@@ -125,14 +135,14 @@ impl ContactWatch {
         tool_velocity: &Vector3<f64>,
         at_rest: bool,
     ) -> Answer {
-        self.stands_in = None;
+        self.pressed = None;
         if c.force_reaction == ForceReaction::Off {
             return Answer::GoOn;
         }
         let force = Vector3::from(frame.tool_force_n.map(|n| n.clamp(-SEEN_MAX_N, SEEN_MAX_N)));
         let force_n = force.norm();
         let over = self.over(c, &force, force_n, tool_velocity);
-        if force_n < RELEASED * c.force_stop_n {
+        if force_n < released_n(c) {
             (self.base_n, self.stops) = (None, 0);
         }
         // It follows a contact that eases, and never one that grows.
@@ -140,9 +150,16 @@ impl ContactWatch {
         if c.force_reaction == ForceReaction::Latch {
             return over.map_or(Answer::GoOn, Answer::Latch);
         }
-        self.stands_in = over
+        let pressed = |violation, push_max_m_s| {
+            Some(Pressed {
+                force,
+                violation,
+                push_max_m_s,
+            })
+        };
+        self.pressed = over
             .filter(|_| self.base_n.is_some())
-            .map(|over| (force, over));
+            .and_then(|over| pressed(over, ROUNDING_M_S));
         let grew = |violation: &Violation| {
             violation.limit == LimitKind::Power
                 || self.base_n.is_none_or(|base| force_n > GROWTH * base)
@@ -172,29 +189,29 @@ impl ContactWatch {
                 let Some(violation) = self.met else {
                     return Answer::GoOn;
                 };
-                // Nobody gives way who still pushes: that is braked first, and as hard as a stop may.
-                let pushes = -force.dot(tool_velocity) > PUSH_M_S * force_n;
-                if pushes && self.retreat.is_none() {
+                // Nobody gives way who pushes, or pushes again: that is braked first, and as hard as a stop may.
+                if -force.dot(tool_velocity) > PUSH_M_S * force_n {
                     return Answer::Hold(violation);
                 }
                 let at = tool.tool.translation.vector;
                 let (from, ticks) = self.retreat.unwrap_or((at, 0));
                 self.retreat = Some((from, ticks + 1));
                 let room = limits.distance_max_m - (at - from).norm();
-                let released = force_n < RELEASED * c.force_stop_n;
-                let over = released || ticks >= YIELD_TICKS_MAX || room <= limits.end_m();
+                let over =
+                    force_n < released_n(c) || ticks >= YIELD_TICKS_MAX || room <= limits.end_m();
                 if over && at_rest {
                     (self.met, self.retreat) = (None, None);
                     self.stand(c, force_n);
                     return Answer::GoOn;
                 }
-                let speed = if over {
-                    0.0
-                } else {
-                    (limits.admittance_m_s_n * force_n)
-                        .min(limits.speed_max_m_s)
-                        .min(room / YIELD_SETTLE_S)
-                };
+                if over {
+                    return Answer::Hold(violation);
+                }
+                let speed = (limits.admittance_m_s_n * force_n)
+                    .min(limits.speed_max_m_s)
+                    .min(room / YIELD_SETTLE_S);
+                // Joints that do not get there together must not push on the way.
+                self.pressed = pressed(violation, PUSH_M_S);
                 Answer::Yield(violation, force * (speed / force_n.max(1e-9)))
             }
         }
@@ -202,7 +219,7 @@ impl ContactWatch {
 
     /// It stands, and what is left of the force is where the contact begins.
     fn stand(&mut self, c: &SafetyConfig, force_n: f64) {
-        if force_n >= RELEASED * c.force_stop_n {
+        if force_n >= released_n(c) {
             self.base_n = Some(self.base_n.map_or(force_n, |base| base.min(force_n)));
         }
     }
@@ -217,13 +234,17 @@ impl ContactWatch {
             .flatten()
     }
 
-    /// Checks that a candidate with this tool velocity does not push into a contact that the robot stands in.
+    /// Checks that a candidate with this tool velocity does not push into a contact that the robot stands in or gives way
+    /// to.
     pub(crate) fn check(&self, tool_velocity: &Vector3<f64>) -> Result<(), Violation> {
-        match &self.stands_in {
-            Some((force, violation))
-                if !at_most(-force.dot(tool_velocity), ROUNDING_M_S * force.norm()) =>
+        match &self.pressed {
+            Some(pressed)
+                if !at_most(
+                    -pressed.force.dot(tool_velocity),
+                    pressed.push_max_m_s * pressed.force.norm(),
+                ) =>
             {
-                Err(*violation)
+                Err(pressed.violation)
             }
             _ => Ok(()),
         }
@@ -266,6 +287,12 @@ impl ContactWatch {
             .or_else(|| exceeds(LimitKind::Force, bears, force_n))
             .or_else(|| exceeds(LimitKind::Power, contact.power_max_w, power))
     }
+}
+
+/// Force below which nothing is touched any more, N. What a part of the body bears may be less than the force that stops.
+fn released_n(c: &SafetyConfig) -> f64 {
+    let bears = (c.contact.as_ref()).map_or(f64::INFINITY, ContactLimits::lasting_n);
+    RELEASED * c.force_stop_n.min(bears)
 }
 
 impl YieldLimits {

@@ -414,7 +414,7 @@ fn into_a_wall(c: SafetyConfig, ticks: usize) -> (Rig, f64) {
     let push = Eager {
         velocity: 0.05,
         acceleration: 2.0,
-        jerk: 300.0,
+        jerk: 1_499.0,
         brakes: false,
         straight: true,
     };
@@ -463,6 +463,55 @@ fn a_force_is_not_raised_step_by_step() {
         let left = (rig.gate.given().position_rad[0] - HOME[0]).abs();
         assert!(left < 1e-2, "{name}: {left} rad from home");
     }
+}
+
+/// What a part of the body bears may be far less than the force that stops: a motion that begins again after each hold does
+/// not get there step by step.
+#[test]
+fn what_a_body_bears_is_not_raised_step_by_step() {
+    let sensitive = BodyRegion {
+        force_max_n: 30.0,
+        ..face()
+    };
+    for reaction in [ForceReaction::Hold, ForceReaction::Yield(YIELD)] {
+        let c = SafetyConfig {
+            force_reaction: reaction,
+            ..touching(bearable(vec![sensitive.clone()]))
+        };
+        let (_, most) = into_a_wall(c, 6_000);
+        assert!((30.0..45.0).contains(&most), "{reaction:?}: {most} N");
+    }
+}
+
+/// Joints that do not get to their speeds together, and a push that turns round: the tool does not go into it while it
+/// gives way, but for what is braked.
+#[test]
+fn giving_way_does_not_push() {
+    let mut stream = Stream(11);
+    let mut yields = 0;
+    for _ in 0..30 {
+        let mut rig = Rig::ready_with(yielding());
+        let target = HOME.map(|q| q + 0.8 * (stream.unit() - 0.5));
+        go(&mut rig, &GENTLE, &target, 3_000);
+        rig.brake();
+        let push = Vector3::from_fn(|_, _| stream.unit() - 0.5).normalize() * 100.0;
+        for tick in 0..400 {
+            let force = if tick < 200 { push } else { -push };
+            rig.frame.tool_force_n = force.into();
+            let before = tool(&rig.gate.given().position_rad);
+            let verdict = rig.hold().1;
+            let way = tool(&rig.gate.given().position_rad) - before;
+            let into_m_s = -way.dot(&force) / force.norm() / T;
+            if verdict.kind == VerdictKind::Yield {
+                // What it begins with, and what the stop adds before it takes it back.
+                assert!(into_m_s < 5e-3, "{into_m_s} m/s into it at {tick}");
+                yields += 1;
+            } else {
+                assert_eq!((verdict.kind, verdict.scale), (VerdictKind::Stop, 0.0));
+            }
+        }
+    }
+    assert!(yields > 30 * 200, "{yields}");
 }
 
 /// Whoever is hit is not pushed on while the arm gets ready to give way.
