@@ -2,20 +2,30 @@
 //!
 //! The rule: **every change needs an approval that names the hash of what comes, and an approval counts for the next change
 //! only.** Whatever is activated, approvals given before are void afterwards; going back to what was active earlier
-//! is a change like any other. Tighter limits are no exception: whoever approves them sees what they are.
+//! is a change like any other. Tighter limits are no exception: whoever approves them sees what they are. Nobody who
+//! proposed a configuration since it was approved last approves it.
 
 use std::collections::BTreeMap;
 
+use crate::actor::may_be_same_person;
 use crate::record::{ACTIVATED, APPROVED, PROPOSED, Record};
 
 /// What the log says of safety configurations. Hashes are 16 hexadecimal digits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Approvals {
     active: Option<String>,
-    /// Configuration to who proposed it last.
-    proposed: BTreeMap<String, String>,
+    proposed: BTreeMap<String, Proposals>,
     /// Configuration to who approved the next change to it.
     open: BTreeMap<String, String>,
+}
+
+/// Who proposed one configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Proposals {
+    /// Since it was approved last, or before that if nobody did since. In the order of the log.
+    by: Vec<String>,
+    /// It was approved since the last of them.
+    approved: bool,
 }
 
 impl Approvals {
@@ -28,7 +38,15 @@ impl Approvals {
     /// Who proposed the configuration last.
     #[must_use]
     pub fn proposer(&self, hash: &str) -> Option<&str> {
-        self.proposed.get(hash).map(String::as_str)
+        let proposals = self.proposed.get(hash)?;
+        proposals.by.last().map(String::as_str)
+    }
+
+    /// The name under which this person may have proposed the configuration, if they may have.
+    #[must_use]
+    pub fn proposed_as(&self, hash: &str, actor: &str) -> Option<&str> {
+        let mut names = self.proposed.get(hash)?.by.iter().map(String::as_str);
+        names.find(|name| may_be_same_person(name, actor))
     }
 
     /// Who approved that the next change is one to this configuration.
@@ -45,9 +63,16 @@ impl Approvals {
         let actor = record.actor.clone().unwrap_or_default();
         match record.kind.as_str() {
             PROPOSED => {
-                self.proposed.insert(hash.to_owned(), actor);
+                let proposals = self.proposed.entry(hash.to_owned()).or_default();
+                if std::mem::take(&mut proposals.approved) {
+                    proposals.by.clear();
+                }
+                proposals.by.push(actor);
             }
             APPROVED => {
+                if let Some(proposals) = self.proposed.get_mut(hash) {
+                    proposals.approved = true;
+                }
                 self.open.insert(hash.to_owned(), actor);
             }
             ACTIVATED => {

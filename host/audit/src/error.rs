@@ -16,6 +16,14 @@ pub enum AuditError {
         /// The system's answer.
         source: io::Error,
     },
+    /// It is a folder, a pipe or a device.
+    #[error("audit log {}: {problem}", path.display())]
+    NoFile {
+        /// The path.
+        path: PathBuf,
+        /// What it is, and what to do.
+        problem: String,
+    },
     /// The chain is broken.
     #[error(
         "audit log {path}: line {line}: {flaw}. Nothing is appended to a log that does not verify. It is evidence: keep it \

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::approvals::Approvals;
 use crate::chain::{Head, check, line, sha256};
+use crate::clock::WallClock;
 use crate::error::AuditError;
+use crate::place::{folder_of, move_into_place, no_file};
 use crate::reading::{Ending, follow};
 use crate::record::{Entry, Pending, Record, Stamp, TORN};
 
@@ -24,20 +26,23 @@ pub struct AuditFile {
     end: u64,
     head: Head,
     approvals: Approvals,
+    clock: WallClock,
 }
 
 impl AuditFile {
-    /// Opens a log, or begins one; the folder is made if it is not there. Verifies every line.
+    /// Opens a log, or begins one; the folder is made if it is not there. Verifies every line. Records get their time
+    /// from `clock`.
     ///
     /// # Errors
-    /// [`AuditError`]: the file can't be read, written or locked, or its chain is broken.
-    pub fn open(path: &Path) -> Result<Self, AuditError> {
+    /// [`AuditError`]: it is no file, can't be read, written or locked, or its chain is broken.
+    pub fn open(path: &Path, clock: WallClock) -> Result<Self, AuditError> {
         let at = |doing| move |source| failed(path, doing, source);
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
+        let folder = folder_of(path);
         fs::create_dir_all(folder).map_err(at("making its folder"))?;
+        // Before it is opened: to open a pipe may take for ever.
+        if let Ok(there) = fs::metadata(path) {
+            is_file(path, &there)?;
+        }
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -45,6 +50,7 @@ impl AuditFile {
             .truncate(false)
             .open(path)
             .map_err(at("opening it"))?;
+        is_file(path, &file.metadata().map_err(at("opening it"))?)?;
         // The folder's entry has to outlive a power cut as well. Not every system can sync a folder.
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
         let mut log = Self {
@@ -53,6 +59,7 @@ impl AuditFile {
             end: 0,
             head: Head::start(),
             approvals: Approvals::default(),
+            clock,
         };
         log.locked(Self::catch_up)?;
         Ok(log)
@@ -99,6 +106,25 @@ impl AuditFile {
         self.locked(|log| {
             log.catch_up()?;
             log.write(records)
+        })
+    }
+
+    /// Appends what `decide` makes of what the log says of safety configurations. Nobody else writes in between, in this
+    /// process or another: two can't both act on what only one of them may use.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_if<T>(
+        &mut self,
+        decide: impl FnOnce(&Approvals) -> (Vec<Pending>, T),
+    ) -> Result<T, AuditError> {
+        self.locked(|log| {
+            log.catch_up()?;
+            let (records, answer) = decide(&log.approvals);
+            if !records.is_empty() {
+                log.write(&records)?;
+            }
+            Ok(answer)
         })
     }
 
@@ -186,18 +212,14 @@ impl AuditFile {
             return self.finish_repair(Some(&record));
         }
         let aside = beside(&self.path, "torn");
-        let mut kept = match fs::read(&aside) {
-            Ok(kept) => kept,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(at("reading what was moved aside before")(error)),
-        };
+        let mut kept = read_aside(&aside)
+            .map_err(at("reading what was moved aside before"))?
+            .unwrap_or_default();
         // An earlier repair was cut off, before it shortened the log or while it wrote its record.
         if kept != rest {
             kept.extend_from_slice(rest);
         }
-        let part = beside(&self.path, "torn.part");
-        write_synced(&part, &kept).map_err(at("moving a torn line aside"))?;
-        fs::rename(&part, &aside).map_err(at("moving a torn line aside"))?;
+        move_into_place(&aside, &kept).map_err(at("moving a torn line aside"))?;
         self.file
             .set_len(self.end)
             .and_then(|()| self.file.sync_all())
@@ -208,10 +230,10 @@ impl AuditFile {
     /// Records what lies beside the log without a record, if anything does.
     fn finish_repair(&mut self, last: Option<&Record>) -> Result<(), AuditError> {
         let aside = beside(&self.path, "torn");
-        let kept = match fs::read(&aside) {
-            Ok(kept) => kept,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed(&self.path, "reading what was moved aside", error)),
+        let Some(kept) = read_aside(&aside)
+            .map_err(|error| failed(&self.path, "reading what was moved aside", error))?
+        else {
+            return Ok(());
         };
         let sha256 = sha256(&kept);
         let recorded = last.is_some_and(|record| {
@@ -238,7 +260,9 @@ impl AuditFile {
         let mut text = String::new();
         let mut head = self.head.clone();
         for pending in records {
-            let (next, after) = line(&head, pending).map_err(|error| {
+            let mut pending = pending.clone();
+            self.clock.stamp(&mut pending);
+            let (next, after) = line(&head, &pending).map_err(|error| {
                 failed(&self.path, "encoding a record", io::Error::other(error))
             })?;
             text.push_str(&next);
@@ -280,10 +304,28 @@ fn failed(path: &Path, doing: &'static str, source: io::Error) -> AuditError {
     }
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+fn is_file(path: &Path, there: &fs::Metadata) -> Result<(), AuditError> {
+    if there.is_file() {
+        return Ok(());
+    }
+    Err(AuditError::NoFile {
+        path: path.to_owned(),
+        problem: no_file(there),
+    })
+}
+
+/// What lies beside the log, if anything does. Only this crate puts it there, so a link or a pipe is somebody's trap.
+fn read_aside(aside: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::symlink_metadata(aside) {
+        Ok(there) if there.is_file() => fs::read(aside).map(Some),
+        Ok(there) => Err(io::Error::other(format!(
+            "{}: {}",
+            aside.display(),
+            no_file(&there)
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// `audit.jsonl` and `torn` make `audit.jsonl.torn`.

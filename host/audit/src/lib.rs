@@ -8,8 +8,9 @@
 //! {"seq":2,"tick":1,"episode":"seed1-cycle0","kind":"stop","content":{"category":1,"reason":"boot"},"prev":"…","sha256":"…"}
 //! ```
 //!
-//! `seq` counts from 1. `tick` is there if something happened in a tick, `time_unix_ms` if a real clock ran: under
-//! virtual time records contain nothing that differs from one run of a seed to the next. `prev` is the `sha256` of
+//! `seq` counts from 1. `tick` is there if something happened in a tick, `actor` if somebody acted, `time_unix_ms` if the log
+//! was opened with a [`WallClock`] that has one: under virtual time records contain nothing that differs from one run of a
+//! seed to the next, and whoever reads them is told "no wall clock" and "nobody". `prev` is the `sha256` of
 //! the line before (64 zeros in the first), and `sha256` is that of the line's own bytes up to `,"sha256":`. An edit, a
 //! line that is missing, inserted or moved breaks the chain at that line, and [`verify()`] names it.
 //!
@@ -29,17 +30,22 @@
 //! its bytes into a file beside it and says so in a record of the kind `torn`; anything else that is broken is
 //! refused ([`AuditError::Broken`]) and left as it is.
 
+mod actor;
 mod approvals;
 mod chain;
+mod clock;
 mod error;
 mod file;
+mod place;
 mod reading;
 mod record;
 mod writer;
 
+pub use actor::{NAME_CHARS_MAX, NameError, actor_name, may_be_same_person};
 pub use approvals::Approvals;
+pub use clock::{WallClock, utc};
 pub use error::AuditError;
 pub use file::AuditFile;
-pub use reading::{Verification, read, verify};
-pub use record::{Boot, Changes, Entry, Pending, Record, Stamp, Stop};
+pub use reading::{Verification, approvals, read, verify};
+pub use record::{Boot, Changes, Entry, NO_WALL_CLOCK, NOBODY, Pending, Record, Stamp, Stop};
 pub use writer::Writer;

@@ -1,12 +1,15 @@
 //! Reading and verifying a log, line by line.
 
-use std::fs::File;
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 
 use serde::Serialize;
 
+use crate::approvals::Approvals;
 use crate::chain::{Flaw, Head, check};
+use crate::clock::utc;
+use crate::place::open_to_read;
 use crate::record::Record;
 
 /// Longest line: some times the longest record, so that a file that is no log ends soon.
@@ -28,6 +31,16 @@ pub struct Verification {
     pub head: String,
     /// Bytes of a torn last line: a crash in the middle of a write. The next start moves them aside and records that.
     pub torn_bytes: u64,
+    /// Milliseconds since 1970 of the first record that has a time of day.
+    pub first_time_unix_ms: Option<u64>,
+    /// Those of the last one.
+    pub last_time_unix_ms: Option<u64>,
+    /// Records without a time of day: of runs in virtual time.
+    pub no_wall_clock: u64,
+    /// Everybody who acted, by the names in the log.
+    pub actors: BTreeSet<String>,
+    /// Records of what the robot did by itself.
+    pub by_nobody: u64,
 }
 
 /// What stands at the end of the readable part.
@@ -84,17 +97,27 @@ pub(crate) fn follow(
 ///
 /// # Errors
 /// The system's, if the file can't be read. A broken chain is a result, not an error.
-pub fn read(path: &Path, take: impl FnMut(Record)) -> io::Result<Verification> {
-    let reader = BufReader::new(File::open(path)?);
-    let (head, _, ending) = follow(reader, Head::start(), take)?;
+pub fn read(path: &Path, mut take: impl FnMut(Record)) -> io::Result<Verification> {
+    let reader = BufReader::new(open_to_read(path)?);
     let mut verification = Verification {
         ok: true,
-        records: head.seq,
+        records: 0,
         first_bad: None,
         problem: None,
-        head: head.sha256,
+        head: String::new(),
         torn_bytes: 0,
+        first_time_unix_ms: None,
+        last_time_unix_ms: None,
+        no_wall_clock: 0,
+        actors: BTreeSet::new(),
+        by_nobody: 0,
     };
+    let (head, _, ending) = follow(reader, Head::start(), |record| {
+        verification.count(&record);
+        take(record);
+    })?;
+    verification.records = head.seq;
+    verification.head = head.sha256;
     match ending {
         Ending::Clean => {}
         Ending::Torn(bytes) => verification.torn_bytes = bytes.len() as u64,
@@ -107,6 +130,16 @@ pub fn read(path: &Path, take: impl FnMut(Record)) -> io::Result<Verification> {
     Ok(verification)
 }
 
+/// What a log says of safety configurations, as far as it verifies.
+///
+/// # Errors
+/// As [`read`].
+pub fn approvals(path: &Path) -> io::Result<(Verification, Approvals)> {
+    let mut approvals = Approvals::default();
+    let verification = read(path, |record| approvals.take(&record))?;
+    Ok((verification, approvals))
+}
+
 /// [`read`] without looking at the records.
 ///
 /// # Errors
@@ -116,6 +149,24 @@ pub fn verify(path: &Path) -> io::Result<Verification> {
 }
 
 impl Verification {
+    /// Takes down when the record was written, and by whom.
+    fn count(&mut self, record: &Record) {
+        match record.time_unix_ms {
+            Some(time) => {
+                self.first_time_unix_ms.get_or_insert(time);
+                self.last_time_unix_ms = Some(time);
+            }
+            None => self.no_wall_clock += 1,
+        }
+        match &record.actor {
+            Some(actor) if !self.actors.contains(actor) => {
+                self.actors.insert(actor.clone());
+            }
+            Some(_) => {}
+            None => self.by_nobody += 1,
+        }
+    }
+
     /// The result as a person reads it.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -126,6 +177,25 @@ impl Verification {
             ),
             _ => format!("{} records, every one follows the one before", self.records),
         }];
+        if let (Some(first), Some(last)) = (self.first_time_unix_ms, self.last_time_unix_ms) {
+            lines.push(format!("from {} to {}", utc(first), utc(last)));
+        }
+        if self.no_wall_clock > 0 {
+            lines.push(format!(
+                "no wall clock in {} of them: runs in virtual time",
+                self.no_wall_clock
+            ));
+        }
+        if !self.actors.is_empty() {
+            let names: Vec<&str> = self.actors.iter().map(String::as_str).collect();
+            lines.push(format!("acted: {}", names.join(", ")));
+        }
+        if self.by_nobody > 0 {
+            lines.push(format!(
+                "nobody acted in {} of them: what the robot did by itself",
+                self.by_nobody
+            ));
+        }
         if self.torn_bytes > 0 {
             lines.push(format!(
                 "the last line is torn ({} bytes): a crash in the middle of a write; the next start moves them aside and \

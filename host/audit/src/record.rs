@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::utc;
+
 /// When something happened, and in which run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
@@ -213,7 +215,25 @@ pub struct Record {
     pub sha256: String,
 }
 
+/// Stands where a time of day would, in a record of a run in virtual time.
+pub const NO_WALL_CLOCK: &str = "no wall clock";
+/// Stands where a name would, in a record of what the robot did by itself.
+pub const NOBODY: &str = "nobody";
+
 impl Record {
+    /// The time of day, UTC, or that there was no clock to tell it.
+    #[must_use]
+    pub fn time(&self) -> String {
+        self.time_unix_ms
+            .map_or_else(|| NO_WALL_CLOCK.to_owned(), utc)
+    }
+
+    /// Who acted, or that nobody did.
+    #[must_use]
+    pub fn who(&self) -> &str {
+        self.actor.as_deref().unwrap_or(NOBODY)
+    }
+
     /// The content in words: `key value` pairs.
     #[must_use]
     pub fn words(&self) -> String {

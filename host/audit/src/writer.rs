@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::approvals::Approvals;
+use crate::clock::WallClock;
 use crate::error::AuditError;
 use crate::file::AuditFile;
 use crate::record::{Entry, Pending, Stamp};
@@ -23,6 +24,7 @@ pub struct Writer {
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
+    clock: WallClock,
     file: Mutex<AuditFile>,
     state: Mutex<State>,
     /// Something is to be done.
@@ -59,10 +61,11 @@ impl Writer {
     ///
     /// # Errors
     /// As [`AuditFile::open`]; [`AuditError::NoWriter`].
-    pub fn open(path: &Path) -> Result<Self, AuditError> {
+    pub fn open(path: &Path, clock: WallClock) -> Result<Self, AuditError> {
         let shared = Arc::new(Shared {
             path: path.to_owned(),
-            file: Mutex::new(AuditFile::open(path)?),
+            clock,
+            file: Mutex::new(AuditFile::open(path, clock)?),
             state: Mutex::default(),
             work: Condvar::new(),
             done: Condvar::new(),
@@ -95,12 +98,15 @@ impl Writer {
     /// Hands a record over to be written. Returns how many were handed over so far, this one included: it is safe
     /// when [`Self::durable`] has reached that number.
     pub fn append(&self, stamp: Stamp, actor: Option<&str>, entry: Entry) -> u64 {
-        let mut state = self.shared.state();
-        state.waiting.push(Pending {
+        let mut pending = Pending {
             stamp,
             actor: actor.map(str::to_owned),
             entry,
-        });
+        };
+        // Now, and not when the disk has time for it.
+        self.shared.clock.stamp(&mut pending);
+        let mut state = self.shared.state();
+        state.waiting.push(pending);
         state.taken += 1;
         self.shared.work.notify_one();
         state.taken
@@ -139,6 +145,18 @@ impl Writer {
                 .unwrap_or_else(|broken| broken.into_inner());
         }
         Ok(())
+    }
+
+    /// [`AuditFile::append_if`], behind everything that was handed over.
+    ///
+    /// # Errors
+    /// As [`AuditFile::append_if`], and as [`Self::flush`].
+    pub fn append_if<T>(
+        &self,
+        decide: impl FnOnce(&Approvals) -> (Vec<Pending>, T),
+    ) -> Result<T, AuditError> {
+        self.flush()?;
+        self.shared.file().append_if(decide)
     }
 
     /// What the log says of safety configurations now, whoever wrote it.

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sinew_audit::{
-    AuditError, AuditFile, Boot, Entry, Pending, Record, Stamp, Stop, Writer, read, verify,
+    AuditError, AuditFile, Boot, Entry, Pending, Record, Stamp, Stop, WallClock, Writer, read,
+    verify,
 };
 
 fn folder() -> tempfile::TempDir {
@@ -63,7 +64,7 @@ fn story() -> Vec<Pending> {
 }
 
 fn written(path: &Path) -> Vec<u8> {
-    let mut log = AuditFile::open(path).expect("it can be begun");
+    let mut log = AuditFile::open(path, WallClock::VirtualTime).expect("it can be begun");
     log.append(&story()).expect("there is room");
     fs::read(path).expect("it is there")
 }
@@ -119,7 +120,8 @@ fn a_crash_at_any_byte_loses_nothing() {
             .count();
         assert_eq!(seen.records, complete as u64);
 
-        let mut log = AuditFile::open(&path).expect("a crash is no tampering");
+        let mut log =
+            AuditFile::open(&path, WallClock::VirtualTime).expect("a crash is no tampering");
         log.append(&[granted(7)]).expect("there is room");
         let records = records(&path);
         assert_eq!(
@@ -159,7 +161,7 @@ fn a_crash_in_the_repair_loses_nothing() {
         let whole = written(&path);
         let torn = b"{\"seq\":5,\"ti".to_vec();
         fs::write(&path, [&whole[..], &torn].concat()).expect("writable");
-        AuditFile::open(&path).expect("a crash is no tampering");
+        AuditFile::open(&path, WallClock::VirtualTime).expect("a crash is no tampering");
         (whole, fs::read(&path).expect("it is there"), torn)
     };
     let mut cases = vec![
@@ -173,7 +175,7 @@ fn a_crash_in_the_repair_loses_nothing() {
         let path = folder.path().join("audit.jsonl");
         fs::write(&path, &log).expect("writable");
         fs::write(folder.path().join("audit.jsonl.torn"), &torn).expect("writable");
-        AuditFile::open(&path).expect("a crash is no tampering");
+        AuditFile::open(&path, WallClock::VirtualTime).expect("a crash is no tampering");
         let records = records(&path);
         let told: Vec<&Record> = records
             .iter()
@@ -209,7 +211,7 @@ fn every_changed_byte_is_found_in_its_line() {
                 "byte {at}: {seen:?}"
             );
             assert_eq!(seen.records, line - 1);
-            let error = AuditFile::open(&path)
+            let error = AuditFile::open(&path, WallClock::VirtualTime)
                 .expect_err("it is broken")
                 .to_string();
             assert!(
@@ -232,7 +234,7 @@ fn lines_that_are_missing_moved_or_added_are_found() {
     let forged = {
         // Somebody who knows the format makes a line that fits itself, for a place where another one stood.
         let other = folder.path().join("forged.jsonl");
-        let mut log = AuditFile::open(&other).expect("it can be begun");
+        let mut log = AuditFile::open(&other, WallClock::VirtualTime).expect("it can be begun");
         log.append(&[
             story().remove(0),
             pending(1, None, Entry::Stop(stop(2, "requested"))),
@@ -295,7 +297,7 @@ fn several_writers_make_one_chain() {
         for actor in ["anna", "ben", "cleo"] {
             let path = &path;
             scope.spawn(move || {
-                let writer = Writer::open(path).expect("it can be opened");
+                let writer = Writer::open(path, WallClock::VirtualTime).expect("it can be opened");
                 for request in 0..30 {
                     writer.append(stamp(request), Some(actor), Entry::ResetGranted { request });
                     if request % 7 == 0 {
@@ -322,7 +324,7 @@ fn what_can_not_be_written_is_kept_until_it_can() {
     let folder = folder();
     let path = folder.path().join("audit.jsonl");
     let away = folder.path().join("away");
-    let writer = Writer::open(&path).expect("it can be begun");
+    let writer = Writer::open(&path, WallClock::VirtualTime).expect("it can be begun");
     let first = writer.append(stamp(1), None, Entry::Stop(stop(2, "force")));
     writer.flush().expect("there is room");
     assert_eq!(writer.durable(), first);
@@ -350,7 +352,7 @@ fn a_log_that_is_broken_or_cut_meanwhile_is_not_written() {
     let folder = folder();
     let path = folder.path().join("audit.jsonl");
     let whole = written(&path);
-    let mut log = AuditFile::open(&path).expect("it is sound");
+    let mut log = AuditFile::open(&path, WallClock::VirtualTime).expect("it is sound");
     let length = whole.len() as u64;
     let file = fs::OpenOptions::new()
         .write(true)
@@ -371,7 +373,7 @@ fn a_log_that_is_broken_or_cut_meanwhile_is_not_written() {
     assert_eq!(records(&path).len(), 5);
     let nowhere: PathBuf = path.join("below/a/file");
     assert!(matches!(
-        AuditFile::open(&nowhere),
+        AuditFile::open(&nowhere, WallClock::VirtualTime),
         Err(AuditError::File { .. })
     ));
 }
@@ -381,7 +383,7 @@ fn a_log_that_is_broken_or_cut_meanwhile_is_not_written() {
 fn an_approval_counts_for_the_next_change_only() {
     let folder = folder();
     let path = folder.path().join("audit.jsonl");
-    let writer = Writer::open(&path).expect("it can be begun");
+    let writer = Writer::open(&path, WallClock::VirtualTime).expect("it can be begun");
     let put = |actor: &str, entry| {
         writer.append(Stamp::default(), Some(actor), entry);
     };
@@ -441,6 +443,194 @@ fn an_approval_counts_for_the_next_change_only() {
     approve("loose");
     assert_eq!(now().approver("loose"), Some("ben"));
     // Another process reads the same.
-    let other = AuditFile::open(&path).expect("it is sound");
+    let other = AuditFile::open(&path, WallClock::VirtualTime).expect("it is sound");
     assert_eq!(*other.approvals(), now());
+}
+
+fn proposed(actor: &str) -> Pending {
+    Pending {
+        stamp: Stamp::default(),
+        actor: Some(actor.into()),
+        entry: Entry::ConfigurationProposed {
+            hash: "aa".into(),
+            name: "cell".into(),
+            against: "built-in".into(),
+            changes: None,
+        },
+    }
+}
+
+fn approved(actor: &str) -> Pending {
+    Pending {
+        stamp: Stamp::default(),
+        actor: Some(actor.into()),
+        entry: Entry::ConfigurationApproved {
+            hash: "aa".into(),
+            same_person: false,
+        },
+    }
+}
+
+/// To propose it once more after somebody else did makes nobody another person.
+#[test]
+fn everybody_who_proposed_it_since_it_was_approved_is_kept() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    let mut log = AuditFile::open(&path, WallClock::VirtualTime).expect("it can be begun");
+    log.append(&[proposed("anna"), proposed("ben")])
+        .expect("there is room");
+    let as_whom = |log: &AuditFile, actor: &str| {
+        let name = log.approvals().proposed_as("aa", actor);
+        name.map(str::to_owned)
+    };
+    assert_eq!(as_whom(&log, "ANNA").as_deref(), Some("anna"));
+    assert_eq!(as_whom(&log, "ben").as_deref(), Some("ben"));
+    assert_eq!(as_whom(&log, "cleo"), None);
+    log.append(&[approved("cleo")]).expect("there is room");
+    assert_eq!(as_whom(&log, "anna").as_deref(), Some("anna"));
+    // Approved: the next proposal is another one.
+    log.append(&[proposed("cleo")]).expect("there is room");
+    assert_eq!(as_whom(&log, "anna"), None);
+    assert_eq!(as_whom(&log, "Cleo").as_deref(), Some("cleo"));
+}
+
+/// Many processes see one approval, and one of them makes use of it.
+#[test]
+fn one_approval_is_used_once_whoever_comes_at_the_same_time() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    for round in 0..10 {
+        let mut log = AuditFile::open(&path, WallClock::VirtualTime).expect("it can be opened");
+        log.append(&[proposed("anna"), approved("ben")])
+            .expect("there is room");
+        let gate = std::sync::Barrier::new(4);
+        let used: usize = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..4)
+                .map(|_| {
+                    let (path, gate) = (&path, &gate);
+                    scope.spawn(move || {
+                        let writer =
+                            Writer::open(path, WallClock::VirtualTime).expect("it can be opened");
+                        gate.wait();
+                        let used = writer.append_if(|approvals| {
+                            if approvals.approver("aa").is_none() {
+                                return (Vec::new(), false);
+                            }
+                            let entry = Entry::ConfigurationActivated {
+                                hash: "aa".into(),
+                                previous: "bb".into(),
+                                changes: None,
+                            };
+                            let pending = Pending {
+                                stamp: Stamp::default(),
+                                actor: None,
+                                entry,
+                            };
+                            (vec![pending], true)
+                        });
+                        usize::from(used.expect("there is room"))
+                    })
+                })
+                .collect();
+            (all.into_iter())
+                .map(|one| one.join().expect("it ends"))
+                .sum()
+        });
+        assert_eq!(used, 1, "round {round}");
+    }
+    let activated = records(&path)
+        .iter()
+        .filter(|record| record.kind == "configuration-activated")
+        .count();
+    assert_eq!(activated, 10);
+}
+
+/// The clock is the one that was handed in, for every record of that log, one about a torn line included.
+#[test]
+fn records_have_the_time_of_the_clock_that_was_handed_in() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    let clock = WallClock::UnixMs(|| 951_782_400_000);
+    let writer = Writer::open(&path, clock).expect("it can be begun");
+    writer.append(stamp(1), Some("anna"), Entry::ResetAsked {});
+    drop(writer);
+    let mut bytes = fs::read(&path).expect("it is there");
+    bytes.extend_from_slice(b"{\"seq\":2,");
+    fs::write(&path, bytes).expect("writable");
+    AuditFile::open(&path, clock).expect("a crash is no tampering");
+    let mut virtual_time =
+        AuditFile::open(&path, WallClock::VirtualTime).expect("it can be opened");
+    virtual_time
+        .append(&[pending(2, None, Entry::Stop(stop(2, "force")))])
+        .expect("there is room");
+    let told: Vec<_> = (records(&path).iter())
+        .map(|record| (record.kind.clone(), record.time(), record.who().to_owned()))
+        .collect();
+    let expected = [
+        ("reset-asked", "2000-02-29 00:00:00Z", "anna"),
+        ("torn", "2000-02-29 00:00:00Z", "nobody"),
+        ("stop", "no wall clock", "nobody"),
+    ];
+    assert_eq!(
+        told,
+        expected.map(|(kind, time, who)| (kind.to_owned(), time.to_owned(), who.to_owned()))
+    );
+    let seen = verify(&path).expect("it can be read");
+    assert_eq!((seen.no_wall_clock, seen.by_nobody), (1, 2));
+    assert_eq!(seen.last_time_unix_ms, Some(951_782_400_000));
+    let words = seen.to_text();
+    assert!(words.contains("acted: anna"), "{words}");
+    assert!(words.contains("no wall clock in 1 of them"), "{words}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_no_log() {
+    let folder = folder();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("every unix has mkfifo").success());
+    let check = |path: &Path, words: &str| {
+        let opened = AuditFile::open(path, WallClock::VirtualTime).expect_err("no file");
+        let read = verify(path).expect_err("no file");
+        for error in [opened.to_string(), read.to_string()] {
+            assert!(
+                error.contains(words) && error.contains("give the path"),
+                "{error}"
+            );
+        }
+    };
+    check(&pipe, "a pipe");
+    check(folder.path(), "a folder");
+    check(Path::new("/dev/null"), "a device");
+}
+
+/// Somebody who may write into the folder gets the log to write nowhere else.
+#[cfg(unix)]
+#[test]
+fn links_beside_the_log_lead_nowhere() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    let precious = folder.path().join("precious");
+    let torn = b"{\"seq\":5,\"ti";
+    let link = |name: &str| {
+        let link = folder.path().join(name);
+        std::os::unix::fs::symlink(&precious, &link).expect("links can be made");
+        link
+    };
+    let tear = || {
+        let whole = written(&path);
+        fs::write(&path, [&whole[..], torn].concat()).expect("writable");
+        fs::write(&precious, b"as it was").expect("writable");
+    };
+    tear();
+    link("audit.jsonl.torn.part");
+    AuditFile::open(&path, WallClock::VirtualTime).expect("a crash is no tampering");
+    assert_eq!(fs::read(&precious).expect("it is there"), b"as it was");
+    fs::remove_file(&path).expect("it is there");
+    tear();
+    link("audit.jsonl.torn");
+    let error = AuditFile::open(&path, WallClock::VirtualTime).expect_err("a trap");
+    assert!(error.to_string().contains("it is a link"), "{error}");
+    assert_eq!(fs::read(&precious).expect("it is there"), b"as it was");
 }

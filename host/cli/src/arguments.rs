@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sinew_runtime::audit_log::actor_name;
 use sinew_runtime::safety_change::AUDIT_DEFAULT;
 
 /// `sinew` and its commands.
@@ -482,17 +483,8 @@ pub(crate) struct ByArguments {
     pub(crate) audit: PathBuf,
 }
 
-/// Most characters of an actor's name.
-const ACTOR_MAX: usize = 64;
-
 fn parse_actor(text: &str) -> Result<String, String> {
-    let name = text.trim();
-    if name.is_empty() || name.chars().count() > ACTOR_MAX || name.chars().any(char::is_control) {
-        return Err(format!(
-            "expected a name of 1 to {ACTOR_MAX} characters, without control characters"
-        ));
-    }
-    Ok(name.to_owned())
+    actor_name(text).map_err(|error| error.to_string())
 }
 
 fn parse_hash(text: &str) -> Result<String, String> {
@@ -775,7 +767,7 @@ mod tests {
     #[test]
     fn names_and_hashes() {
         assert_eq!(parse_actor(" Anna B. ").as_deref(), Ok("Anna B."));
-        for wrong in ["", "  ", "a\nb", "\u{1b}[31m", &"x".repeat(65)] {
+        for wrong in ["", "  ", "a\nb", "\u{200b}", "\u{430}nna", &"x".repeat(65)] {
             assert!(parse_actor(wrong).is_err(), "{wrong:?}");
         }
         assert_eq!(

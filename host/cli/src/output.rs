@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use serde::Serialize;
+use sinew_runtime::files;
 
 use crate::arguments::JsonArgument;
 
@@ -33,14 +34,7 @@ fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if file.exists() && !file.is_file() {
         return std::fs::write(file, bytes);
     }
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".part");
-    let beside = Path::new(&beside);
-    std::fs::write(beside, bytes)
-        .and_then(|()| std::fs::rename(beside, file))
-        .inspect_err(|_| {
-            let _ = std::fs::remove_file(beside);
-        })
+    files::replace(file, bytes)
 }
 
 /// Longest message, characters.

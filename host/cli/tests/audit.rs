@@ -90,18 +90,39 @@ fn a_configuration_runs_once_somebody_else_approved_it() {
         0,
         &["tighter", "tool.speed_max_m_s: 1.2 to 1 m/s", &approve],
     );
+    for anna in ["anna", "ANNA", "anna."] {
+        check(
+            folder,
+            &format!("{approve} --actor {anna}"),
+            4,
+            &["--same-person"],
+        );
+    }
+    check(
+        folder,
+        &format!("{approve} --actor \u{430}nna"),
+        2,
+        &["letters a to z"],
+    );
+    // Somebody else proposes it too: that makes nobody of who did before.
+    check(
+        folder,
+        "safety propose my-cell.toml --actor cleo",
+        0,
+        &["cleo proposes"],
+    );
     check(
         folder,
         &format!("{approve} --actor anna"),
         4,
-        &["--same-person"],
+        &["anna proposed"],
     );
     check(folder, &run, 4, &["nobody approved"]);
     check(
         folder,
         &format!("{approve} --actor ben"),
         0,
-        &["ben approves", "proposed by anna"],
+        &["ben approves", "proposed by cleo"],
     );
     check(folder, &run, 0, &[hash, "out/audit.jsonl"]);
     check(folder, &run, 0, &[hash]);
@@ -138,6 +159,27 @@ fn a_configuration_runs_once_somebody_else_approved_it() {
         .collect();
     assert_eq!(hashes, [Some(hash), Some(builtin)]);
     assert_eq!(activated[0]["content"]["changes"]["tighter"], 1);
+    // What persons do has a time of day, also where the run itself is in virtual time.
+    for record in exported["records"].as_array().expect("records") {
+        let kind = record["kind"].as_str().expect("it has one");
+        let time = record["time"].as_str().expect("each has words for it");
+        assert_eq!(
+            time == "no wall clock",
+            !kind.starts_with("configuration-"),
+            "{record}"
+        );
+        assert_eq!(record["who"] == "nobody", record["actor"].is_null());
+    }
+    check(
+        folder,
+        "audit verify",
+        0,
+        &[
+            "no wall clock in",
+            "acted: anna, ben, cleo, sinew run",
+            "Z to 2",
+        ],
+    );
     check(
         folder,
         "audit export --since 4",
@@ -191,6 +233,8 @@ fn the_log_of_a_run_verifies_until_somebody_changes_it() {
             "reset-granted",
             "sinew run",
             "seed1-cycle0",
+            "no wall clock tick 0",
+            "nobody",
         ],
     );
     let path = folder.join("out/audit.jsonl");
@@ -235,4 +279,24 @@ fn a_run_that_is_killed_leaves_a_log_that_verifies() {
     }
     check(folder, GO_HOME, 0, &[]);
     check(folder, "audit verify", 0, &["every one follows"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_no_log() {
+    let folder = folder();
+    let folder = folder.path();
+    let made = Command::new("mkfifo").arg(folder.join("pipe")).status();
+    assert!(made.expect("every unix has mkfifo").success());
+    std::fs::create_dir(folder.join("folder")).expect("writable");
+    for (path, words) in [("pipe", "it is a pipe"), ("folder", "it is a folder")] {
+        for command in [
+            format!("audit verify {path}"),
+            format!("audit export {path}"),
+            format!("safety propose --actor anna --audit {path}"),
+            format!("safety approve 0123456789abcdef --actor anna --audit {path}"),
+        ] {
+            check(folder, &command, 2, &[words, "give the path of a file"]);
+        }
+    }
 }

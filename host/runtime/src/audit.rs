@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sinew_audit::{AuditError, Boot, Changes, Entry, Stamp, Stop, Writer};
+use sinew_audit::{AuditError, Boot, Changes, Entry, Stamp, Stop, WallClock, Writer};
 use sinew_flight_ring::TrailConsumer;
 use sinew_messages::{
     ActivationRefusal, JOINTS, LimitKind, ResetAnswer, SafetyEvent, SafetyEventKind, SafetyMode,
@@ -28,18 +28,26 @@ pub struct AuditTarget {
     pub seed: u64,
 }
 
-/// Opens the log at `path`, or begins one.
+/// Opens the log at `path`, or begins one, for what runs in virtual time.
 ///
 /// # Errors
 /// [`InputError`](crate::InputError) if it can't be written, [`Refused`](crate::Refused) if it does not verify.
 pub fn open_audit(path: &Path) -> anyhow::Result<Writer> {
-    Writer::open(path).map_err(|error| trouble(&error))
+    open_audit_with(path, WallClock::VirtualTime)
+}
+
+/// [`open_audit`] with a clock for the time of day of its records.
+///
+/// # Errors
+/// As [`open_audit`].
+pub fn open_audit_with(path: &Path, clock: WallClock) -> anyhow::Result<Writer> {
+    Writer::open(path, clock).map_err(|error| trouble(&error))
 }
 
 /// The log's trouble as the caller's: what has to be looked into first is a refusal.
 pub(crate) fn trouble(error: &AuditError) -> anyhow::Error {
     match error {
-        AuditError::File { .. } => input(error.to_string()),
+        AuditError::File { .. } | AuditError::NoFile { .. } => input(error.to_string()),
         _ => refused(error.to_string()),
     }
 }
@@ -301,7 +309,8 @@ impl SafetyLog {
     fn put(&self, tick: u64, actor: Option<&str>, entry: Entry) -> u64 {
         let stamp = Stamp {
             tick: Some(tick),
-            time_unix_ms: self.real_time.then(now_unix_ms),
+            // Of the log's own clock, if it has one.
+            time_unix_ms: None,
             episode: Some(self.target.episode.clone()),
         };
         self.target.writer.append(stamp, actor, entry)

@@ -1,7 +1,8 @@
-//! Reading input files, never more of one than it may have: `/dev/zero` is a path like any other.
+//! Reading input files, never more of one than it may have (`/dev/zero` is a path like any other), and putting files in
+//! their place.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use crate::trouble::{InputError, input};
@@ -45,6 +46,31 @@ pub fn read_text(path: &Path) -> Result<String, InputError> {
     })
 }
 
+/// Writes a file of a name that nobody can guess beside `path`, and moves it there: nobody sees half of it, and a link that
+/// lies in its way is replaced and not followed.
+///
+/// # Errors
+/// The system's; `path` is as it was then.
+pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".sinew-").suffix(".part");
+    #[cfg(unix)]
+    {
+        // As any other file, less what the process's mask takes away.
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut part = builder.tempfile_in(folder)?;
+    part.write_all(bytes)?;
+    part.as_file().sync_all()?;
+    part.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
 /// [`read_text`], ready for `?`.
 pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     read_text(path).map_err(|error| input(error.0))
@@ -75,5 +101,24 @@ mod tests {
                 .to_string();
             assert!(error.contains("more than"), "{error}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_replaced_whole_and_no_link_is_followed() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, other) = (folder.path().join("x"), folder.path().join("other"));
+        std::fs::write(&other, b"as it was").expect("written");
+        for trap in ["x", "x.part"] {
+            symlink(&other, folder.path().join(trap)).expect("links can be made");
+        }
+        replace(&path, b"new").expect("there is room");
+        assert_eq!(std::fs::read(&path).expect("there"), b"new");
+        assert_eq!(std::fs::read(&other).expect("there"), b"as it was");
+        let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode();
+        assert_eq!(mode(&path), mode(&other), "readable as any other file");
+        let left = std::fs::read_dir(folder.path()).expect("there").count();
+        assert_eq!(left, 3, "nothing is left over");
     }
 }

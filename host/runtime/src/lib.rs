@@ -39,7 +39,7 @@ pub use sinew_sim as sim;
 pub use sinew_tasks as tasks;
 pub use sinew_units as units;
 
-pub use audit::{AUDIT_FILE, AuditTarget, open_audit};
+pub use audit::{AUDIT_FILE, AuditTarget, open_audit, open_audit_with};
 pub use burden::Weights;
 pub use fingerprint::Fingerprint;
 pub use settings::Settings;

@@ -74,17 +74,26 @@ pub(crate) fn robot(sources: &Sources) -> anyhow::Result<RobotDescription> {
     }
 }
 
+/// The configuration of this text from that file, or the built-in one.
 pub(crate) fn limits(
-    file: Option<&Path>,
+    file: Option<(&Path, &str)>,
     robot: &RobotDescription,
-) -> anyhow::Result<(String, SafetyLimits)> {
+) -> anyhow::Result<(SafetyFile, SafetyLimits)> {
     let file = match file {
         None => SafetyFile::builtin(),
-        Some(path) => SafetyFile::from_toml_str(&files::read(path)?, &path.display().to_string())
+        Some((path, text)) => SafetyFile::from_toml_str(text, &path.display().to_string())
             .map_err(|error| input(error.to_string()))?,
     };
     let limits = (file.limits(robot)).map_err(|error| input(error.to_string()))?;
-    Ok((file.name, limits))
+    Ok((file, limits))
+}
+
+fn read(
+    file: Option<&Path>,
+    robot: &RobotDescription,
+) -> anyhow::Result<(SafetyFile, SafetyLimits)> {
+    let text = file.map(files::read).transpose()?;
+    limits(file.zip(text.as_deref()), robot)
 }
 
 /// The configuration in `file`, or that of the sources, checked against the sources' robot.
@@ -93,10 +102,10 @@ pub(crate) fn limits(
 /// [`InputError`](crate::InputError) with file, line and reason.
 pub fn show(sources: &Sources, file: Option<&Path>) -> anyhow::Result<Shown> {
     let robot = robot(sources)?;
-    let (name, limits) = limits(file.or(sources.safety.as_deref()), &robot)?;
+    let (file, limits) = read(file.or(sources.safety.as_deref()), &robot)?;
     let config = limits.config();
     Ok(Shown {
-        name,
+        name: file.name,
         hash: format!("{:016x}", limits.hash()),
         quantities: quantities(config, &robot)
             .into_iter()
@@ -122,7 +131,7 @@ pub fn show(sources: &Sources, file: Option<&Path>) -> anyhow::Result<Shown> {
 /// As [`show`].
 pub fn compare(sources: &Sources, a: &Path, b: &Path) -> anyhow::Result<Compared> {
     let robot = robot(sources)?;
-    let ((_, a), (_, b)) = (limits(Some(a), &robot)?, limits(Some(b), &robot)?);
+    let ((_, a), (_, b)) = (read(Some(a), &robot)?, read(Some(b), &robot)?);
     let found = difference(a.config(), b.config(), &robot);
     Ok(Compared {
         hash_a: format!("{:016x}", a.hash()),

@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde_json::Value;
+use sinew_audit::WallClock;
 use sinew_recorder::IncidentWriter;
 use sinew_recorder::report::{RunHeader, RunReport, VerdictReport};
 use sinew_sim::{Cell, Scenario, Scenarios};
 
-use crate::audit::{AUDIT_FILE, open_audit};
+use crate::audit::{AUDIT_FILE, now_unix_ms, open_audit_with};
 use crate::files;
 use crate::fingerprint::Fingerprint;
 use crate::host::Speed;
@@ -89,9 +90,12 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
     check_task(&kit, &cell, options)?;
     std::fs::create_dir_all(&options.out)
         .map_err(|error| input(format!("--out {}: {error}", options.out.display())))?;
-    let audit = open_audit(&options.out.join(AUDIT_FILE))?;
-    let real_time = options.speed == Speed::Real;
-    safety_change::admit(&kit.config, &audit, ACTOR, real_time)?;
+    let clock = match options.speed {
+        Speed::Real => WallClock::UnixMs(now_unix_ms),
+        Speed::Max | Speed::Factor(_) => WallClock::VirtualTime,
+    };
+    let audit = open_audit_with(&options.out.join(AUDIT_FILE), clock)?;
+    safety_change::admit(&kit.config, &audit, ACTOR, now_unix_ms())?;
     let mut header = header(&kit, options);
     header.audit = Some(audit.path().display().to_string());
     watch(&Progress::Started {

@@ -1,0 +1,167 @@
+//! What a change says, to persons and scripts.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use sinew_description::Difference;
+
+use super::AUDIT_DEFAULT;
+
+/// What was proposed or approved, and what it would change.
+#[derive(Clone, Debug, Serialize)]
+pub struct Change {
+    /// Hash of the configuration.
+    pub hash: String,
+    /// Its name.
+    pub name: String,
+    /// Hash of what is active.
+    pub active: String,
+    /// What lets more happen than what is active; `None` if that is not to be had any more.
+    pub looser: Option<Vec<String>>,
+    /// What lets less happen.
+    pub tighter: Option<Vec<String>>,
+    /// Neither, or both.
+    pub other: Option<Vec<String>>,
+    /// Who proposed it.
+    pub proposed_by: String,
+    /// Who approved the next change to it.
+    pub approved_by: Option<String>,
+    /// The log that says so.
+    pub audit: PathBuf,
+    /// What comes next.
+    pub next: String,
+}
+
+impl Change {
+    /// A change that nobody has a name in yet.
+    pub(super) fn between(
+        [hash, active]: [&str; 2],
+        name: &str,
+        difference: Option<Difference>,
+        audit: &Path,
+    ) -> Self {
+        let (looser, tighter, other) = match difference {
+            Some(found) => (Some(found.looser), Some(found.tighter), Some(found.other)),
+            None => (None, None, None),
+        };
+        Self {
+            hash: hash.to_owned(),
+            name: name.to_owned(),
+            active: active.to_owned(),
+            looser,
+            tighter,
+            other,
+            proposed_by: String::new(),
+            approved_by: None,
+            audit: audit.to_owned(),
+            next: String::new(),
+        }
+    }
+
+    /// The change as a person reads it.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut lines = vec![match &self.approved_by {
+            Some(approver) => format!(
+                "{approver} approves the next change from {} to {} ({}), proposed by {}",
+                self.active, self.hash, self.name, self.proposed_by
+            ),
+            None => format!(
+                "{} proposes a change from {} to {} ({})",
+                self.proposed_by, self.active, self.hash, self.name
+            ),
+        }];
+        let lists = [
+            ("looser", &self.looser),
+            ("tighter", &self.tighter),
+            ("neither, or both", &self.other),
+        ];
+        if lists.iter().all(|(_, list)| list.is_none()) {
+            lines.push(format!(
+                "  {} is not to be had: nothing to compare with",
+                self.active
+            ));
+        }
+        for (title, list) in lists {
+            if let Some(list) = list
+                && !list.is_empty()
+            {
+                lines.push(format!("{title}:"));
+                lines.extend(list.iter().map(|words| format!("  {words}")));
+            }
+        }
+        lines.push(format!(
+            "recorded in {}; next: {}",
+            self.audit.display(),
+            self.next
+        ));
+        lines.join("\n")
+    }
+}
+
+/// Why limits that nobody approved are refused, with commands that can be pasted.
+pub(super) fn words_of_refusal(
+    hash: &str,
+    active: &str,
+    file: Option<&Path>,
+    audit: &Path,
+) -> String {
+    let option = audit_option(audit);
+    let file = file.map_or_else(String::new, |file| {
+        format!(" {}", quoted(&file.display().to_string()))
+    });
+    format!(
+        "safety configuration {hash} is not active ({active} is), and nobody approved the change. To see and approve it:\n  \
+         sinew safety propose{file} --actor YOU{option}\n  \
+         sinew safety approve {hash} --actor SOMEBODY-ELSE{option}"
+    )
+}
+
+/// What a command needs to find this log.
+pub(super) fn audit_option(audit: &Path) -> String {
+    if audit == Path::new(AUDIT_DEFAULT) {
+        String::new()
+    } else {
+        format!(" --audit {}", quoted(&audit.display().to_string()))
+    }
+}
+
+/// As a shell takes it for one word.
+pub(super) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./@:".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_pasted_survives_a_shell() {
+        let check = |text, expected| assert_eq!(quoted(text), expected);
+        check("my-cell.toml", "my-cell.toml");
+        check("my cell.toml", "'my cell.toml'");
+        check("o'brien", "'o'\\''brien'");
+        check("", "''");
+        check("$(rm)", "'$(rm)'");
+        let words = words_of_refusal(
+            "aa",
+            "bb",
+            Some(Path::new("a b.toml")),
+            Path::new(AUDIT_DEFAULT),
+        );
+        assert!(
+            words.contains("sinew safety propose 'a b.toml' --actor YOU\n"),
+            "{words}"
+        );
+        let words = words_of_refusal("aa", "bb", None, Path::new("x/audit.jsonl"));
+        assert!(
+            words.ends_with("approve aa --actor SOMEBODY-ELSE --audit x/audit.jsonl"),
+            "{words}"
+        );
+    }
+}
