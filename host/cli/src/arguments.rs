@@ -86,7 +86,9 @@ pub(crate) enum Command {
         sinew safety check my-cell.toml\n  \
         sinew safety diff old.toml new.toml\n  \
         sinew safety propose my-cell.toml --actor anna\n  \
-        sinew safety approve 0123456789abcdef --actor ben")]
+        sinew safety approve 0123456789abcdef --actor ben\n\n\
+        Every key of a safety file, with unit, range and what reacts: host/SAFETY_FILE.md\n\n\
+        Exit codes: 0 done, 1 the machine failed (no room, ...), 2 wrong usage or a file that can't be used, 4 refused.")]
     Safety {
         #[command(subcommand)]
         what: SafetyCommand,
@@ -95,21 +97,30 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         sinew audit verify\n  \
         sinew audit export --since 120\n  \
-        sinew audit verify elsewhere/audit.jsonl --json")]
+        sinew audit verify elsewhere/audit.jsonl --json\n\n\
+        Exit codes: 0 every record follows the one before, 1 one does not, 2 wrong usage or no such file. Nothing is refused \
+        here (4): a log that does not verify can still be looked at.")]
     Audit {
         #[command(subcommand)]
         what: AuditCommand,
     },
-    /// Long runs that look for something that breaks.
-    #[command(after_help = "Example:\n  sinew soak safety --ticks 10000000 --state soak.json")]
+    /// Long runs that look for something that breaks: they end when the asked work is done, and say what was found.
+    #[command(
+        after_help = "Example:\n  sinew soak safety --ticks 10000000 --state soak.json\n\n\
+        Exit codes: 0 all of it ran and nothing was found, 1 something was found or it was interrupted, 2 wrong usage or \
+        input. Nothing is refused (4): no robot moves."
+    )]
     Soak {
         #[command(subcommand)]
         what: SoakCommand,
     },
-    /// Benchmarks: how fast, and by what ratio.
+    /// Benchmarks: the time of each operation (median, 99th and 99.9th percentile), what it allocates, and the ratio to others.
+    /// On this machine and in this build: use a release build.
     #[command(
-        after_help = "Examples:\n  sinew bench tick\n  sinew bench inference --json bench.json\n\n\
-        The whole host against real time is part of the report of `sinew run`."
+        after_help = "Examples:\n  sinew bench tick\n  sinew bench safety\n  sinew bench inference --json bench.json\n\n\
+        The whole host against real time is part of the report of `sinew run`.\n\n\
+        Exit codes: 0 measured, 1 it could not be measured to the end, 2 wrong usage or input. Nothing is refused (4): no \
+        robot moves."
     )]
     Bench(BenchArguments),
     /// Print a completion script for a shell.
@@ -406,18 +417,32 @@ pub(crate) enum DemosCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SafetyCommand {
-    /// Every quantity with its unit, and the hash.
-    #[command(
-        after_help = "Examples:\n  sinew safety show\n  sinew safety show --safety-config my-cell.toml --json"
-    )]
+    /// Every quantity with its unit, what is not checked, and the hash: of what is active, or of a file.
+    #[command(after_help = "Examples:\n  \
+        sinew safety show                                   # what is active by out/audit.jsonl\n  \
+        sinew safety show --cell out/robot.json             # what is active for a parked cell\n  \
+        sinew safety show my-cell.toml --json\n\n\
+        What is active is what was activated last, or what is built in as long as nothing ever was.\n\n\
+        Exit codes: 0 shown, 2 wrong usage or a file that can't be used, 4 the log does not verify, or what is active is \
+        not to be had any more.")]
     Show {
+        /// A file instead of what is active.
+        file: Option<PathBuf>,
+        /// The audit log that says what is active; out/audit.jsonl if it is not said.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "safety_config"])]
+        audit: Option<PathBuf>,
+        /// The parked cell whose log says what is active.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "audit", "safety_config"])]
+        cell: Option<PathBuf>,
         #[command(flatten)]
         json: JsonArgument,
         #[command(flatten)]
         config: ConfigArguments,
     },
     /// Whether a file can be used with the robot; what is wrong with it, and where, if not.
-    #[command(after_help = "Example:\n  sinew safety check my-cell.toml")]
+    /// Whatever can be used and is hardly meant is a warning, and what it leaves out is listed.
+    #[command(after_help = "Example:\n  sinew safety check my-cell.toml\n\n\
+        Exit codes: 0 it can be used (perhaps with warnings), 2 it can't, or wrong usage.")]
     Check {
         /// The file.
         file: PathBuf,
@@ -427,7 +452,9 @@ pub(crate) enum SafetyCommand {
         config: ConfigArguments,
     },
     /// What gets looser and what tighter from one file to another.
-    #[command(after_help = "Example:\n  sinew safety diff old.toml new.toml")]
+    /// What the robot does and what is looked at comes before by how much.
+    #[command(after_help = "Example:\n  sinew safety diff old.toml new.toml\n\n\
+        Exit codes: 0 compared, whatever changes; 2 wrong usage or a file that can't be used.")]
     Diff {
         /// What is.
         a: PathBuf,
@@ -439,7 +466,10 @@ pub(crate) enum SafetyCommand {
         config: ConfigArguments,
     },
     /// Say in the audit log that a configuration should become active; shows what it changes.
-    #[command(after_help = "Example:\n  sinew safety propose my-cell.toml --actor anna")]
+    #[command(
+        after_help = "Example:\n  sinew safety propose my-cell.toml --actor anna\n\n\
+        Exit codes: 0 written down, 2 wrong usage or a file that can't be used, 4 the log does not verify."
+    )]
     Propose {
         /// The file; the built-in configuration without one.
         file: Option<PathBuf>,
@@ -454,7 +484,9 @@ pub(crate) enum SafetyCommand {
     #[command(
         after_help = "Example:\n  sinew safety approve 0123456789abcdef --actor ben\n\n\
         Every change of the configuration needs an approval, also one back to what was active before, and an \
-        approval counts for the next change only."
+        approval counts for the next change only. Nobody who proposed it since it was approved last approves it.\n\n\
+        Exit codes: 0 written down, 2 wrong usage or nobody proposed it, 4 refused: proposed by the same person, changed \
+        since, or the log does not verify."
     )]
     Approve {
         /// Hash of the configuration: 16 hexadecimal digits.
@@ -512,7 +544,9 @@ pub(crate) enum AuditCommand {
     },
     /// The records as a table, or as JSON, as far as they verify.
     #[command(
-        after_help = "Examples:\n  sinew audit export --since 120\n  sinew audit export --json records.json"
+        after_help = "Examples:\n  sinew audit export --since 120\n  sinew audit export --json records.json\n\n\
+        Exit codes: 0 every record follows the one before, 1 one does not (those before it are printed), 2 there is no \
+        such file."
     )]
     Export {
         /// The log.
@@ -680,7 +714,11 @@ pub(crate) enum SoakCommand {
     /// The adversary against the safety gate, judged on the truth of a robot at the edge of what is declared.
     #[command(after_help = "Examples:\n  \
         sinew soak safety --ticks 1000000 --seed 1\n  \
-        sinew soak safety --ticks 1000000000 --state soak.json     # Ctrl-C and run it again to go on")]
+        sinew soak safety --ticks 1000000000 --state soak.json     # Ctrl-C and run it again to go on\n  \
+        sinew soak safety --safety-config my-cell.toml             # a gate with other limits\n\n\
+        The adversary gives the gate setpoints, measurements, persons and limits that look for a way through; a judge looks at \
+        where the robot really is, and counts each promise that was broken. The result is a function of the seed.\n\n\
+        Exit codes: 0 all ticks ran without a violation, 1 there was one or it was interrupted, 2 wrong usage or input.")]
     Safety {
         /// Ticks in all, rounded up to shards of 100000.
         #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
@@ -732,6 +770,39 @@ mod tests {
     fn the_definition_holds_together() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+    }
+
+    /// What a script needs to know of a command stands where a person looks it up.
+    #[test]
+    fn help_says_what_exit_codes_mean_and_shows_an_example() {
+        use clap::CommandFactory as _;
+        fn visit(path: &str, command: &mut clap::Command) {
+            let help = command.render_long_help().to_string();
+            let help: Vec<&str> = help.split_whitespace().collect();
+            let help = help.join(" ");
+            for piece in ["Example", "Exit codes: 0", " 2 "] {
+                assert!(
+                    help.contains(piece),
+                    "{path} --help has no {piece:?}: {help}"
+                );
+            }
+            for below in command.get_subcommands_mut() {
+                if below.get_name() != "help" {
+                    visit(&format!("{path} {}", below.get_name()), below);
+                }
+            }
+        }
+        let mut cli = Cli::command();
+        for name in ["safety", "audit", "soak", "bench"] {
+            let command = cli.find_subcommand_mut(name).expect("it is a command");
+            visit(name, command);
+        }
+        let mut help = |name| {
+            let command = cli.find_subcommand_mut(name).expect("it is a command");
+            command.render_long_help().to_string()
+        };
+        assert!(help("safety").contains("host/SAFETY_FILE.md"));
+        assert!(help("bench").contains("percentile"));
     }
 
     #[test]

@@ -6,10 +6,13 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 use serde_json::json;
 use sinew_runtime::grasp::{DemoOptions, EvalOptions, EvalReport, PosesFrom};
+use sinew_runtime::safety_change::AUDIT_DEFAULT;
+use sinew_runtime::safety_config::ActiveBy;
 use sinew_runtime::soak::{self, SoakOptions};
 use sinew_runtime::units::Ticks;
 use sinew_runtime::{
-    InputError, bench, doctor, perception_eval, policy_lab, safety_change, safety_config,
+    AUDIT_FILE, InputError, bench, doctor, perception_eval, policy_lab, safety_change,
+    safety_config,
 };
 
 use crate::allocations;
@@ -130,12 +133,28 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
 
 fn safety(what: SafetyCommand) -> anyhow::Result<bool> {
     match what {
-        SafetyCommand::Show { json, config } => {
-            let shown = safety_config::show(&sources(&config), None)?;
+        SafetyCommand::Show {
+            file,
+            audit,
+            cell,
+            json,
+            config,
+        } => {
+            let named = audit.or_else(|| cell.map(|cell| cell.with_file_name(AUDIT_FILE)));
+            let shown = match file.as_ref().or(config.safety_config.as_ref()) {
+                Some(file) if named.is_none() => safety_config::show(&sources(&config), file)?,
+                _ => {
+                    let by = ActiveBy {
+                        named: named.is_some(),
+                        audit: named.unwrap_or_else(|| AUDIT_DEFAULT.into()),
+                    };
+                    safety_config::show_active(&sources(&config), &by)?
+                }
+            };
             output::result(&json, &shown, &shown.to_text())?;
         }
         SafetyCommand::Check { file, json, config } => {
-            let shown = safety_config::show(&sources(&config), Some(&file))?;
+            let shown = safety_config::show(&sources(&config), &file)?;
             output::result(&json, &shown, &shown.verdict())?;
         }
         SafetyCommand::Diff { a, b, json, config } => {

@@ -300,3 +300,160 @@ fn what_is_no_file_is_no_log() {
         }
     }
 }
+
+/// Without a file, what is shown is what is active, by the log that is asked.
+#[test]
+fn what_is_shown_is_what_is_active() {
+    let folder = folder();
+    let folder = folder.path();
+    let show = |arguments: &str| json(folder, &format!("safety show {arguments}--json"));
+    let builtin = show("");
+    assert_eq!(builtin["active"], true);
+    assert_eq!(
+        builtin["not_checked"],
+        serde_json::json!(["the tool's cone", "force on parts of the body"])
+    );
+    check(
+        folder,
+        "safety show --audit nowhere.jsonl",
+        2,
+        &["nowhere.jsonl", "no such audit log"],
+    );
+    let mine = SAFETY
+        .replacen("speed_max_m_s = 1.2", "speed_max_m_s = 1.0", 1)
+        .replacen("[singularity]", "[singularity] # see below", 1);
+    std::fs::write(folder.join("mine.toml"), mine).expect("writable");
+    let hash = json(folder, "safety propose mine.toml --actor anna --json")["hash"].clone();
+    let hash = hash.as_str().expect("it has one");
+    let approve = format!("safety approve {hash} --actor ben");
+    check(folder, &approve, 0, &[]);
+    assert_eq!(show("")["hash"], builtin["hash"], "approved is not active");
+    let run = format!("{GO_HOME} --safety-config mine.toml");
+    check(folder, &run, 0, &[]);
+    assert_eq!(show("")["hash"], hash);
+    // A cell beside that log; the same log by its name; another cell with a log of its own.
+    assert_eq!(show("--cell out/robot.json ")["hash"], hash);
+    assert_eq!(show("--audit out/audit.jsonl ")["hash"], hash);
+    check(folder, "robot status --cell other/robot.json", 0, &[]);
+    assert_eq!(show("--cell other/robot.json ")["hash"], builtin["hash"]);
+    let file = show("mine.toml ");
+    assert_eq!(
+        (&file["hash"], &file["active"]),
+        (&hash.into(), &false.into())
+    );
+    check(
+        folder,
+        "safety show",
+        0,
+        &[
+            "active (activated last by out/audit.jsonl)",
+            "not checked: the tool's cone",
+        ],
+    );
+    check(
+        folder,
+        "safety show mine.toml --cell out/robot.json",
+        2,
+        &["--cell"],
+    );
+    std::fs::remove_dir_all(folder.join("out/safety")).expect("it is there");
+    check(folder, "safety show", 4, &[hash, "not to be had"]);
+}
+
+/// What can't work with what is around the gate is refused with its line, by the check and by a run alike.
+#[test]
+fn a_file_is_checked_against_scanner_gripper_host_and_planner() {
+    let folder = folder();
+    let folder = folder.path();
+    let line = |from: &str| {
+        let before = SAFETY.find(from).expect("it stands there");
+        SAFETY[..before].matches('\n').count() + 1
+    };
+    let write = |from: &str, to: &str| {
+        assert!(SAFETY.contains(from), "{from}");
+        std::fs::write(folder.join("mine.toml"), SAFETY.replacen(from, to, 1)).expect("writable");
+    };
+    for (from, to, words) in [
+        ("silent_ms = 150", "silent_ms = 39", "scans every 40 ms"),
+        ("silent_ms = 150", "silent_ms = 69", "taken for silent"),
+        (
+            "lost_force_n = 1.0",
+            "lost_force_n = 61.0",
+            "every grip would count as lost",
+        ),
+        (
+            "empty_width_m = 0.006",
+            "empty_width_m = 0.09",
+            "always count as empty",
+        ),
+        (
+            "heartbeat_timeout_ms = 500",
+            "heartbeat_timeout_ms = 1",
+            "two heartbeats",
+        ),
+    ] {
+        write(from, to);
+        let place = format!("mine.toml:{}:", line(from));
+        check(folder, "safety check mine.toml", 2, &[&place, words]);
+        let run = format!("{GO_HOME} --safety-config mine.toml");
+        check(folder, &run, 2, &[&place, words]);
+    }
+    write("silent_ms = 150", "silent_ms = 70");
+    check(
+        folder,
+        "safety check mine.toml",
+        0,
+        &["cell fits", "not checked: "],
+    );
+    for (from, to, words) in [
+        (
+            "velocity_max_rad_s = [2.4",
+            "velocity_max_rad_s = [0.9",
+            "motions are planned with",
+        ),
+        (
+            "load_max_kg = 1.0",
+            "load_max_kg = 0.08",
+            "will not carry it",
+        ),
+    ] {
+        write(from, to);
+        let place = format!("warning: mine.toml:{}:", line(from));
+        check(
+            folder,
+            "safety check mine.toml",
+            0,
+            &["cell fits", &place, words],
+        );
+        let checked = json(folder, "safety check mine.toml --json");
+        assert_eq!(checked["warnings"][0]["line"], line(from), "{checked}");
+    }
+    let start = SAFETY.find("[singularity]").expect("it is there");
+    let end = SAFETY.find("[brain]").expect("it is there");
+    write(&SAFETY[start..end], "");
+    check(
+        folder,
+        "safety check mine.toml",
+        0,
+        &["not checked: ", "singularity"],
+    );
+    std::fs::write(folder.join("builtin.toml"), SAFETY).expect("writable");
+    check(
+        folder,
+        "safety diff builtin.toml mine.toml",
+        0,
+        &["LOOSER:\n  singularity is not checked any more"],
+    );
+    write(
+        "reaction = \"hold\"",
+        "reaction = \"yield\"\n[yield]\nadmittance_m_s_n = 0.002\nspeed_max_m_s = 0.05\ndistance_max_m = 0.03",
+    );
+    check(
+        folder,
+        "safety diff builtin.toml mine.toml",
+        0,
+        &[
+            "LOOSER:\n  force.reaction: hold to yield: a force over its limit makes the robot move away",
+        ],
+    );
+}

@@ -14,5 +14,7 @@ pub use robot::{
     Drive, GripperDescription, HandDescription, JointDescription, LinkMass, NamedPose,
     RobotDescription,
 };
-pub use safety_file::SafetyFile;
-pub use safety_words::{Difference, Quantity, difference, quantities, reaction_words, zone_words};
+pub use safety_file::{SafetyFile, Warning};
+pub use safety_words::{
+    Difference, Quantity, difference, not_checked, quantities, reaction_words, zone_words,
+};

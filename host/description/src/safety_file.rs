@@ -4,12 +4,14 @@ mod conversion;
 mod fit;
 mod refusal;
 mod shape;
+mod warnings;
 
 use sinew_kinematics::HAND;
 use sinew_safety::{SafetyConfig, SafetyLimits};
 
 use self::conversion::config;
 use self::refusal::refusal;
+pub use self::warnings::Warning;
 use crate::RobotDescription;
 use crate::error::{DescriptionError, Source};
 
@@ -74,11 +76,9 @@ impl SafetyFile {
     /// # Errors
     /// [`DescriptionError`] if they would allow what its mechanics don't.
     pub fn limits(&self, robot: &RobotDescription) -> Result<SafetyLimits, DescriptionError> {
-        let source = Source {
-            text: &self.text,
-            origin: &self.origin,
-        };
+        let source = self.source();
         fit::within_mechanics(&source, &self.config, robot)?;
+        fit::grip_can_last(&source, &self.config)?;
         fit::leaves_room(&source, &self.config, robot)?;
         fit::can_brake(&source, &self.config, robot)?;
         let mut config = self.config.clone();
@@ -93,6 +93,34 @@ impl SafetyFile {
         }
         fit::links_keep_off_at_rest(&source, &config, robot)?;
         SafetyLimits::new(config).map_err(|error| refusal(&source, &error))
+    }
+}
+
+impl SafetyFile {
+    /// The refusal of a value of this file, with its line, by somebody who knows more than the file: the scanner's owner, the
+    /// host.
+    #[must_use]
+    pub fn refusal(&self, key: &str, found: String, allowed: &str) -> DescriptionError {
+        self.source().refuse(key, found, allowed)
+    }
+
+    /// What a person should know about a value of this file, with its line.
+    #[must_use]
+    pub fn warning(&self, key: &str, problem: String) -> Warning {
+        Warning::new(&self.source(), key, problem)
+    }
+
+    /// What can be used with the robot, and is hardly meant.
+    #[must_use]
+    pub fn warnings(&self, robot: &RobotDescription) -> Vec<Warning> {
+        warnings::of(&self.source(), &self.config, robot)
+    }
+
+    fn source(&self) -> Source<'_> {
+        Source {
+            text: &self.text,
+            origin: &self.origin,
+        }
     }
 }
 

@@ -269,6 +269,18 @@ fn what_contradicts_itself_or_the_robot_is_refused_with_its_line() {
             "another region",
         ),
         (
+            "lost_force_n = 1.0",
+            "lost_force_n = 60.0".to_owned(),
+            "lost_force_n = 60.0",
+            "every grip would count as lost",
+        ),
+        (
+            "empty_width_m = 0.006",
+            "empty_width_m = 0.09".to_owned(),
+            "empty_width_m = 0.09",
+            "always count as empty",
+        ),
+        (
             "robot_uncertainty_m = 0.02",
             "robot_uncertainty_m = 0.001".to_owned(),
             "robot_uncertainty_m",
@@ -288,5 +300,62 @@ fn what_contradicts_itself_or_the_robot_is_refused_with_its_line() {
         let named = broken.lines().nth(line - 1).expect("a line of the file");
         assert!(named.contains(line_has), "{message}\n  names line: {named}");
         assert!(message.contains(word), "{word:?} is not in {message:?}");
+    }
+}
+
+/// What can be used and is hardly meant is said with its line; nothing is odd about what comes with Sinew.
+#[test]
+fn what_is_hardly_meant_is_said_with_its_line() {
+    let robot = RobotDescription::builtin();
+    assert_eq!(SafetyFile::builtin().warnings(&robot), []);
+    for (from, to, line_has, word) in [
+        (
+            "velocity_max_rad_s = [2.4",
+            "velocity_max_rad_s = [0.9",
+            "velocity_max_rad_s",
+            "shoulder-yaw",
+        ),
+        (
+            "jerk_max_rad_s3 = [1500.0",
+            "jerk_max_rad_s3 = [100.0",
+            "jerk_max_rad_s3",
+            "hold them back",
+        ),
+        (
+            "force_max_n = 60.0",
+            "force_max_n = 30.0",
+            "force_max_n",
+            "motions may ask for",
+        ),
+        (
+            "width_min_m = 0.0",
+            "width_min_m = 0.006",
+            "empty_width_m",
+            "will not count as empty",
+        ),
+        (
+            "position_min_rad = [-2.90, -1.60, -2.80, 0.10",
+            "position_min_rad = [-2.90, -1.60, -2.80, 1.84",
+            "position_min_rad",
+            "will not get there",
+        ),
+        (
+            "[gripper]",
+            "[[zone]]\nname = \"door\"\nbox = { min_m = [0.9, 0.9, 0], max_m = [1, 1, 1] }\nspeed_max_m_s = \
+             1.2\n\n[gripper]",
+            "speed_max_m_s = 1.2",
+            "the zone does nothing",
+        ),
+    ] {
+        assert!(TEXT.contains(from), "{from}");
+        let text = TEXT.replacen(from, to, 1);
+        let file = SafetyFile::from_toml_str(&text, "odd.toml").expect(to);
+        file.limits(&robot).expect("it can be used");
+        let warnings = file.warnings(&robot);
+        let warning = (warnings.iter())
+            .find(|warning| warning.problem.contains(word))
+            .unwrap_or_else(|| panic!("{to}: {warnings:?}"));
+        let named = (text.lines().nth(warning.line - 1)).expect("a line of the file");
+        assert!(named.contains(line_has), "{warning:?} names line: {named}");
     }
 }

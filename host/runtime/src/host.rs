@@ -34,7 +34,7 @@ use crate::fingerprint::Fingerprint;
 use crate::kit::{self, Kit};
 use crate::policies::Policies;
 use crate::safety_change;
-use crate::sources::heartbeat_fits;
+use crate::safety_fit;
 use crate::stopwatch::{HardwareTime, Stopwatch, Timed};
 use crate::trouble::{input, refused};
 
@@ -441,7 +441,7 @@ impl Host {
     /// [`Refused`](crate::Refused) with the reason and what to do, [`InputError`](crate::InputError) for limits that this
     /// host can't keep; nothing has changed then. As [`Self::step`].
     pub fn activate_safety(&mut self, limits: SafetyLimits, actor: &str) -> anyhow::Result<()> {
-        heartbeat_fits(self.brain.heartbeat_every_ticks, &limits)?;
+        safety_fit::fits_heartbeat(&limits, self.brain.heartbeat_every_ticks)?;
         self.step()?;
         self.answered = None;
         let now = self.now().0;

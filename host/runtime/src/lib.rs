@@ -23,6 +23,7 @@ pub mod policy_lab;
 pub mod robot;
 pub mod safety_change;
 pub mod safety_config;
+mod safety_fit;
 mod settings;
 pub mod soak;
 mod sources;

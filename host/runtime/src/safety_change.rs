@@ -18,7 +18,7 @@ use sinew_safety::SafetyLimits;
 use self::words::{audit_option, quoted, words_of_refusal};
 use crate::audit::{hash_words, now_unix_ms, trouble};
 use crate::files;
-use crate::safety_config::{limits, robot};
+use crate::safety_config::Surroundings;
 use crate::sources::{Config, Sources};
 use crate::trouble::{input, refused};
 
@@ -41,15 +41,15 @@ pub fn propose(
     actor: &str,
 ) -> anyhow::Result<Change> {
     let actor = name(actor)?;
-    let robot = robot(sources)?;
+    let around = Surroundings::of(sources)?;
     let file = file.or(sources.safety.as_deref());
     let text = file.map(files::read).transpose()?;
-    let (checked, new) = limits(file.zip(text.as_deref()), &robot)?;
+    let (checked, new) = around.limits(file.zip(text.as_deref()))?;
     let hash = hash_words(new.hash());
     let mut log = open(audit)?;
     let shelf = Shelf {
         audit,
-        robot: &robot,
+        robot: &around.robot,
     };
     if let Some(text) = &text {
         shelf.keep(&hash, text)?;
@@ -100,7 +100,7 @@ pub fn approve(
             audit.display()
         )));
     }
-    let robot = robot(sources)?;
+    let robot = Surroundings::of(sources)?.robot;
     let shelf = Shelf {
         audit,
         robot: &robot,

@@ -1,16 +1,26 @@
 //! The safety configuration for people: shown, checked, compared.
 
-use std::path::Path;
+mod words;
+
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sinew_description::{
-    RobotDescription, SafetyFile, difference, quantities, reaction_words, zone_words,
+    RobotDescription, SafetyFile, Warning, difference, not_checked, quantities, reaction_words,
+    zone_words,
 };
 use sinew_safety::SafetyLimits;
+use sinew_sim::CellConfig;
 
+use crate::audit::hash_words;
 use crate::files;
+use crate::safety_change::Shelf;
+use crate::safety_fit;
+use crate::settings::Settings;
 use crate::sources::Sources;
-use crate::trouble::input;
+use crate::trouble::{input, refused};
+
+pub(crate) use self::words::difference_lines;
 
 /// What stands wherever a person would look.
 pub(crate) const STATEMENT: &str = "Sinew is not a certified safety function and claims no PL or SIL: a certified emergency stop \
@@ -30,6 +40,17 @@ pub struct Number {
     pub unit: &'static str,
 }
 
+/// Something odd that a file says.
+#[derive(Clone, Debug, Serialize)]
+pub struct Odd {
+    /// Line, from 1.
+    pub line: usize,
+    /// Key of the safety file.
+    pub key: String,
+    /// What is odd, and what it leads to.
+    pub problem: String,
+}
+
 /// A configuration, whole.
 #[derive(Clone, Debug, Serialize)]
 pub struct Shown {
@@ -45,6 +66,14 @@ pub struct Shown {
     pub zones: Vec<(String, String)>,
     /// How a force above its threshold is met.
     pub force_reaction: &'static str,
+    /// Checks that it leaves out.
+    pub not_checked: Vec<&'static str>,
+    /// What it can be used with, and is hardly meant.
+    pub warnings: Vec<Odd>,
+    /// Where it comes from: a file, or what says that it is active.
+    pub origin: String,
+    /// It is what an audit log (or that there is none) says is active.
+    pub active: bool,
     /// That this is no certified safety function.
     pub statement: &'static str,
 }
@@ -62,67 +91,169 @@ pub struct Compared {
     pub tighter: Vec<String>,
     /// Neither, or both.
     pub other: Vec<String>,
+    /// Checks that the second one leaves out.
+    pub not_checked: Vec<&'static str>,
 }
 
-pub(crate) fn robot(sources: &Sources) -> anyhow::Result<RobotDescription> {
-    match &sources.robot {
-        None => Ok(RobotDescription::builtin()),
-        Some(path) => {
-            RobotDescription::from_toml_str(&files::read(path)?, &path.display().to_string())
-                .map_err(|error| input(error.to_string()))
+/// The log that says which configuration is active.
+#[derive(Clone, Debug)]
+pub struct ActiveBy {
+    /// The log.
+    pub audit: PathBuf,
+    /// Somebody named it: that it is not there is a mistake, and not that nothing was ever activated.
+    pub named: bool,
+}
+
+/// What a configuration has to fit.
+pub(crate) struct Surroundings {
+    pub(crate) robot: RobotDescription,
+    settings: Settings,
+    cell: CellConfig,
+}
+
+impl Surroundings {
+    pub(crate) fn of(sources: &Sources) -> anyhow::Result<Self> {
+        let settings = match &sources.host {
+            None => Settings::builtin(),
+            Some(path) => {
+                Settings::from_toml_str(&files::read(path)?, &path.display().to_string())?
+            }
+        };
+        let robot = match &sources.robot {
+            None => RobotDescription::builtin(),
+            Some(path) => {
+                RobotDescription::from_toml_str(&files::read(path)?, &path.display().to_string())
+                    .map_err(|error| input(error.to_string()))?
+            }
+        };
+        Ok(Self {
+            robot,
+            settings,
+            cell: CellConfig::builtin(),
+        })
+    }
+
+    /// The configuration of this text from that file, or the built-in one, checked.
+    pub(crate) fn limits(
+        &self,
+        file: Option<(&Path, &str)>,
+    ) -> anyhow::Result<(SafetyFile, SafetyLimits)> {
+        let file = match file {
+            None => SafetyFile::builtin(),
+            Some((path, text)) => SafetyFile::from_toml_str(text, &path.display().to_string())
+                .map_err(|error| input(error.to_string()))?,
+        };
+        let limits = (file.limits(&self.robot)).map_err(|error| input(error.to_string()))?;
+        let every_ticks = self.settings.brain.heartbeat_every_ticks;
+        safety_fit::fits(&file, &limits, every_ticks, &self.cell)?;
+        Ok((file, limits))
+    }
+
+    fn shown(
+        &self,
+        (file, limits): (SafetyFile, SafetyLimits),
+        origin: String,
+        active: bool,
+    ) -> Shown {
+        let config = limits.config();
+        let mut warnings = file.warnings(&self.robot);
+        warnings.extend(safety_fit::warnings(&file, &limits, &self.cell));
+        Shown {
+            hash: hash_words(limits.hash()),
+            quantities: quantities(config, &self.robot)
+                .into_iter()
+                .map(|quantity| Number {
+                    key: quantity.key,
+                    of: quantity.of,
+                    value: quantity.value,
+                    unit: quantity.unit,
+                })
+                .collect(),
+            zones: (config.zones.iter())
+                .map(|zone| (zone.name.clone(), zone_words(zone)))
+                .collect(),
+            force_reaction: reaction_words(config.force_reaction),
+            not_checked: not_checked(config),
+            warnings: warnings.into_iter().map(Odd::from).collect(),
+            name: file.name,
+            robot: self.robot.name.clone(),
+            origin,
+            active,
+            statement: STATEMENT,
         }
     }
 }
 
-/// The configuration of this text from that file, or the built-in one.
-pub(crate) fn limits(
-    file: Option<(&Path, &str)>,
-    robot: &RobotDescription,
-) -> anyhow::Result<(SafetyFile, SafetyLimits)> {
-    let file = match file {
-        None => SafetyFile::builtin(),
-        Some((path, text)) => SafetyFile::from_toml_str(text, &path.display().to_string())
-            .map_err(|error| input(error.to_string()))?,
-    };
-    let limits = (file.limits(robot)).map_err(|error| input(error.to_string()))?;
-    Ok((file, limits))
+impl From<Warning> for Odd {
+    fn from(warning: Warning) -> Self {
+        Self {
+            line: warning.line,
+            key: warning.key,
+            problem: warning.problem,
+        }
+    }
 }
 
-fn read(
-    file: Option<&Path>,
-    robot: &RobotDescription,
-) -> anyhow::Result<(SafetyFile, SafetyLimits)> {
+fn read(file: Option<&Path>, around: &Surroundings) -> anyhow::Result<(SafetyFile, SafetyLimits)> {
     let text = file.map(files::read).transpose()?;
-    limits(file.zip(text.as_deref()), robot)
+    around.limits(file.zip(text.as_deref()))
 }
 
-/// The configuration in `file`, or that of the sources, checked against the sources' robot.
+/// The configuration in `file`, checked against the sources' robot and host settings, and against the cell.
 ///
 /// # Errors
 /// [`InputError`](crate::InputError) with file, line and reason.
-pub fn show(sources: &Sources, file: Option<&Path>) -> anyhow::Result<Shown> {
-    let robot = robot(sources)?;
-    let (file, limits) = read(file.or(sources.safety.as_deref()), &robot)?;
-    let config = limits.config();
-    Ok(Shown {
-        name: file.name,
-        hash: format!("{:016x}", limits.hash()),
-        quantities: quantities(config, &robot)
-            .into_iter()
-            .map(|quantity| Number {
-                key: quantity.key,
-                of: quantity.of,
-                value: quantity.value,
-                unit: quantity.unit,
-            })
-            .collect(),
-        zones: (config.zones.iter())
-            .map(|zone| (zone.name.clone(), zone_words(zone)))
-            .collect(),
-        force_reaction: reaction_words(config.force_reaction),
-        robot: robot.name,
-        statement: STATEMENT,
-    })
+pub fn show(sources: &Sources, file: &Path) -> anyhow::Result<Shown> {
+    let around = Surroundings::of(sources)?;
+    let found = read(Some(file), &around)?;
+    Ok(around.shown(found, file.display().to_string(), false))
+}
+
+/// The configuration that is active by a log: what was activated last, or what is built in if nothing ever was.
+///
+/// # Errors
+/// [`InputError`](crate::InputError) if the log can't be read, or was named and is not there;
+/// [`Refused`](crate::Refused) if it does not verify, or what it names is not to be had any more.
+pub fn show_active(sources: &Sources, by: &ActiveBy) -> anyhow::Result<Shown> {
+    let around = Surroundings::of(sources)?;
+    let log = by.audit.display();
+    if !by.audit.exists() {
+        if by.named {
+            return Err(input(format!(
+                "{log}: there is no such audit log, so nothing says what is active"
+            )));
+        }
+        let origin =
+            format!("built in: there is no audit log {log}, so nothing else was activated");
+        return Ok(around.shown(read(None, &around)?, origin, true));
+    }
+    let (verification, approvals) = sinew_audit::approvals(&by.audit)
+        .map_err(|error| input(format!("audit log {log}: {error}")))?;
+    if !verification.ok {
+        return Err(refused(format!(
+            "audit log {log}: {}. What is active can't be told from it",
+            verification.to_text()
+        )));
+    }
+    let shelf = Shelf {
+        audit: &by.audit,
+        robot: &around.robot,
+    };
+    let active = shelf.active(&approvals);
+    let Some(found) = active.file else {
+        return Err(refused(format!(
+            "{} is active by {log}, and it is not to be had: {} is not there, was changed, or does not fit {}. \
+             `sinew safety show FILE` shows a file",
+            active.hash,
+            shelf.file(&active.hash).display(),
+            around.robot.name
+        )));
+    };
+    let origin = match approvals.active() {
+        Some(_) => format!("activated last by {log}"),
+        None => format!("built in: by {log} nothing else was activated"),
+    };
+    Ok(around.shown(found, origin, true))
 }
 
 /// What changes from the configuration in `a` to that in `b`.
@@ -130,74 +261,15 @@ pub fn show(sources: &Sources, file: Option<&Path>) -> anyhow::Result<Shown> {
 /// # Errors
 /// As [`show`].
 pub fn compare(sources: &Sources, a: &Path, b: &Path) -> anyhow::Result<Compared> {
-    let robot = robot(sources)?;
-    let ((_, a), (_, b)) = (read(Some(a), &robot)?, read(Some(b), &robot)?);
-    let found = difference(a.config(), b.config(), &robot);
+    let around = Surroundings::of(sources)?;
+    let ((_, a), (_, b)) = (read(Some(a), &around)?, read(Some(b), &around)?);
+    let found = difference(a.config(), b.config(), &around.robot);
     Ok(Compared {
-        hash_a: format!("{:016x}", a.hash()),
-        hash_b: format!("{:016x}", b.hash()),
+        hash_a: hash_words(a.hash()),
+        hash_b: hash_words(b.hash()),
         looser: found.looser,
         tighter: found.tighter,
         other: found.other,
+        not_checked: not_checked(b.config()),
     })
-}
-
-impl Shown {
-    /// One line: that it can be used, and its hash.
-    #[must_use]
-    pub fn verdict(&self) -> String {
-        format!(
-            "{} fits {}: safety configuration {}",
-            self.name, self.robot, self.hash
-        )
-    }
-
-    /// The table as a person reads it.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        let mut lines = vec![self.verdict()];
-        let mut last = "";
-        for number in &self.quantities {
-            let value = format!("{} {}", number.value, number.unit);
-            match &number.of {
-                Some(of) if number.key == last => {
-                    lines.push(format!("  {:<34} {of:<16} {value}", ""));
-                }
-                Some(of) => lines.push(format!("  {:<34} {of:<16} {value}", number.key)),
-                None => lines.push(format!("  {:<34} {:<16} {value}", number.key, "")),
-            }
-            last = &number.key;
-        }
-        lines.push(format!(
-            "  {:<34} {:<16} {}",
-            "force.reaction", "", self.force_reaction
-        ));
-        for (name, words) in &self.zones {
-            lines.push(format!("  {:<34} {name:<16} {words}", "zone"));
-        }
-        lines.push(self.statement.to_owned());
-        lines.join("\n")
-    }
-}
-
-impl Compared {
-    /// The difference as a person reads it.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        let mut lines = vec![format!("from {} to {}", self.hash_a, self.hash_b)];
-        for (title, list) in [
-            ("looser", &self.looser),
-            ("tighter", &self.tighter),
-            ("neither, or both", &self.other),
-        ] {
-            if !list.is_empty() {
-                lines.push(format!("{title}:"));
-                lines.extend(list.iter().map(|words| format!("  {words}")));
-            }
-        }
-        if lines.len() == 1 {
-            lines.push("nothing changes".to_owned());
-        }
-        lines.join("\n")
-    }
 }

@@ -11,6 +11,7 @@ use sinew_safety::SafetyLimits;
 use sinew_sim::{CellConfig, Profiles};
 
 use crate::files;
+use crate::safety_fit;
 use crate::settings::Settings;
 use crate::trouble::input;
 
@@ -83,12 +84,12 @@ impl Sources {
                     .map_err(|error| input(error.to_string()))?
             }
         };
-        let safety = match &self.safety {
+        let safety_file = match &self.safety {
             None => SafetyFile::builtin(),
             Some(path) => SafetyFile::from_toml_str(&read("safety file", path)?, &origin(path))
                 .map_err(|error| input(error.to_string()))?,
         };
-        let safety = safety
+        let safety = safety_file
             .limits(&robot)
             .map_err(|error| input(error.to_string()))?;
         let builtin_safety = match &self.safety {
@@ -113,7 +114,9 @@ impl Sources {
                 Settings::from_toml_str(&read("host settings file", path)?, &origin(path))?
             }
         };
-        heartbeat_fits(settings.brain.heartbeat_every_ticks, &safety)?;
+        let cell = CellConfig::builtin();
+        let every_ticks = settings.brain.heartbeat_every_ticks;
+        safety_fit::fits(&safety_file, &safety, every_ticks, &cell)?;
         let motion = motion_limits(&robot, &safety)?;
         Ok(Config {
             robot,
@@ -121,7 +124,7 @@ impl Sources {
             safety_file: self.safety.clone(),
             builtin_safety,
             motion,
-            cell: CellConfig::builtin(),
+            cell,
             profiles: Profiles::builtin(),
             grants,
             operator_grants,
@@ -129,20 +132,6 @@ impl Sources {
             settings,
         })
     }
-}
-
-/// The brain must have time to be late once before the gate takes it for dead.
-pub(crate) fn heartbeat_fits(every: u64, safety: &SafetyLimits) -> anyhow::Result<()> {
-    let timeout = safety.config().heartbeat_ticks;
-    if timeout >= 2 * every {
-        return Ok(());
-    }
-    Err(input(format!(
-        "the safety file's brain.heartbeat_timeout_ms is {timeout} and the host settings' \
-         brain.heartbeat_every_ticks is {every}: the gate would take a live brain for dead. Allow at least \
-         two heartbeats, {}",
-        2 * every
-    )))
 }
 
 fn motion_limits(robot: &RobotDescription, safety: &SafetyLimits) -> anyhow::Result<MotionLimits> {

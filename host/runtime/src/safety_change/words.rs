@@ -6,6 +6,7 @@ use serde::Serialize;
 use sinew_description::Difference;
 
 use super::AUDIT_DEFAULT;
+use crate::safety_config::difference_lines;
 
 /// What was proposed or approved, and what it would change.
 #[derive(Clone, Debug, Serialize)]
@@ -71,24 +72,14 @@ impl Change {
                 self.proposed_by, self.active, self.hash, self.name
             ),
         }];
-        let lists = [
-            ("looser", &self.looser),
-            ("tighter", &self.tighter),
-            ("neither, or both", &self.other),
-        ];
-        if lists.iter().all(|(_, list)| list.is_none()) {
-            lines.push(format!(
+        match (&self.looser, &self.tighter, &self.other) {
+            (Some(looser), Some(tighter), Some(other)) => {
+                lines.extend(difference_lines(looser, tighter, other));
+            }
+            _ => lines.push(format!(
                 "  {} is not to be had: nothing to compare with",
                 self.active
-            ));
-        }
-        for (title, list) in lists {
-            if let Some(list) = list
-                && !list.is_empty()
-            {
-                lines.push(format!("{title}:"));
-                lines.extend(list.iter().map(|words| format!("  {words}")));
-            }
+            )),
         }
         lines.push(format!(
             "recorded in {}; next: {}",
