@@ -2,6 +2,8 @@
 
 mod conversion;
 mod fit;
+#[cfg(test)]
+mod page;
 mod refusal;
 mod shape;
 mod warnings;

@@ -15,7 +15,6 @@ fn key_of(field: &str, index: Option<usize>) -> String {
         "tool_speed_max_m_s" => "tool.speed_max_m_s".into(),
         "elbow_speed_max_m_s" => "tool.elbow_speed_max_m_s".into(),
         "self_margin_m" => "self_collision.margin_m".into(),
-        "cone.half_angle_rad" => "cone.half_angle_deg".into(),
         "separation.silent_ticks" => "separation.silent_ms".into(),
         "effort.measured_ticks" => "effort.measured_ms".into(),
         "contact.transient_ticks" => "contact.transient_ms".into(),
@@ -54,6 +53,16 @@ fn key_of(field: &str, index: Option<usize>) -> String {
 pub(super) fn refusal(source: &Source<'_>, error: &LimitsError) -> DescriptionError {
     let place = |index: Option<usize>| index.map_or_else(String::new, |i| format!(" at [{i}]"));
     match error {
+        // The file has degrees.
+        LimitsError::Value {
+            field: "cone.half_angle_rad",
+            found,
+            ..
+        } => source.refuse(
+            "cone.half_angle_deg",
+            crate::error::number(found.to_degrees()),
+            "0.06 to 180",
+        ),
         LimitsError::Value {
             field,
             index,
