@@ -4,11 +4,14 @@
 //! only.** Whatever is activated, approvals given before are void afterwards; going back to what was active earlier
 //! is a change like any other. Tighter limits are no exception: whoever approves them sees what they are. Nobody who
 //! proposed a configuration since it was approved last approves it.
+//!
+//! A host that runs asks its gate before it knows whether a change comes about. Meanwhile it has all approvals to itself; if
+//! the gate refuses they are given back, and if it is never heard of again they are void.
 
 use std::collections::BTreeMap;
 
 use crate::actor::may_be_same_person;
-use crate::record::{ACTIVATED, APPROVED, PROPOSED, Record};
+use crate::record::{ACTIVATED, APPROVED, ASKED, NOT_APPROVED, PROPOSED, REFUSED, Record};
 
 /// What the log says of safety configurations. Hashes are 16 hexadecimal digits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub struct Approvals {
     proposed: BTreeMap<String, Proposals>,
     /// Configuration to who approved the next change to it.
     open: BTreeMap<String, String>,
+    /// Those that were open when somebody asked a gate, which has not answered.
+    held: BTreeMap<String, String>,
 }
 
 /// Who proposed one configuration.
@@ -75,9 +80,19 @@ impl Approvals {
                 }
                 self.open.insert(hash.to_owned(), actor);
             }
+            ASKED => {
+                let open = std::mem::take(&mut self.open);
+                self.held.extend(open);
+            }
+            REFUSED if record.content["reason"].as_str() != Some(NOT_APPROVED) => {
+                for (hash, approver) in std::mem::take(&mut self.held) {
+                    self.open.entry(hash).or_insert(approver);
+                }
+            }
             ACTIVATED => {
                 self.active = Some(hash.to_owned());
                 self.open.clear();
+                self.held.clear();
             }
             _ => {}
         }

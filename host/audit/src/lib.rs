@@ -47,5 +47,7 @@ pub use clock::{WallClock, utc};
 pub use error::AuditError;
 pub use file::AuditFile;
 pub use reading::{Verification, approvals, read, verify};
-pub use record::{Boot, Changes, Entry, NO_WALL_CLOCK, NOBODY, Pending, Record, Stamp, Stop};
+pub use record::{
+    Boot, Changes, Entry, NO_WALL_CLOCK, NOBODY, NOT_APPROVED, Pending, Record, Stamp, Stop,
+};
 pub use writer::Writer;

@@ -116,6 +116,11 @@ pub enum Entry {
         #[serde(skip_serializing_if = "is_false")]
         same_person: bool,
     },
+    /// A host that runs is about to make this configuration active, by an approval that nobody else can use meanwhile.
+    ActivationAsked {
+        /// Its hash.
+        hash: String,
+    },
     /// Another safety configuration is active from now on.
     ConfigurationActivated {
         /// Its hash.
@@ -164,8 +169,9 @@ impl Entry {
             Self::ModeChanged { .. } => "mode-changed",
             Self::ConfigurationProposed { .. } => "configuration-proposed",
             Self::ConfigurationApproved { .. } => APPROVED,
+            Self::ActivationAsked { .. } => ASKED,
             Self::ConfigurationActivated { .. } => ACTIVATED,
-            Self::ConfigurationRefused { .. } => "configuration-refused",
+            Self::ConfigurationRefused { .. } => REFUSED,
             Self::Torn { .. } => TORN,
         }
     }
@@ -173,6 +179,10 @@ impl Entry {
 
 pub(crate) const APPROVED: &str = "configuration-approved";
 pub(crate) const ACTIVATED: &str = "configuration-activated";
+pub(crate) const ASKED: &str = "activation-asked";
+pub(crate) const REFUSED: &str = "configuration-refused";
+/// Reason of a refusal for want of an approval: there was nothing to give back.
+pub const NOT_APPROVED: &str = "not-approved";
 pub(crate) const PROPOSED: &str = "configuration-proposed";
 pub(crate) const TORN: &str = "torn";
 

@@ -634,3 +634,46 @@ fn links_beside_the_log_lead_nowhere() {
     assert!(error.to_string().contains("it is a link"), "{error}");
     assert_eq!(fs::read(&precious).expect("it is there"), b"as it was");
 }
+
+/// While a gate is asked, nobody else finds an approval; a refusal gives back what was there.
+#[test]
+fn approvals_are_held_while_a_gate_is_asked() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    let mut log = AuditFile::open(&path, WallClock::VirtualTime).expect("it can be begun");
+    let asked = || {
+        pending(
+            1,
+            Some("cleo"),
+            Entry::ActivationAsked { hash: "aa".into() },
+        )
+    };
+    let refused = |reason: &str| {
+        let entry = Entry::ConfigurationRefused {
+            hash: "aa".into(),
+            active: "bb".into(),
+            reason: reason.into(),
+        };
+        pending(2, Some("cleo"), entry)
+    };
+    log.append(&[proposed("anna"), approved("ben"), asked()])
+        .expect("there is room");
+    assert_eq!(log.approvals().approver("aa"), None, "somebody has it");
+    log.append(&[refused("not-approved")])
+        .expect("there is room");
+    assert_eq!(log.approvals().approver("aa"), None, "that was another one");
+    log.append(&[refused("moving")]).expect("there is room");
+    assert_eq!(log.approvals().approver("aa"), Some("ben"));
+    let activated = Entry::ConfigurationActivated {
+        hash: "aa".into(),
+        previous: "bb".into(),
+        changes: None,
+    };
+    log.append(&[
+        asked(),
+        pending(3, Some("cleo"), activated),
+        refused("moving"),
+    ])
+    .expect("there is room");
+    assert_eq!(log.approvals().approver("aa"), None, "it is used up");
+}

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sinew_audit::{AuditError, Boot, Changes, Entry, Stamp, Stop, WallClock, Writer};
+use sinew_audit::{
+    AuditError, Boot, Changes, Entry, NOT_APPROVED, Pending, Stamp, Stop, WallClock, Writer,
+};
 use sinew_flight_ring::TrailConsumer;
 use sinew_messages::{
     ActivationRefusal, JOINTS, LimitKind, ResetAnswer, SafetyEvent, SafetyEventKind, SafetyMode,
@@ -139,19 +141,53 @@ impl SafetyLog {
         self.mode = Some((mode, actor.to_owned()));
     }
 
-    /// Says who asked for an activation, and what it changes.
-    pub(crate) fn name_activation(&mut self, asked: AskedActivation) {
-        self.activation = Some(asked);
+    /// Takes every approval out of the log for an activation of `hash` instead of `active`, if it is approved: nobody else
+    /// finds one until the reflex has answered. False, and written down, if it is not.
+    ///
+    /// # Errors
+    /// If the log can't be written.
+    pub(crate) fn ask_activation(
+        &mut self,
+        tick: u64,
+        asked: AskedActivation,
+        [hash, active]: [u64; 2],
+    ) -> Result<bool, AuditError> {
+        let stamp = self.stamp(tick);
+        let writer = self.target.writer.clone();
+        let approved = writer.append_if(|approvals| {
+            let hash = hash_words(hash);
+            let approved = approvals.approver(&hash).is_some();
+            let entry = if approved {
+                Entry::ActivationAsked { hash }
+            } else {
+                Entry::ConfigurationRefused {
+                    hash,
+                    active: hash_words(active),
+                    reason: NOT_APPROVED.to_owned(),
+                }
+            };
+            let pending = Pending {
+                stamp,
+                actor: Some(asked.actor.clone()),
+                entry,
+            };
+            (vec![pending], approved)
+        })?;
+        if approved {
+            self.activation = Some(asked);
+        }
+        Ok(approved)
     }
 
-    /// Writes down an activation that was refused before the reflex heard of it.
-    pub(crate) fn refuse_activation(&self, tick: u64, actor: &str, [hash, active]: [u64; 2]) {
+    /// Writes down that an activation was refused before the reflex heard of it, which gives the approvals back.
+    pub(crate) fn refuse_activation(&mut self, tick: u64, [hash, active]: [u64; 2], reason: &str) {
+        let asked = self.activation.take();
         let entry = Entry::ConfigurationRefused {
             hash: hash_words(hash),
             active: hash_words(active),
-            reason: "not-approved".to_owned(),
+            reason: reason.to_owned(),
         };
-        self.put(tick, Some(actor), entry);
+        self.put(tick, asked.as_ref().map(|asked| &*asked.actor), entry);
     }
 
     /// Takes what the reflex said since the last step. In virtual time it waits for the disk, so that what happens next
@@ -307,13 +343,17 @@ impl SafetyLog {
     }
 
     fn put(&self, tick: u64, actor: Option<&str>, entry: Entry) -> u64 {
-        let stamp = Stamp {
+        let stamp = self.stamp(tick);
+        self.target.writer.append(stamp, actor, entry)
+    }
+
+    fn stamp(&self, tick: u64) -> Stamp {
+        Stamp {
             tick: Some(tick),
             // Of the log's own clock, if it has one.
             time_unix_ms: None,
             episode: Some(self.target.episode.clone()),
-        };
-        self.target.writer.append(stamp, actor, entry)
+        }
     }
 }
 

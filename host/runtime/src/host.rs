@@ -454,24 +454,26 @@ impl Host {
         if self.asked.is_some() {
             return Err(refused("another activation is under way"));
         }
-        let approvals = log.writer().approvals().map_err(|error| trouble(&error))?;
-        if approvals.approver(&hash_words(limits.hash())).is_none() {
-            log.refuse_activation(now, actor, hashes);
-            let path = log.writer().path().to_owned();
-            let _ = log.settle();
-            return Err(safety_change::not_approved(hashes, None, &path));
-        }
-        log.name_activation(AskedActivation {
+        let asked = AskedActivation {
             actor: actor.to_owned(),
             changes: safety_change::changes(&self.safety, &limits, &self.robot),
             zones: zone_names(limits.config()),
-        });
-        // Somebody approved it: it was looked up above.
+        };
+        let approved = (log.ask_activation(now, asked, hashes)).map_err(|error| trouble(&error))?;
+        if !approved {
+            let path = log.writer().path().to_owned();
+            return Err(safety_change::not_approved(hashes, None, &path));
+        }
+        // Somebody approved it: that was looked up, and nobody else can use it now.
         let approval = Approval::naming(limits.hash());
         let answer = match ApprovedLimits::new(limits.clone(), approval, &self.robot.chain()) {
-            Err(refusal) => Err(refusal),
+            Err(refusal) => {
+                log.refuse_activation(now, hashes, refusal.name());
+                Err(refusal)
+            }
             Ok(approved) => {
                 if self.activations.ask(Box::new(approved)).is_err() {
+                    log.refuse_activation(now, hashes, "under-way");
                     return Err(refused("another activation is under way"));
                 }
                 self.asked = Some(limits);

@@ -10,7 +10,8 @@ mod words;
 use std::path::Path;
 
 use sinew_audit::{
-    Approvals, AuditFile, Changes, Entry, Pending, Stamp, WallClock, Writer, actor_name,
+    Approvals, AuditFile, Changes, Entry, NOT_APPROVED, Pending, Stamp, WallClock, Writer,
+    actor_name,
 };
 use sinew_description::{Difference, RobotDescription, difference};
 use sinew_safety::SafetyLimits;
@@ -189,7 +190,7 @@ pub(crate) fn admit(
             let entry = Entry::ConfigurationRefused {
                 hash: hash.clone(),
                 active,
-                reason: "not-approved".to_owned(),
+                reason: NOT_APPROVED.to_owned(),
             };
             (entry, Err(refused(words)))
         };
