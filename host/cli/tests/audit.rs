@@ -457,3 +457,18 @@ fn a_file_is_checked_against_scanner_gripper_host_and_planner() {
         ],
     );
 }
+
+#[test]
+fn what_is_done_by_hand_has_a_time_of_day() {
+    let folder = folder();
+    let folder = folder.path();
+    check(folder, "robot reset --actor ann --cell robot.json", 0, &[]);
+    check(folder, "robot stop --cell robot.json", 0, &[]);
+    let exported = json(folder, "audit export audit.jsonl --json");
+    let records = exported["records"].as_array().expect("records");
+    assert!(records.len() > 4, "{exported}");
+    for record in records {
+        assert!(record["time_unix_ms"].is_u64(), "{record}");
+        assert_ne!(record["time"], "no wall clock");
+    }
+}

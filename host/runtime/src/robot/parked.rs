@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sinew_audit::WallClock;
 use sinew_control::{ControlLoop, TickSummary};
 use sinew_kinematics::isometry_to_pose;
 use sinew_messages::{
@@ -24,7 +25,7 @@ use super::status::{
     JointView, RobotStatus, StopView, WiredView, breach_views, category_number, link_name,
     near_views,
 };
-use crate::audit::{AUDIT_FILE, AuditTarget, SafetyLog, open_audit};
+use crate::audit::{AUDIT_FILE, AuditTarget, SafetyLog, now_unix_ms, open_audit_with};
 use crate::safety_change::check_active;
 use crate::safety_config::STATEMENT;
 use crate::sources::{Config, Sources};
@@ -123,7 +124,7 @@ impl ParkedCell {
         );
         let folder = path.parent().unwrap_or(Path::new(""));
         let target = AuditTarget {
-            writer: open_audit(&folder.join(AUDIT_FILE))?,
+            writer: open_audit_with(&folder.join(AUDIT_FILE), WallClock::UnixMs(now_unix_ms))?,
             episode: "by-hand".to_owned(),
             seed: 0,
         };
