@@ -236,12 +236,21 @@ impl AuditFile {
             return Ok(());
         };
         let sha256 = sha256(&kept);
-        let recorded = last.is_some_and(|record| {
-            record.kind == TORN && record.content["sha256"].as_str() == Some(&sha256)
-        });
-        let seq = self.head.seq + u64::from(!recorded);
-        let named = beside(&self.path, &format!("torn-{seq}"));
-        if !recorded {
+        let recorded = last
+            .filter(|record| {
+                record.kind == TORN && record.content["sha256"].as_str() == Some(&sha256)
+            })
+            .and_then(|record| record.content["kept_as"].as_str())
+            .filter(|name| Path::new(name).file_name() == Some(name.as_ref()));
+        let named = match recorded {
+            Some(name) => self.path.with_file_name(name),
+            // By what is in it, too: of a log that lay here before there may be one with this number.
+            None => {
+                let number = self.head.seq + 1;
+                beside(&self.path, &format!("torn-{number}-{}", &sha256[..8]))
+            }
+        };
+        if recorded.is_none() {
             self.write(&[Pending {
                 stamp: Stamp::default(),
                 actor: None,

@@ -190,6 +190,25 @@ fn a_crash_in_the_repair_loses_nothing() {
     }
 }
 
+/// A log that was moved away leaves what it moved aside; the one that is begun in its place overwrites none of it.
+#[test]
+fn what_was_moved_aside_stays_when_a_new_log_is_begun() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    for torn in ["{\"a", "{\"b"] {
+        let whole = written(&path);
+        fs::write(&path, [&whole[..], torn.as_bytes()].concat()).expect("writable");
+        AuditFile::open(&path, WallClock::VirtualTime).expect("a crash is no tampering");
+        fs::remove_file(&path).expect("it is there");
+    }
+    let mut kept: Vec<_> = fs::read_dir(folder.path())
+        .expect("it is there")
+        .map(|entry| fs::read_to_string(entry.expect("it is there").path()).expect("text"))
+        .collect();
+    kept.sort();
+    assert_eq!(kept, ["{\"a", "{\"b"]);
+}
+
 #[test]
 fn every_changed_byte_is_found_in_its_line() {
     let folder = folder();
