@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use crate::actor::may_be_same_person;
 use crate::record::{ACTIVATED, APPROVED, ASKED, NOT_APPROVED, PROPOSED, REFUSED, Record};
 
-/// What the log says of safety configurations. Hashes are 16 hexadecimal digits.
+/// What the log says of safety configurations. Hashes are 64 hexadecimal digits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Approvals {
     active: Option<String>,

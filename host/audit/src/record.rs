@@ -22,7 +22,7 @@ pub struct Boot {
     pub version: String,
     /// Name of the robot.
     pub robot: String,
-    /// Hash of the safety configuration, 16 hexadecimal digits.
+    /// Hash of the safety configuration, 64 hexadecimal digits.
     pub safety_hash: String,
     /// Seed of the run.
     pub seed: u64,
@@ -62,7 +62,7 @@ pub struct Changes {
     pub other: usize,
 }
 
-/// What a record says. Hashes of configurations are 16 hexadecimal digits.
+/// What a record says. Hashes of configurations are 64 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Entry {

@@ -86,7 +86,7 @@ pub(crate) enum Command {
         sinew safety check my-cell.toml\n  \
         sinew safety diff old.toml new.toml\n  \
         sinew safety propose my-cell.toml --actor anna\n  \
-        sinew safety approve 0123456789abcdef --actor ben\n\n\
+        sinew safety approve HASH --actor ben\n\n\
         Every key of a safety file, with unit, range and what reacts: host/SAFETY_FILE.md\n\n\
         Exit codes: 0 done, 1 the machine failed (no room, ...), 2 wrong usage or a file that can't be used, 4 refused.")]
     Safety {
@@ -481,15 +481,13 @@ pub(crate) enum SafetyCommand {
         config: ConfigArguments,
     },
     /// Approve the next change to a configuration that somebody proposed, by its hash.
-    #[command(
-        after_help = "Example:\n  sinew safety approve 0123456789abcdef --actor ben\n\n\
+    #[command(after_help = "Example:\n  sinew safety approve HASH --actor ben\n\n\
         Every change of the configuration needs an approval, also one back to what was active before, and an \
         approval counts for the next change only. Nobody who proposed it since it was approved last approves it.\n\n\
         Exit codes: 0 written down, 2 wrong usage or nobody proposed it, 4 refused: proposed by the same person, changed \
-        since, or the log does not verify."
-    )]
+        since, or the log does not verify.")]
     Approve {
-        /// Hash of the configuration: 16 hexadecimal digits.
+        /// Hash of the configuration: 64 hexadecimal digits.
         #[arg(value_parser = parse_hash)]
         hash: String,
         #[command(flatten)]
@@ -519,12 +517,15 @@ fn parse_actor(text: &str) -> Result<String, String> {
     actor_name(text).map_err(|error| error.to_string())
 }
 
+/// Of a SHA-256.
+const HASH_DIGITS: usize = 64;
+
 fn parse_hash(text: &str) -> Result<String, String> {
     let hash = text.to_ascii_lowercase();
-    if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if hash.len() == HASH_DIGITS && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(hash);
     }
-    Err("expected 16 hexadecimal digits, as `sinew safety show` prints them".to_owned())
+    Err("expected 64 hexadecimal digits, as `sinew safety show` prints them".to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -841,11 +842,17 @@ mod tests {
         for wrong in ["", "  ", "a\nb", "\u{200b}", "\u{430}nna", &"x".repeat(65)] {
             assert!(parse_actor(wrong).is_err(), "{wrong:?}");
         }
-        assert_eq!(
-            parse_hash("0123456789ABCDEF").as_deref(),
-            Ok("0123456789abcdef")
-        );
-        for wrong in ["", "0123", "0123456789abcdeg", "0123456789abcdef0"] {
+        let hash = "0123456789ABCDEF".repeat(4);
+        assert_eq!(parse_hash(&hash), Ok(hash.to_lowercase()));
+        let others = [
+            hash.replace('F', "g"),
+            format!("{hash}0"),
+            hash[1..].to_owned(),
+        ];
+        for wrong in ["", "0123456789abcdef"]
+            .into_iter()
+            .chain(others.iter().map(|s| &**s))
+        {
             assert!(parse_hash(wrong).is_err(), "{wrong:?}");
         }
     }

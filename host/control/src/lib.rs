@@ -200,7 +200,7 @@ impl ControlLoop {
         };
         activations.serve(|approved| {
             let status = gate.status();
-            let (before, hash) = (gate.limits().hash(), approved.hash());
+            let (before, hash) = (gate.limits().hash().short(), approved.hash().short());
             if trail
                 .as_ref()
                 .is_some_and(|trail| !trail.takes_activation(&status))
@@ -320,7 +320,7 @@ impl ControlLoop {
             reset_answered,
             reset_answer: reset_answer as u32,
             mode: gate.mode as u32,
-            safety_hash: self.gate.limits().hash(),
+            safety_hash: self.gate.limits().hash().short(),
         };
         self.mailbox.status.write(&status);
         let record = TickRecord {

@@ -12,7 +12,7 @@ use sinew_messages::{
     ActivationRefusal, JOINTS, LimitKind, ResetAnswer, SafetyEvent, SafetyEventKind, SafetyMode,
     StopCategory,
 };
-use sinew_safety::SafetyConfig;
+use sinew_safety::{ConfigHash, SafetyConfig};
 
 use crate::trouble::{input, refused};
 
@@ -54,14 +54,16 @@ pub(crate) fn trouble(error: &AuditError) -> anyhow::Error {
     }
 }
 
-/// A hash of a safety configuration as it is written everywhere.
-pub(crate) fn hash_words(hash: u64) -> String {
-    format!("{hash:016x}")
+/// As much of a configuration's hash as people look at.
+pub(crate) fn first_digits(hash: &str) -> &str {
+    hash.get(..16).unwrap_or(hash)
 }
 
 /// What is known of an activation that was asked for.
 pub(crate) struct AskedActivation {
     pub(crate) actor: String,
+    /// What is to be active, and what is.
+    pub(crate) hashes: [ConfigHash; 2],
     pub(crate) changes: Changes,
     pub(crate) zones: Vec<String>,
 }
@@ -80,6 +82,17 @@ pub(crate) struct SafetyLog {
     activation: Option<AskedActivation>,
     /// For each event that is not acknowledged, which record has to be durable.
     open: VecDeque<u64>,
+}
+
+/// Hashes of what was asked for and of what was active. The reflex says the first digits of each.
+fn hashes_of(event: &SafetyEvent, asked: Option<&AskedActivation>) -> [String; 2] {
+    let short = [event.number, event.before];
+    match asked {
+        Some(asked) if asked.hashes.map(|hash| hash.short()) == short => {
+            asked.hashes.map(|hash| hash.to_string())
+        }
+        _ => short.map(|short| format!("{short:016x}")),
+    }
 }
 
 impl SafetyLog {
@@ -107,11 +120,11 @@ impl SafetyLog {
         &self.target.writer
     }
 
-    pub(crate) fn boot(&self, robot: &str, safety_hash: u64) {
+    pub(crate) fn boot(&self, robot: &str, safety_hash: ConfigHash) {
         let entry = Entry::Boot(Boot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             robot: robot.to_owned(),
-            safety_hash: hash_words(safety_hash),
+            safety_hash: safety_hash.to_string(),
             seed: self.target.seed,
             clock: if self.real_time { "real" } else { "virtual" },
         });
@@ -141,7 +154,7 @@ impl SafetyLog {
         self.mode = Some((mode, actor.to_owned()));
     }
 
-    /// Takes every approval out of the log for an activation of `hash` instead of `active`, if it is approved: nobody else
+    /// Takes every approval out of the log for the activation, if it is approved: nobody else
     /// finds one until the reflex has answered. False, and written down, if it is not.
     ///
     /// # Errors
@@ -150,19 +163,18 @@ impl SafetyLog {
         &mut self,
         tick: u64,
         asked: AskedActivation,
-        [hash, active]: [u64; 2],
     ) -> Result<bool, AuditError> {
         let stamp = self.stamp(tick);
         let writer = self.target.writer.clone();
         let approved = writer.append_if(|approvals| {
-            let hash = hash_words(hash);
+            let [hash, active] = asked.hashes.map(|hash| hash.to_string());
             let approved = approvals.approver(&hash).is_some();
             let entry = if approved {
                 Entry::ActivationAsked { hash }
             } else {
                 Entry::ConfigurationRefused {
                     hash,
-                    active: hash_words(active),
+                    active,
                     reason: NOT_APPROVED.to_owned(),
                 }
             };
@@ -180,14 +192,17 @@ impl SafetyLog {
     }
 
     /// Writes down that an activation was refused before the reflex heard of it, which gives the approvals back.
-    pub(crate) fn refuse_activation(&mut self, tick: u64, [hash, active]: [u64; 2], reason: &str) {
-        let asked = self.activation.take();
+    pub(crate) fn refuse_activation(&mut self, tick: u64, reason: &str) {
+        let Some(asked) = self.activation.take() else {
+            return;
+        };
+        let [hash, active] = asked.hashes.map(|hash| hash.to_string());
         let entry = Entry::ConfigurationRefused {
-            hash: hash_words(hash),
-            active: hash_words(active),
+            hash,
+            active,
             reason: reason.to_owned(),
         };
-        self.put(tick, asked.as_ref().map(|asked| &*asked.actor), entry);
+        self.put(tick, Some(&asked.actor), entry);
     }
 
     /// Takes what the reflex said since the last step. In virtual time it waits for the disk, so that what happens next
@@ -264,9 +279,10 @@ impl SafetyLog {
             }
             Some(SafetyEventKind::Activated) => {
                 let asked = self.activation.take();
+                let [hash, previous] = hashes_of(event, asked.as_ref());
                 let entry = Entry::ConfigurationActivated {
-                    hash: hash_words(event.number),
-                    previous: hash_words(event.before),
+                    hash,
+                    previous,
                     changes: asked.as_ref().map(|asked| asked.changes),
                 };
                 let record = self.put(tick, asked.as_ref().map(|asked| &*asked.actor), entry);
@@ -278,9 +294,10 @@ impl SafetyLog {
             Some(SafetyEventKind::ActivationRefused) => {
                 let asked = self.activation.take();
                 let code = u32::try_from(event.answer).unwrap_or(u32::MAX);
+                let [hash, active] = hashes_of(event, asked.as_ref());
                 let entry = Entry::ConfigurationRefused {
-                    hash: hash_words(event.number),
-                    active: hash_words(event.before),
+                    hash,
+                    active,
                     reason: ActivationRefusal::decode(code)
                         .map_or("unknown", ActivationRefusal::name)
                         .to_owned(),

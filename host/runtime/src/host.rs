@@ -27,7 +27,7 @@ use sinew_tasks::{EngineConfig, RecoveryBudget, TaskEngine, TaskEvent};
 use sinew_units::{TICK_S, Tick, Ticks};
 use sinew_world::Place;
 
-use crate::audit::{AskedActivation, AuditTarget, SafetyLog, hash_words, trouble, zone_names};
+use crate::audit::{AskedActivation, AuditTarget, SafetyLog, trouble, zone_names};
 use crate::brain::{Brain, BrainTime};
 use crate::burden::{Burden, Weights};
 use crate::fingerprint::Fingerprint;
@@ -456,10 +456,11 @@ impl Host {
         }
         let asked = AskedActivation {
             actor: actor.to_owned(),
+            hashes,
             changes: safety_change::changes(&self.safety, &limits, &self.robot),
             zones: zone_names(limits.config()),
         };
-        let approved = (log.ask_activation(now, asked, hashes)).map_err(|error| trouble(&error))?;
+        let approved = (log.ask_activation(now, asked)).map_err(|error| trouble(&error))?;
         if !approved {
             let path = log.writer().path().to_owned();
             return Err(safety_change::not_approved(hashes, None, &path));
@@ -468,12 +469,12 @@ impl Host {
         let approval = Approval::naming(limits.hash());
         let answer = match ApprovedLimits::new(limits.clone(), approval, &self.robot.chain()) {
             Err(refusal) => {
-                log.refuse_activation(now, hashes, refusal.name());
+                log.refuse_activation(now, refusal.name());
                 Err(refusal)
             }
             Ok(approved) => {
                 if self.activations.ask(Box::new(approved)).is_err() {
-                    log.refuse_activation(now, hashes, "under-way");
+                    log.refuse_activation(now, "under-way");
                     return Err(refused("another activation is under way"));
                 }
                 self.asked = Some(limits);
@@ -487,7 +488,7 @@ impl Host {
             Ok(()) => Ok(()),
             Err(refusal) => Err(refused(format!(
                 "the safety layer did not activate {} for {actor}: {}",
-                hash_words(hashes[0]),
+                hashes[0],
                 match refusal {
                     ActivationRefusal::NotStopped => "no stop is latched: stop the robot first",
                     ActivationRefusal::Moving => "the robot moves: wait until it stands",

@@ -14,10 +14,10 @@ use sinew_audit::{
     actor_name,
 };
 use sinew_description::{Difference, RobotDescription, difference};
-use sinew_safety::SafetyLimits;
+use sinew_safety::{ConfigHash, SafetyLimits};
 
 use self::words::{audit_option, quoted, words_of_refusal};
-use crate::audit::{hash_words, now_unix_ms, trouble};
+use crate::audit::{now_unix_ms, trouble};
 use crate::files;
 use crate::safety_config::Surroundings;
 use crate::sources::{Config, Sources};
@@ -46,7 +46,7 @@ pub fn propose(
     let file = file.or(sources.safety.as_deref());
     let text = file.map(files::read).transpose()?;
     let (checked, new) = around.limits(file.zip(text.as_deref()))?;
-    let hash = hash_words(new.hash());
+    let hash = new.hash().to_string();
     let mut log = open(audit)?;
     let shelf = Shelf {
         audit,
@@ -167,7 +167,7 @@ pub(crate) fn admit(
     actor: &str,
     now_unix_ms: u64,
 ) -> anyhow::Result<()> {
-    let hash = hash_words(config.safety.hash());
+    let hash = config.safety.hash().to_string();
     let shelf = Shelf {
         audit: writer.path(),
         robot: &config.robot,
@@ -218,7 +218,7 @@ pub(crate) fn check_active(config: &Config, writer: &Writer) -> anyhow::Result<(
         return Ok(());
     }
     Err(refused(words_of_refusal(
-        &hash_words(config.safety.hash()),
+        &config.safety.hash().to_string(),
         approvals.active().unwrap_or("what is built in"),
         config.safety_file.as_deref(),
         writer.path(),
@@ -227,13 +227,13 @@ pub(crate) fn check_active(config: &Config, writer: &Writer) -> anyhow::Result<(
 
 /// The refusal of limits `[hash, active]` that nobody approved.
 pub(crate) fn not_approved(
-    [hash, active]: [u64; 2],
+    [hash, active]: [ConfigHash; 2],
     file: Option<&Path>,
     audit: &Path,
 ) -> anyhow::Error {
     refused(words_of_refusal(
-        &hash_words(hash),
-        &hash_words(active),
+        &hash.to_string(),
+        &active.to_string(),
         file,
         audit,
     ))
@@ -246,7 +246,7 @@ pub(crate) fn changes(a: &SafetyLimits, b: &SafetyLimits, robot: &RobotDescripti
 
 fn is_active(config: &Config, approvals: &Approvals) -> bool {
     match approvals.active() {
-        Some(active) => active == hash_words(config.safety.hash()),
+        Some(active) => active == config.safety.hash().to_string(),
         None => config.builtin_safety == Some(config.safety.hash()),
     }
 }

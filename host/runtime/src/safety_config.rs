@@ -12,7 +12,6 @@ use sinew_description::{
 use sinew_safety::SafetyLimits;
 use sinew_sim::CellConfig;
 
-use crate::audit::hash_words;
 use crate::files;
 use crate::safety_change::Shelf;
 use crate::safety_fit;
@@ -159,7 +158,7 @@ impl Surroundings {
         let mut warnings = file.warnings(&self.robot);
         warnings.extend(safety_fit::warnings(&file, &limits, &self.cell));
         Shown {
-            hash: hash_words(limits.hash()),
+            hash: limits.hash().to_string(),
             quantities: quantities(config, &self.robot)
                 .into_iter()
                 .map(|quantity| Number {
@@ -265,8 +264,8 @@ pub fn compare(sources: &Sources, a: &Path, b: &Path) -> anyhow::Result<Compared
     let ((_, a), (_, b)) = (read(Some(a), &around)?, read(Some(b), &around)?);
     let found = difference(a.config(), b.config(), &around.robot);
     Ok(Compared {
-        hash_a: hash_words(a.hash()),
-        hash_b: hash_words(b.hash()),
+        hash_a: a.hash().to_string(),
+        hash_b: b.hash().to_string(),
         looser: found.looser,
         tighter: found.tighter,
         other: found.other,

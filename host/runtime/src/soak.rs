@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use sinew_adversary::{Margins, Outcome};
 
+use crate::audit::first_digits;
 use crate::files;
 use crate::sources::Sources;
 use crate::trouble::input;
@@ -91,7 +92,7 @@ pub fn safety(
     let chain = config.robot.chain();
     let base = config.safety.config();
     let key = format!(
-        "{} {:016x} {SHARD_TICKS}",
+        "{} {} {SHARD_TICKS}",
         env!("CARGO_PKG_VERSION"),
         config.safety.hash()
     );
@@ -154,7 +155,7 @@ pub fn safety(
         described: Vec::new(),
         worst_margin: BTreeMap::new(),
         output_hash: String::new(),
-        safety_hash: format!("{:016x}", config.safety.hash()),
+        safety_hash: config.safety.hash().to_string(),
         wall_seconds: started.elapsed().as_secs_f64(),
         shards_from_state: from_state,
     };
@@ -196,7 +197,7 @@ impl SoakReport {
         }
         lines.push(format!(
             "  output hash {}, safety configuration {}, {:.1} s here, {} shards from the state file",
-            self.output_hash, self.safety_hash, self.wall_seconds, self.shards_from_state
+            self.output_hash, first_digits(&self.safety_hash), self.wall_seconds, self.shards_from_state
         ));
         lines.join("\n")
     }

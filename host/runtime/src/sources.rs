@@ -7,7 +7,7 @@ use sinew_control::{MotionConfig, MotionLimits};
 use sinew_description::{RobotDescription, SafetyFile};
 use sinew_inference::Choice;
 use sinew_plugin_host::Grants;
-use sinew_safety::SafetyLimits;
+use sinew_safety::{ConfigHash, SafetyLimits};
 use sinew_sim::{CellConfig, Profiles};
 
 use crate::files;
@@ -47,7 +47,7 @@ pub struct Config {
     /// The file that they come from; `None` if they are built in.
     pub safety_file: Option<PathBuf>,
     /// Hash of the limits that are built in, if the robot can have them.
-    pub builtin_safety: Option<u64>,
+    pub builtin_safety: Option<ConfigHash>,
     /// What motions may use of the robot: below what the gate lets through.
     pub motion: MotionLimits,
     /// The cell.

@@ -150,14 +150,14 @@ fn another_configuration_becomes_active_at_standstill_with_an_approval_only() {
     let approved = |file: &Path, limits: &SafetyLimits| {
         let sources = Sources::default();
         let change = propose(&sources, Some(file), &log, "anna").expect("it can be used");
-        assert_eq!(change.hash, format!("{:016x}", limits.hash()));
+        assert_eq!(change.hash, limits.hash().to_string());
         let refusal = approve(&sources, &change.hash, &log, "anna", false)
             .expect_err("nobody approves what is their own");
         assert!(refusal.is::<Refused>(), "{refusal}");
         approve(&sources, &change.hash, &log, "ben", false).expect("somebody else does")
     };
     let before = rig.host.status().safety_hash;
-    assert_eq!(before, rig.host.safety().hash());
+    assert_eq!(before, rig.host.safety().hash().short());
     let activate = |rig: &mut Rig, limits: &SafetyLimits| {
         rig.host
             .activate_safety(limits.clone(), "cleo")
@@ -193,7 +193,7 @@ fn another_configuration_becomes_active_at_standstill_with_an_approval_only() {
     assert_eq!(rig.host.status().safety_hash, before);
     rig.run_for(1_000);
     activate(&mut rig, &loose).expect("it stands, stopped, and somebody approved it");
-    assert_eq!(rig.host.status().safety_hash, loose.hash());
+    assert_eq!(rig.host.status().safety_hash, loose.hash().short());
     assert_eq!(
         rig.host.status().stop_state,
         StopState::Latched as u32,
@@ -216,10 +216,10 @@ fn another_configuration_becomes_active_at_standstill_with_an_approval_only() {
     activate(&mut rig, &tight).expect("approved");
     let words = activate(&mut rig, &loose).expect_err("that approval was used");
     assert!(words.contains("sinew safety approve"), "{words}");
-    assert_eq!(rig.host.status().safety_hash, tight.hash());
+    assert_eq!(rig.host.status().safety_hash, tight.hash().short());
     approved(&loose_file, &loose);
     activate(&mut rig, &loose).expect("approved again");
-    assert_eq!(rig.host.status().safety_hash, loose.hash());
+    assert_eq!(rig.host.status().safety_hash, loose.hash().short());
 
     let changes: Vec<_> = records(&rig.audit)
         .into_iter()

@@ -13,7 +13,7 @@ use sinew_tasks::{FailureLabel, Happening, SubmitOptions, TaskEnd, TaskEvent, Ta
 use sinew_units::{Tick, Ticks};
 
 use super::{ACTOR, JobOptions, KIT_PARTS, Stages};
-use crate::audit::{AUDIT_FILE, AuditTarget, hash_words};
+use crate::audit::{AUDIT_FILE, AuditTarget};
 use crate::bystander::Lookout;
 use crate::host::{Host, HostOptions, Surroundings};
 use crate::kit::Kit;
@@ -269,7 +269,7 @@ impl Cycle<'_> {
             ("cycle", json!(self.cycle)),
             ("profile", json!(self.options.profile)),
             ("recovery", json!(self.options.recovery)),
-            ("safety_hash", json!(hash_words(host.status().safety_hash))),
+            ("safety_hash", json!(host.safety().hash().to_string())),
             // Seen from the incident, so that the same run is the same bytes wherever it is written.
             ("audit", json!(format!("../{AUDIT_FILE}"))),
             ("versions", json!(self.kit.versions)),

@@ -227,7 +227,7 @@ fn header(kit: &Kit, options: &JobOptions) -> RunHeader {
         goal_success_rate: options.goal,
         inference_backend: format!("{} {}", kit.backend.name(), kit.backend.version()),
         perception_rate_hz: kit.config.settings.perception.rate_hz,
-        safety_hash: format!("{:016x}", kit.config.safety.hash()),
+        safety_hash: kit.config.safety.hash().to_string(),
         versions: kit.versions.clone(),
         ..RunHeader::default()
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use sinew_recorder::report::{PersonReport, RunHeader, RunReport};
 
+use crate::audit::first_digits;
 use crate::kit::Kit;
 
 /// What is said before the first cycle.
@@ -22,7 +23,9 @@ pub(super) fn greeting(kit: &Kit, header: &RunHeader) -> Vec<String> {
         ),
         format!(
             "inference: {}; images at {} Hz; safety configuration {}",
-            header.inference_backend, header.perception_rate_hz, header.safety_hash
+            header.inference_backend,
+            header.perception_rate_hz,
+            first_digits(&header.safety_hash)
         ),
     ];
     lines.extend(kit.notes.iter().cloned());
@@ -98,7 +101,7 @@ fn write(report: &RunReport, out: &mut String) -> std::fmt::Result {
         verdicts.limited_ticks,
         verdicts.stop_ticks,
         listed(": ", &verdicts.by_limit),
-        header.safety_hash
+        first_digits(&header.safety_hash)
     )?;
     if let Some(person) = &header.person {
         write_person(person, out)?;

@@ -262,7 +262,7 @@ impl ParkedCell {
         RobotStatus {
             cell: self.path.display().to_string(),
             robot: self.config.robot.name.clone(),
-            safety_hash: format!("{:016x}", self.config.safety.hash()),
+            safety_hash: self.config.safety.hash().to_string(),
             mode: self.file.mode.clone(),
             stop: self.file.stop.as_ref().map(StopView::from),
             reset_by: self.file.reset_by.clone(),

@@ -6,6 +6,7 @@ use sinew_safety::{Breach, breaches, too_near};
 
 use super::cell_file::KeptStop;
 use crate::Config;
+use crate::audit::first_digits;
 
 /// Where a robot stands, and whether it may move.
 #[derive(Clone, Debug, Serialize)]
@@ -233,7 +234,10 @@ impl RobotStatus {
         for near in &self.near {
             lines.push(format!("  near      {}", near.words()));
         }
-        lines.push(format!("  safety configuration {}", self.safety_hash));
+        lines.push(format!(
+            "  safety configuration {}",
+            first_digits(&self.safety_hash)
+        ));
         lines.push(self.statement.to_owned());
         lines.join("\n")
     }

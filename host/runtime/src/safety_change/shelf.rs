@@ -7,7 +7,6 @@ use sinew_audit::Approvals;
 use sinew_description::{Difference, RobotDescription, SafetyFile, difference};
 use sinew_safety::SafetyLimits;
 
-use crate::audit::hash_words;
 use crate::files;
 
 /// Folder beside the log in which proposed configurations are kept, by hash.
@@ -38,7 +37,7 @@ impl Shelf<'_> {
     pub(crate) fn find(&self, hash: &str) -> Option<(SafetyFile, SafetyLimits)> {
         let fits = |file: SafetyFile| {
             let limits = file.limits(self.robot).ok()?;
-            (hash_words(limits.hash()) == hash).then_some((file, limits))
+            (limits.hash().to_string() == hash).then_some((file, limits))
         };
         let kept = || {
             let path = self.file(hash);
@@ -72,7 +71,7 @@ impl Shelf<'_> {
                 let limits = file.limits(self.robot).ok();
                 Active {
                     hash: (limits.as_ref())
-                        .map_or_else(|| "none".to_owned(), |limits| hash_words(limits.hash())),
+                        .map_or_else(|| "none".to_owned(), |limits| limits.hash().to_string()),
                     file: limits.map(|limits| (file, limits)),
                 }
             }
