@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use sinew_control::{MotionConfig, MotionLimits};
+use sinew_control::{ControlLoop, MotionConfig, MotionLimits};
 use sinew_description::{RobotDescription, SafetyFile};
+use sinew_flight_ring::Producer;
+use sinew_hardware::HardwareComponent;
 use sinew_inference::Choice;
+use sinew_messages::Mailbox;
 use sinew_plugin_host::Grants;
 use sinew_safety::{ConfigHash, SafetyLimits};
 use sinew_sim::{CellConfig, Profiles};
@@ -62,6 +66,26 @@ pub struct Config {
     pub digests: BTreeMap<String, String>,
     /// Rates, latencies, budgets.
     pub settings: Settings,
+}
+
+impl Config {
+    /// A loop around `robot`, behind a gate with these limits. It boots stopped.
+    pub(crate) fn control_loop(
+        &self,
+        robot: impl HardwareComponent + 'static,
+        mailbox: &Arc<Mailbox>,
+        flight: Producer,
+    ) -> ControlLoop {
+        let chain = self.robot.chain();
+        ControlLoop::new(
+            Box::new(robot),
+            Gate::new(self.safety.clone(), chain.clone()),
+            chain,
+            self.motion.clone(),
+            Arc::clone(mailbox),
+            flight,
+        )
+    }
 }
 
 impl Sources {

@@ -11,7 +11,6 @@ use sinew_policy::{
     GoalIds, PolicyEnd, PolicyOutcome, PolicyRunner, PolicyStore, RunnerConfig, StartError,
     tool_down,
 };
-use sinew_safety::Gate;
 use sinew_sim::{Cell, Profile};
 use sinew_units::{Tick, Ticks};
 use sinew_world::{WorldReader, WorldWriter, world};
@@ -106,7 +105,6 @@ impl Bench {
     ) -> anyhow::Result<Self> {
         cell.reset(seed, 0, &Profile::calm());
         let config = setup.config;
-        let chain = config.robot.chain();
         let mailbox = Arc::new(Mailbox::default());
         let goal_ids = GoalIds::default();
         let places = cell.places().into_iter().map(crate::kit::place).collect();
@@ -124,14 +122,7 @@ impl Bench {
         )?;
         // Nobody reads the ring here; a full one drops records and nothing else.
         let (producer, _) = sinew_flight_ring::ring(2);
-        let control = ControlLoop::new(
-            Box::new(cell.robot()),
-            Gate::new(config.safety.clone(), chain.clone()),
-            chain,
-            config.motion.clone(),
-            Arc::clone(&mailbox),
-            producer,
-        );
+        let control = config.control_loop(cell.robot(), &mailbox, producer);
         Ok(Self {
             cell: cell.clone(),
             control,

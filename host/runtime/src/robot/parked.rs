@@ -14,7 +14,6 @@ use sinew_messages::{
     JointVector, LimitKind, LoopStatus, Mailbox, SafetyInputs, SafetyMode, StopCategory, StopState,
     VerdictRecord,
 };
-use sinew_safety::Gate;
 use sinew_sim::Cell;
 use sinew_sim::scenario::WiredInput;
 use sinew_units::TICK_S;
@@ -111,17 +110,9 @@ impl ParkedCell {
         let joints = file.joints().unwrap_or(*config.robot.chain().rest());
         let cell = Cell::with_home(&config.robot, &config.cell, joints);
         let mailbox = Arc::new(Mailbox::default());
-        let chain = config.robot.chain();
         // Nobody listens to the flight ring here; what is said is in the last tick.
         let (producer, _) = sinew_flight_ring::ring(1);
-        let control = ControlLoop::new(
-            Box::new(cell.robot()),
-            Gate::new(config.safety.clone(), chain.clone()),
-            chain,
-            config.motion.clone(),
-            Arc::clone(&mailbox),
-            producer,
-        );
+        let control = config.control_loop(cell.robot(), &mailbox, producer);
         let folder = path.parent().unwrap_or(Path::new(""));
         let target = AuditTarget {
             writer: open_audit_with(&folder.join(AUDIT_FILE), WallClock::UnixMs(now_unix_ms))?,
