@@ -60,8 +60,8 @@ impl Approvals {
         self.open.get(hash).map(String::as_str)
     }
 
-    /// Takes over the next record.
-    pub(crate) fn take(&mut self, record: &Record) {
+    /// Takes over the next record: for who only [`read`](crate::read)s a log.
+    pub fn take(&mut self, record: &Record) {
         let Some(hash) = record.content["hash"].as_str() else {
             return;
         };

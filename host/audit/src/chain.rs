@@ -71,7 +71,7 @@ struct Body<'a> {
     time_unix_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     episode: Option<&'a str>,
-    kind: &'static str,
+    kind: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<&'a str>,
     content: &'a Entry,

@@ -48,6 +48,7 @@ pub use error::AuditError;
 pub use file::AuditFile;
 pub use reading::{Verification, approvals, read, verify};
 pub use record::{
-    Boot, Changes, Entry, NO_WALL_CLOCK, NOBODY, NOT_APPROVED, Pending, Record, Stamp, Stop,
+    Boot, Changes, Deferred, Entry, NO_WALL_CLOCK, NOBODY, NOT_APPROVED, Pending, Record, Stamp,
+    Stop,
 };
 pub use writer::Writer;

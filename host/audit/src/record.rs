@@ -68,6 +68,16 @@ pub struct Changes {
 pub enum Entry {
     /// A robot's software was started.
     Boot(Boot),
+    /// It was started on a robot that was parked, and took it up as it was: a stop that was latched is, and nobody reset
+    /// anything.
+    Resumed(Boot),
+    /// Somebody goes on with a robot whose own log is not this one.
+    LogAccepted {
+        /// Records that its own log had at least.
+        records: u64,
+        /// Hash of the last of these, hexadecimal.
+        head: String,
+    },
     /// A stop latched.
     Stop(Stop),
     /// The latched stop became more severe.
@@ -149,6 +159,15 @@ pub enum Entry {
         /// File that they were moved to, in the folder of the log.
         kept_as: String,
     },
+    /// What was kept elsewhere until the log could be written: [`Deferred`].
+    Deferred {
+        /// The record's kind.
+        #[serde(skip)]
+        kind: String,
+        /// What it says.
+        #[serde(flatten)]
+        content: serde_json::Map<String, serde_json::Value>,
+    },
 }
 
 fn is_false(value: &bool) -> bool {
@@ -158,9 +177,11 @@ fn is_false(value: &bool) -> bool {
 impl Entry {
     /// The record's kind.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &str {
         match self {
             Self::Boot(_) => "boot",
+            Self::Resumed(_) => "resumed",
+            Self::LogAccepted { .. } => "log-accepted",
             Self::Stop(_) => "stop",
             Self::StopWorsened(_) => "stop-worsened",
             Self::ResetAsked {} => "reset-asked",
@@ -173,6 +194,7 @@ impl Entry {
             Self::ConfigurationActivated { .. } => ACTIVATED,
             Self::ConfigurationRefused { .. } => REFUSED,
             Self::Torn { .. } => TORN,
+            Self::Deferred { kind, .. } => kind,
         }
     }
 }
@@ -195,6 +217,63 @@ pub struct Pending {
     pub actor: Option<String>,
     /// What.
     pub entry: Entry,
+}
+
+/// A record that could not be written, as it is kept in a file until it can.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deferred {
+    /// What kind of record it is.
+    pub kind: String,
+    /// Tick of the run, if it happened in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tick: Option<u64>,
+    /// Milliseconds since 1970, if a real clock ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_unix_ms: Option<u64>,
+    /// The run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub episode: Option<String>,
+    /// Who acted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// What it says.
+    pub content: serde_json::Map<String, serde_json::Value>,
+}
+
+impl From<&Pending> for Deferred {
+    fn from(pending: &Pending) -> Self {
+        let content = match serde_json::to_value(&pending.entry) {
+            Ok(serde_json::Value::Object(content)) => content,
+            // Every entry is an object of plain fields.
+            _ => serde_json::Map::new(),
+        };
+        Self {
+            kind: pending.entry.kind().to_owned(),
+            tick: pending.stamp.tick,
+            time_unix_ms: pending.stamp.time_unix_ms,
+            episode: pending.stamp.episode.clone(),
+            actor: pending.actor.clone(),
+            content,
+        }
+    }
+}
+
+impl From<Deferred> for Pending {
+    fn from(deferred: Deferred) -> Self {
+        Self {
+            stamp: Stamp {
+                tick: deferred.tick,
+                time_unix_ms: deferred.time_unix_ms,
+                episode: deferred.episode,
+            },
+            actor: deferred.actor,
+            entry: Entry::Deferred {
+                kind: deferred.kind,
+                content: deferred.content,
+            },
+        }
+    }
 }
 
 /// A record as it was read. Kinds and contents of later versions are kept as they are.

@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
-    _thread: Arc<Thread>,
+    thread: Arc<Thread>,
 }
 
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Writer {
                 path: path.to_owned(),
             })?;
         Ok(Self {
-            _thread: Arc::new(Thread {
+            thread: Arc::new(Thread {
                 shared: Arc::clone(&shared),
                 handle: Mutex::new(Some(handle)),
             }),
@@ -116,6 +116,14 @@ impl Writer {
     #[must_use]
     pub fn durable(&self) -> u64 {
         self.shared.state().durable
+    }
+
+    /// Tries once more to write what waits, ends the thread, and hands back what could not be written, oldest first. Nothing
+    /// can be written afterwards.
+    #[must_use]
+    pub fn finish(&self) -> Vec<Pending> {
+        self.thread.end();
+        std::mem::take(&mut self.shared.state().waiting)
     }
 
     /// Waits until everything that was handed over is on the disk, or until another attempt to write it has failed.
@@ -236,8 +244,9 @@ impl Drop for Ends<'_> {
     }
 }
 
-impl Drop for Thread {
-    fn drop(&mut self) {
+impl Thread {
+    /// Waits until it has written what it can.
+    fn end(&self) {
         self.shared.state().closing = true;
         self.shared.work.notify_one();
         let handle = self.handle.lock().ok().and_then(|mut handle| handle.take());
@@ -245,5 +254,11 @@ impl Drop for Thread {
             // Its panic was reported when it happened.
             let _ = handle.join();
         }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.end();
     }
 }

@@ -28,8 +28,7 @@ pub(crate) fn result<T: Serialize>(
     replace(file, encoded.as_bytes()).with_context(|| format!("writing {}", file.display()))
 }
 
-/// Writes a file beside `file` and moves it there, so that no half of it is ever seen. What is no regular file
-/// (`/dev/stdout`, a pipe) is written as it is.
+/// No half of the file is ever seen. What is no regular file (`/dev/stdout`, a pipe) is written as it is.
 fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if file.exists() && !file.is_file() {
         return std::fs::write(file, bytes);

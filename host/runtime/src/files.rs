@@ -46,34 +46,58 @@ pub fn read_text(path: &Path) -> Result<String, InputError> {
     })
 }
 
-/// Writes a file of a name that nobody can guess beside `path`, and moves it there: nobody sees half of it, and a link that
-/// lies in its way is replaced and not followed.
+/// [`read_text`], ready for `?`.
+pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
+    check_regular(path)
+        .and_then(|()| read_text(path))
+        .map_err(|error| input(error.0))
+}
+
+/// What is there is a file. To open a pipe that nobody writes would wait for ever, and a folder or a device keeps nothing.
+///
+/// # Errors
+/// [`InputError`] that names it: there is nothing, or it is no regular file.
+pub fn check_regular(path: &Path) -> Result<(), InputError> {
+    let named = |what: &dyn std::fmt::Display| InputError(format!("{}: {what}", path.display()));
+    let there = std::fs::metadata(path).map_err(|error| named(&error))?;
+    if there.is_file() {
+        return Ok(());
+    }
+    let kind = if there.is_dir() {
+        "a directory, no regular file"
+    } else {
+        "a pipe or a device, no regular file"
+    };
+    Err(named(&format_args!("this is {kind}")))
+}
+
+/// Writes a file beside `path` and moves it there, so that there is the old one or the new one at any time. The name beside it
+/// can't be known, so nobody can have laid a link there.
 ///
 /// # Errors
 /// The system's; `path` is as it was then.
 pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".sinew-").suffix(".part");
+    let folder = folder_of(path);
+    let mut beside = tempfile::Builder::new();
+    beside.prefix(".sinew-").suffix(".part");
+    // Whoever may read what was there may read what comes; the process's mask applies.
     #[cfg(unix)]
-    {
-        // As any other file, less what the process's mask takes away.
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut part = builder.tempfile_in(folder)?;
+    beside.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut part = beside.tempfile_in(folder)?;
     part.write_all(bytes)?;
     part.as_file().sync_all()?;
-    part.persist(path).map_err(|error| error.error)?;
+    part.persist(path)?;
+    // The folder's entry has to outlive a power cut as well. Not every system can sync a folder.
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
 }
 
-/// [`read_text`], ready for `?`.
-pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
-    read_text(path).map_err(|error| input(error.0))
+/// The folder that a path lies in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 #[cfg(test)]
@@ -91,11 +115,13 @@ mod tests {
         std::fs::write(&path, b"ab\ncd\xff").expect("written");
         let error = read_text(&path).expect_err("not text").to_string();
         assert!(error.ends_with("x:2: not UTF-8 text"), "{error}");
-        let error = read_text(folder.path()).expect_err("a folder").to_string();
-        assert!(error.contains("directory"), "{error}");
+        let error = read(folder.path()).expect_err("a folder").to_string();
+        assert!(error.contains("directory, no regular file"), "{error}");
         #[cfg(target_os = "linux")]
         {
             let endless = Path::new("/dev/zero");
+            let error = read(endless).expect_err("a device").to_string();
+            assert!(error.contains("no regular file"), "{error}");
             let error = read_bytes(endless, TEXT_MAX)
                 .expect_err("endless")
                 .to_string();

@@ -11,7 +11,7 @@ use sinew_hardware::HardwareComponent;
 use sinew_inference::Choice;
 use sinew_messages::Mailbox;
 use sinew_plugin_host::Grants;
-use sinew_safety::{ConfigHash, SafetyLimits};
+use sinew_safety::{ConfigHash, Gate, SafetyLimits};
 use sinew_sim::{CellConfig, Profiles};
 
 use crate::files;
