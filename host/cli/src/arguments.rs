@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sinew_runtime::audit_log::actor_name;
+use sinew_runtime::robot::CELL_DEFAULT;
 use sinew_runtime::safety_change::AUDIT_DEFAULT;
 
 /// `sinew` and its commands.
@@ -565,7 +566,7 @@ pub(crate) enum AuditCommand {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct CellArguments {
     /// File that the cell is kept in between two commands.
-    #[arg(long, value_name = "FILE", default_value = "out/robot.json")]
+    #[arg(long, value_name = "FILE", default_value = CELL_DEFAULT)]
     pub(crate) cell: PathBuf,
     /// Robot description (TOML) instead of the built-in arm.
     #[arg(long, value_name = "FILE", help_heading = "Configuration")]
@@ -614,12 +615,24 @@ pub(crate) enum AxisArgument {
     Z,
 }
 
+/// Examples of a robot command, and what its exit codes mean.
+macro_rules! robot_help {
+    ($examples:literal) => {
+        concat!(
+            $examples,
+            "\n\nExit codes: 0 goal reached; 1 it ran and the goal was not reached (a jog moved less than asked, an interrupt, \
+             evidence that is not in the audit log yet); 2 wrong usage or input; 3 the host could not be reached; 4 refused \
+             (a latched stop, the gate, the audit log, another command at work on the cell)."
+        )
+    };
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum RobotCommand {
-    /// Where the robot stands, what it violates there, and whether it may move.
-    #[command(after_help = "Examples:\n  \
+    /// Where the robot stands, what it violates there, whether it may move, and what to do next.
+    #[command(after_help = robot_help!("Examples:\n  \
         sinew robot status\n  \
-        sinew robot status --start 2.4,0.6,0,1.8,0,1.0,0    # begin a cell anew, at this posture")]
+        sinew robot status --start 2.4,0.6,0,1.8,0,1.0,0    # begin a cell anew, at this posture"))]
     Status {
         /// Begin the cell anew with the robot at these joint positions, rad, base to tool.
         #[arg(long, value_name = "Q1,...,Q7", value_parser = parse_posture, allow_hyphen_values = true)]
@@ -628,7 +641,7 @@ pub(crate) enum RobotCommand {
         cell: CellArguments,
     },
     /// What the gate lets a motion do at all.
-    #[command(after_help = "Example:\n  sinew robot mode recovery")]
+    #[command(after_help = robot_help!("Example:\n  sinew robot mode recovery"))]
     Mode {
         /// The mode.
         #[arg(value_enum)]
@@ -636,12 +649,12 @@ pub(crate) enum RobotCommand {
         #[command(flatten)]
         cell: CellArguments,
     },
-    /// Latch a stop, or press or release a wired contact.
-    #[command(after_help = "Examples:\n  \
+    /// Latch a stop, or press or release a wired contact. Reaches a jog that is under way.
+    #[command(after_help = robot_help!("Examples:\n  \
         sinew robot stop\n  \
         sinew robot stop --category 0\n  \
         sinew robot stop --wired emergency-a                # one channel alone\n  \
-        sinew robot stop --wired emergency-a --release      # then `sinew robot reset`")]
+        sinew robot stop --wired emergency-a --release      # then `sinew robot reset`"))]
     Stop {
         /// Category of IEC 60204-1: 2 stops and holds, 1 stops and takes power off, 0 takes power off at once.
         #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=2), conflicts_with = "wired")]
@@ -656,18 +669,21 @@ pub(crate) enum RobotCommand {
         cell: CellArguments,
     },
     /// Clear a latched stop. Causes no motion.
-    #[command(after_help = "Example:\n  sinew robot reset --actor ann")]
+    #[command(after_help = robot_help!("Example:\n  sinew robot reset --actor ann"))]
     Reset {
         /// Who resets: it is kept with the cell.
         #[arg(long, value_name = "NAME")]
         actor: String,
+        /// Go on with an audit log that is not the cell's own; that, too, is written down.
+        #[arg(long)]
+        accept_log: bool,
         #[command(flatten)]
         cell: CellArguments,
     },
     /// Move for as long as it is held, at most at reduced speed.
-    #[command(after_help = "Examples:\n  \
+    #[command(after_help = robot_help!("Examples:\n  \
         sinew robot jog --joint 4 --speed -0.1 --hold 0.5\n  \
-        sinew robot jog --axis z --speed 0.05 --hold 0.5")]
+        sinew robot jog --axis z --speed 0.05 --hold 0.5"))]
     Jog {
         /// Joint, from 1 at the base.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=7), required_unless_present = "axis", conflicts_with = "axis", allow_negative_numbers = true)]

@@ -3,8 +3,8 @@
 use anyhow::Context as _;
 use serde::Serialize;
 use sinew_runtime::robot::{
-    Jog, JogAlong, JogOutcome, JogReport, ParkedCell, ResetAnswer, RobotStatus, SafetyMode,
-    StopCategory, StopOrder, jog, wired_input,
+    self, Jog, JogAlong, JogOutcome, JogReport, ParkedCell, ResetAnswer, RobotStatus, SafetyMode,
+    StopCategory, StopOrder, Stored, wired_input,
 };
 use sinew_runtime::{Refused, Sources};
 
@@ -17,22 +17,23 @@ use crate::run;
 struct Jogged<'a> {
     #[serde(flatten)]
     report: &'a JogReport,
-    status: RobotStatus,
+    status: &'a RobotStatus,
 }
 
 /// Carries out a command on the robot.
 pub(crate) fn operate(what: RobotCommand) -> anyhow::Result<bool> {
     match what {
         RobotCommand::Status { start, cell } => {
-            let mut parked = open(&cell, start.as_ref())?;
-            park_and_show(&mut parked, &cell)?;
-            Ok(true)
+            let sources = sources(&cell);
+            let stored = match start {
+                Some(start) => robot::begin(&sources, &cell.cell, &start)?,
+                None => robot::status(&sources, &cell.cell)?,
+            };
+            show(&stored, &cell)
         }
         RobotCommand::Mode { mode, cell } => {
-            let mut parked = open(&cell, None)?;
-            parked.set_mode(mode_of(mode))?;
-            park_and_show(&mut parked, &cell)?;
-            Ok(true)
+            let stored = robot::set_mode(&sources(&cell), &cell.cell, mode_of(mode))?;
+            show(&stored, &cell)
         }
         RobotCommand::Stop {
             category,
@@ -56,21 +57,25 @@ pub(crate) fn operate(what: RobotCommand) -> anyhow::Result<bool> {
                     }
                 }
             };
-            let mut parked = open(&cell, None)?;
-            parked.stop(order)?;
-            park_and_show(&mut parked, &cell)?;
-            Ok(true)
+            let stored = robot::stop(&sources(&cell), &cell.cell, order)?;
+            show(&stored, &cell)
         }
-        RobotCommand::Reset { actor, cell } => {
-            let mut parked = open(&cell, None)?;
-            let answer = parked.reset(&actor)?;
-            park_and_show(&mut parked, &cell)?;
+        RobotCommand::Reset {
+            actor,
+            accept_log,
+            cell,
+        } => {
+            let name = robot::actor_name(&actor)?;
+            let accepting = accept_log.then_some(name);
+            let mut parked = ParkedCell::open(&sources(&cell), &cell.cell, accepting)?;
+            let answer = parked.reset(name)?;
+            let stored = parked.park()?;
+            let whole = show(&stored, &cell)?;
             match answer {
-                ResetAnswer::Granted | ResetAnswer::NotNeeded => Ok(true),
+                ResetAnswer::Granted | ResetAnswer::NotNeeded => Ok(whole),
                 ResetAnswer::Refused(words) => Err(Refused(format!(
-                    "the reset by {} is refused: {words}. {}",
-                    actor.trim(),
-                    what_to_do(&parked)
+                    "the reset by {name} is refused: {words}. Next: {}",
+                    stored.status.next
                 ))
                 .into()),
             }
@@ -102,15 +107,16 @@ pub(crate) fn operate(what: RobotCommand) -> anyhow::Result<bool> {
 
 fn held(asked: &Jog, cell: &CellArguments) -> anyhow::Result<bool> {
     let interrupt = run::interrupt().context("waiting for an interrupt")?;
-    let mut parked = open(cell, None)?;
-    let report = jog(&mut parked, asked, &interrupt)?;
-    parked.park()?;
-    let status = parked.robot_status();
+    let mut parked = ParkedCell::open(&sources(cell), &cell.cell, None)?;
+    let report = parked.jog(asked, &interrupt)?;
+    let stored = parked.park()?;
     let text = report.to_text();
     let report = &report;
+    let status = &stored.status;
+    let whole = say_trouble(&stored);
     output::result(&cell.json, &Jogged { report, status }, &text)?;
     match (report.outcome, &report.why) {
-        (JogOutcome::Reached, _) => Ok(true),
+        (JogOutcome::Reached, _) => Ok(whole),
         (JogOutcome::Limited, _) => Ok(false),
         (JogOutcome::Refused, why) => Err(Refused(format!(
             "the motion is refused by {}",
@@ -120,33 +126,29 @@ fn held(asked: &Jog, cell: &CellArguments) -> anyhow::Result<bool> {
     }
 }
 
-fn open(cell: &CellArguments, start: Option<&[f64; 7]>) -> anyhow::Result<ParkedCell> {
-    let sources = Sources {
+fn sources(cell: &CellArguments) -> Sources {
+    Sources {
         robot: cell.robot_config.clone(),
         safety: cell.safety_config.clone(),
         default_grants: sinew_skill_artifacts::GRANTS.to_owned(),
         ..Sources::default()
-    };
-    ParkedCell::open(&sources, &cell.cell, start)
-}
-
-fn park_and_show(parked: &mut ParkedCell, cell: &CellArguments) -> anyhow::Result<()> {
-    parked.park()?;
-    let status = parked.robot_status();
-    output::result(&cell.json, &status, &status.to_text())
-}
-
-/// What lets a reset be granted.
-fn what_to_do(parked: &ParkedCell) -> &'static str {
-    let status = parked.robot_status();
-    let wired = status.wired;
-    if !(wired.emergency_a_closed && wired.emergency_b_closed && wired.protective_closed) {
-        "Release it first: `sinew robot stop --wired NAME --release`"
-    } else if !status.breaches.is_empty() {
-        "The way out is `sinew robot mode recovery`, the reset, and `sinew robot jog` away from it"
-    } else {
-        "`sinew robot status` says more"
     }
+}
+
+/// True if nothing was left undone.
+fn show(stored: &Stored, cell: &CellArguments) -> anyhow::Result<bool> {
+    // Before the result, which can fail: whoever stopped a robot has to know.
+    let whole = say_trouble(stored);
+    let status = &stored.status;
+    output::result(&cell.json, status, &status.to_text())?;
+    Ok(whole)
+}
+
+fn say_trouble(stored: &Stored) -> bool {
+    if let Some(trouble) = &stored.trouble {
+        output::tell(format_args!("sinew: {}\n", output::plain(trouble)));
+    }
+    stored.trouble.is_none()
 }
 
 fn mode_of(mode: ModeArgument) -> SafetyMode {

@@ -50,6 +50,19 @@ impl Cell {
         }
     }
 
+    /// What is on standard error, with that exit code.
+    #[track_caller]
+    fn complains(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.run(&self.path(), arguments);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+        errors
+    }
+
+    fn log(&self) -> std::path::PathBuf {
+        self.0.path().join("audit.jsonl")
+    }
+
     #[track_caller]
     fn json(&self, code: i32, arguments: &[&str]) -> serde_json::Value {
         let mut arguments = arguments.to_vec();
@@ -208,5 +221,298 @@ fn files_that_are_no_cells_are_refused_and_kept() {
         let output = cell.run(Path::new(path), &["status"]);
         assert_eq!(output.status.code(), Some(2), "{path}");
         assert!(output.stdout.is_empty(), "{path}");
+    }
+}
+
+/// A long jog that is at work on the cell.
+#[cfg(unix)]
+fn jogging(cell: &Cell) -> std::process::Child {
+    let child = Command::new(env!("CARGO_BIN_EXE_sinew"))
+        .args([
+            "robot", "jog", "--joint", "1", "--speed", "0.002", "--hold", "600",
+        ])
+        .args(["--json", "--cell"])
+        .arg(cell.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the binary was built for this test");
+    let mut lock = cell.path().into_os_string();
+    lock.push(".lock");
+    let lock = std::fs::File::open(lock).expect("the cell was worked on before");
+    let start = std::time::Instant::now();
+    while lock.try_lock().is_ok() {
+        lock.unlock().expect("it was just taken");
+        assert!(start.elapsed().as_secs() < 60, "the jog never began");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child
+}
+
+/// The report of a jog that ended with code 1 before its time.
+#[cfg(unix)]
+#[track_caller]
+fn cut_short(child: std::process::Child) -> serde_json::Value {
+    let output = child.wait_with_output().expect("it ends");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a report");
+    assert_eq!(report["outcome"], "limited", "{report}");
+    assert!(
+        report["held_s"].as_f64().is_some_and(|s| s < 600.0),
+        "{report}"
+    );
+    report
+}
+
+/// The stop of another process reaches a jog, and no interleaving loses it.
+#[cfg(unix)]
+#[test]
+fn a_stop_reaches_a_jog_in_another_process() {
+    let cell = Cell::new();
+    cell.gives(0, &["reset", "--actor", "ann"]);
+    let child = jogging(&cell);
+    let stopped = cell.json(0, &["stop", "--category", "1"]);
+    assert_eq!(stopped["stop"]["category"], 1, "{stopped}");
+    let report = cut_short(child);
+    assert!(
+        report["why"]
+            .as_str()
+            .is_some_and(|why| why.contains("requested")),
+        "{report}"
+    );
+    assert_eq!(cell.json(0, &["status"])["stop"]["category"], 1);
+}
+
+/// Many at once: every stop is latched whatever else is done to the cell.
+#[cfg(unix)]
+#[test]
+fn commands_at_once_lose_no_stop() {
+    let cell = Cell::new();
+    cell.gives(0, &["reset", "--actor", "ann"]);
+    for round in 0..3 {
+        let all: Vec<std::process::Child> = [
+            &["mode", "reduced"][..],
+            &["jog", "--joint", "1", "--speed", "0.1", "--hold", "0.2"],
+            &["stop", "--category", "0"],
+            &["mode", "normal"],
+        ]
+        .iter()
+        .map(|arguments| {
+            Command::new(env!("CARGO_BIN_EXE_sinew"))
+                .arg("robot")
+                .args(*arguments)
+                .arg("--cell")
+                .arg(cell.path())
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .expect("the binary was built for this test")
+        })
+        .collect();
+        for mut child in all {
+            child.wait().expect("it ends");
+        }
+        let status = cell.json(0, &["status"]);
+        assert_eq!(status["stop"]["category"], 0, "{round}: {status}");
+        cell.gives(0, &["reset", "--actor", "ann"]);
+    }
+}
+
+/// Ctrl-C lets go: the gate brakes, the cell is kept, and the goal was not reached.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_a_jog_with_code_1() {
+    let cell = Cell::new();
+    cell.gives(0, &["reset", "--actor", "ann"]);
+    let child = jogging(&cell);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let sent = Command::new("sh")
+        .args(["-c", &format!("kill -INT {}", child.id())])
+        .status();
+    assert!(sent.expect("every Unix has it").success());
+    let report = cut_short(child);
+    assert!(
+        report["why"]
+            .as_str()
+            .is_some_and(|why| why.contains("interrupt")),
+        "{report}"
+    );
+    let status = cell.json(0, &["status"]);
+    assert_eq!(
+        status["joints"][0], report["status"]["joints"][0],
+        "it is kept"
+    );
+    assert_eq!(status["stop"], serde_json::Value::Null);
+}
+
+/// No byte more than this can be written to any file: as on a full disk.
+#[cfg(unix)]
+fn on_a_full_disk(cell: &Cell, kib: u32, arguments: &[&str]) -> Output {
+    Command::new("bash")
+        .arg("-c")
+        .arg(format!("trap '' XFSZ; ulimit -f {kib}; exec \"$@\""))
+        .args(["bash", env!("CARGO_BIN_EXE_sinew"), "robot"])
+        .args(arguments)
+        .arg("--cell")
+        .arg(cell.path())
+        .output()
+        .expect("there is a shell")
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stop_works_on_a_full_disk() {
+    let cell = Cell::new();
+    cell.gives(0, &["reset", "--actor", "ann"]);
+    // A log that is longer than what may be written, and a cell that is not.
+    while std::fs::metadata(cell.log()).expect("there").len() < 6 * 1024 {
+        cell.gives(0, &["mode", "reduced"]);
+        cell.gives(0, &["mode", "normal"]);
+    }
+    let output = on_a_full_disk(&cell, 4, &["stop", "--category", "1"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("audit log"), "{errors}");
+    let file = std::fs::read_to_string(cell.path()).expect("there");
+    assert!(file.contains("\"requested\""), "{file}");
+    // Nothing moves again before the log has it, and then it does.
+    let output = on_a_full_disk(&cell, 4, &["reset", "--actor", "ann"]);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    cell.gives(0, &["reset", "--actor", "ann"]);
+    let log = std::fs::read_to_string(cell.log()).expect("there");
+    assert_eq!(log.matches("\"reason\":\"requested\"").count(), 1, "{log}");
+
+    // Not even the cell can be written: the order counts all the same.
+    for (arguments, reason) in [
+        (&["stop", "--category", "0"][..], "requested"),
+        (&["mode", "hold"], "requested"),
+    ] {
+        let output = on_a_full_disk(&cell, 0, arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains("the order is given"), "{errors}");
+        let status = cell.json(0, &["status"]);
+        assert_eq!(status["may_move"], false);
+        assert_eq!(status["stop"]["reason"], reason, "{status}");
+    }
+    cell.fails(
+        4,
+        &["jog", "--joint", "1", "--speed", "0.1"],
+        &["requested"],
+    );
+    let status = cell.json(0, &["status"]);
+    assert_eq!(
+        (&status["mode"], &status["stop"]["category"]),
+        (&"hold".into(), &0.into())
+    );
+}
+
+/// The log is broken, or somebody else has it locked: a stop is latched, and says what is missing.
+#[test]
+fn a_stop_works_whatever_the_log_is_like() {
+    let cell = Cell::new();
+    cell.gives(0, &["reset", "--actor", "ann"]);
+    let locked = std::fs::File::open(cell.log()).expect("there");
+    locked.lock().expect("nobody else has it");
+    let errors = cell.complains(1, &["stop"]);
+    assert!(errors.contains("locked"), "{errors}");
+    locked.unlock().expect("it was locked");
+    assert_eq!(cell.json(0, &["status"])["stop"]["reason"], "requested");
+    cell.gives(0, &["reset", "--actor", "ann"]);
+
+    let good = std::fs::read(cell.log()).expect("there");
+    std::fs::write(cell.log(), b"{}\n").expect("writable");
+    let errors = cell.complains(1, &["stop"]);
+    assert!(errors.contains("line 1"), "{errors}");
+    let status = cell.json(0, &["status"]);
+    assert_eq!(status["stop"]["reason"], "requested");
+    assert!(!status["warnings"].as_array().expect("a list").is_empty());
+    cell.complains(1, &["mode", "hold"]);
+    cell.fails(4, &["mode", "normal"], &["line 1"]);
+    cell.fails(4, &["reset", "--actor", "ann"], &["line 1"]);
+    std::fs::write(cell.log(), good).expect("writable");
+    cell.gives(0, &["mode", "normal"]);
+    cell.gives(0, &["reset", "--actor", "ann"]);
+}
+
+/// What is no file is named as that, and nobody waits for it.
+#[cfg(unix)]
+#[test]
+fn pipes_and_folders_are_no_files() {
+    let cell = Cell::new();
+    let pipe = cell.0.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("every Unix has it").success());
+    for path in [&pipe, cell.0.path()] {
+        for arguments in [
+            &["status"][..],
+            &["status", "--start", IN_THE_CABINET],
+            &["stop"],
+            &["mode", "hold"],
+            &["reset", "--actor", "ann"],
+            &["jog", "--joint", "1", "--speed", "0.1"],
+        ] {
+            let output = cell.run(path, arguments);
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
+            assert!(errors.contains("no regular file"), "{errors}");
+        }
+        let path = path.to_str().expect("it is text");
+        for option in ["--safety-config", "--robot-config"] {
+            cell.fails(2, &["status", option, path], &["no regular file"]);
+        }
+    }
+    let gone = cell.0.path().join("gone.json");
+    std::os::unix::fs::symlink(cell.0.path().join("nowhere"), &gone).expect("laid");
+    assert_eq!(cell.run(&gone, &["stop"]).status.code(), Some(2));
+
+    // A log that is a pipe: a stop works, and what moves doesn't.
+    cell.gives(0, &["reset", "--actor", "ann"]);
+    std::fs::remove_file(cell.log()).expect("there");
+    std::fs::rename(&pipe, cell.log()).expect("moved");
+    let errors = cell.complains(1, &["stop"]);
+    assert!(errors.contains("no regular file"), "{errors}");
+    cell.fails(4, &["reset", "--actor", "ann"], &["no regular file"]);
+}
+
+/// Links that were laid beside a cell are not followed.
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_through_a_link() {
+    let cell = Cell::new();
+    let victim = cell.0.path().join("victim");
+    std::fs::write(&victim, "theirs").expect("writable");
+    for name in ["robot.json.part", "report.json.part"] {
+        std::os::unix::fs::symlink(&victim, cell.0.path().join(name)).expect("laid");
+    }
+    let report = cell.0.path().join("report.json");
+    let report = report.to_str().expect("it is text");
+    cell.gives(0, &["reset", "--actor", "ann", "--json", report]);
+    assert_eq!(std::fs::read(&victim).expect("there"), b"theirs");
+    // One cell under two names is one cell.
+    let other = cell.0.path().join("other.json");
+    std::os::unix::fs::symlink(cell.path(), &other).expect("laid");
+    assert_eq!(cell.run(&other, &["stop"]).status.code(), Some(0));
+    assert_eq!(cell.json(0, &["status"])["stop"]["reason"], "requested");
+}
+
+#[test]
+fn help_says_what_exit_codes_mean() {
+    for command in ["status", "mode", "stop", "reset", "jog"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_sinew"))
+            .args(["robot", command, "--help"])
+            .output()
+            .expect("the binary was built for this test");
+        let text = String::from_utf8_lossy(&output.stdout);
+        for piece in [
+            "0 goal reached",
+            "1 it ran",
+            "2 wrong",
+            "3 the host",
+            "4 refused",
+        ] {
+            assert!(text.contains(piece), "{command}: no {piece:?} in {text}");
+        }
     }
 }

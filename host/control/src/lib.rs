@@ -40,6 +40,7 @@ use sinew_units::TICK_S;
 
 pub use activation::ActivationDesk;
 pub use limits::{MotionConfig, MotionLimits, MotionLimitsError};
+pub use path::can_follow_line;
 
 use crate::activation::ActivationInbox;
 use crate::arm::{Arm, ArmAsk};

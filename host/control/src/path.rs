@@ -37,6 +37,18 @@ const SHORT_PATH: AxisLimits = AxisLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutOfReach;
 
+/// True if an arm that rests at `start` can take its tool to `target` in a straight line: what a goal of that kind is asked
+/// before it is accepted.
+#[must_use]
+pub fn can_follow_line(
+    chain: &Chain,
+    limits: &MotionLimits,
+    start: &JointVector,
+    target: &Isometry,
+) -> bool {
+    Path::empty().plan(chain, limits, start, target).is_ok()
+}
+
 /// Joint positions and their first two derivatives by the path parameter.
 pub(crate) struct PathPoint {
     pub(crate) position: JointVector,

@@ -121,14 +121,22 @@ impl SafetyLog {
     }
 
     pub(crate) fn boot(&self, robot: &str, safety_hash: ConfigHash) {
-        let entry = Entry::Boot(Boot {
+        self.put(0, None, Entry::Boot(self.started(robot, safety_hash)));
+    }
+
+    /// Writes down that a parked robot was taken up as it was.
+    pub(crate) fn resumed(&self, robot: &str, safety_hash: ConfigHash) {
+        self.put(0, None, Entry::Resumed(self.started(robot, safety_hash)));
+    }
+
+    fn started(&self, robot: &str, safety_hash: ConfigHash) -> Boot {
+        Boot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             robot: robot.to_owned(),
             safety_hash: safety_hash.to_string(),
             seed: self.target.seed,
             clock: if self.real_time { "real" } else { "virtual" },
-        });
-        self.put(0, None, entry);
+        }
     }
 
     /// Writes down that somebody asks for a reset, before it is passed on.

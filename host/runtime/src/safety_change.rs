@@ -16,7 +16,7 @@ use sinew_audit::{
 use sinew_description::{Difference, RobotDescription, difference};
 use sinew_safety::{ConfigHash, SafetyLimits};
 
-use self::words::{audit_option, quoted, words_of_refusal};
+use self::words::{audit_option, words_of_refusal};
 use crate::audit::{now_unix_ms, trouble};
 use crate::files;
 use crate::safety_config::Surroundings;
@@ -25,6 +25,7 @@ use crate::trouble::{input, refused};
 
 pub(crate) use self::shelf::Shelf;
 pub use self::words::Change;
+pub(crate) use self::words::quoted;
 
 /// Where the log lies if nobody says otherwise.
 pub const AUDIT_DEFAULT: &str = "out/audit.jsonl";
@@ -214,14 +215,23 @@ pub(crate) fn admit(
 /// [`Refused`](crate::Refused) if it is not.
 pub(crate) fn check_active(config: &Config, writer: &Writer) -> anyhow::Result<()> {
     let approvals = writer.approvals().map_err(|error| trouble(&error))?;
-    if is_active(config, &approvals) {
+    check_approved(config, &approvals, writer.path())
+}
+
+/// [`check_active`] by what a log is known to say.
+pub(crate) fn check_approved(
+    config: &Config,
+    approvals: &Approvals,
+    audit: &Path,
+) -> anyhow::Result<()> {
+    if is_active(config, approvals) {
         return Ok(());
     }
     Err(refused(words_of_refusal(
         &config.safety.hash().to_string(),
         approvals.active().unwrap_or("what is built in"),
         config.safety_file.as_deref(),
-        writer.path(),
+        audit,
     )))
 }
 

@@ -1,20 +1,21 @@
 //! The file that a parked cell is kept in.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use sinew_audit::Deferred;
 use sinew_description::RobotDescription;
 use sinew_messages::{JOINTS, JointVector, SafetyInputs, SafetyMode};
 
+use super::evidence::LogMark;
 use crate::files;
 use crate::trouble::input;
 
 /// What kind of file it is.
 const SCHEMA: &str = "sinew-parked-cell";
-/// Of this layout.
-const VERSION: u32 = 1;
+/// Of this layout. Version 1 had no `log` and no `unwritten`.
+const VERSION: u32 = 2;
 /// Longest name of an actor, characters.
 pub(super) const NAME_MAX: usize = 120;
 
@@ -38,6 +39,12 @@ pub struct CellFile {
     pub open: Vec<String>,
     /// Simulated time that the cell has run, s.
     pub ran_s: f64,
+    /// Where its audit log ended; nothing if it has none yet.
+    #[serde(default)]
+    pub log: Option<LogMark>,
+    /// Records that could not be put into the log yet, oldest first.
+    #[serde(default)]
+    pub unwritten: Vec<Deferred>,
 }
 
 /// A latched stop.
@@ -77,6 +84,8 @@ impl CellFile {
             reset_by: None,
             open: Vec::new(),
             ran_s: 0.0,
+            log: None,
+            unwritten: Vec::new(),
         }
     }
 
@@ -101,7 +110,7 @@ impl CellFile {
             )));
         }
         match value["version"].as_u64() {
-            Some(version) if version == u64::from(VERSION) => {}
+            Some(version) if (1..=u64::from(VERSION)).contains(&version) => {}
             Some(version) if version > u64::from(VERSION) => {
                 return Err(wrong(format!(
                     "a newer sinew wrote this: its version is {version}, this one knows {VERSION}"
@@ -109,8 +118,9 @@ impl CellFile {
             }
             _ => return Err(wrong("it has no \"version\" that was ever written".into())),
         }
-        let file: Self = serde_json::from_value(value)
+        let mut file: Self = serde_json::from_value(value)
             .map_err(|error| wrong(format!("it is damaged: {error}")))?;
+        file.version = VERSION;
         file.check(robot).map_err(wrong)?;
         Ok(file)
     }
@@ -141,6 +151,7 @@ impl CellFile {
         if !(self.ran_s.is_finite() && self.ran_s >= 0.0) {
             return Err(format!("ran_s is {}", self.ran_s));
         }
+        self.check_evidence()?;
         match &self.stop {
             Some(stop) if stop.category > 2 => {
                 Err(format!("there is no stop of category {}", stop.category))
@@ -171,30 +182,16 @@ impl CellFile {
             .fold(SafetyInputs::ALL_CLOSED, |closed, (_, bit)| closed & !bit)
     }
 
-    /// Writes the file: beside it first and then moved there, so that there is the old one or the new one at any time.
+    /// Writes the file, so that there is the old one or the new one at any time.
     ///
     /// # Errors
     /// [`InputError`](crate::InputError) if the file can't be written.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         let mut text = serde_json::to_string_pretty(self).context("encoding the cell")?;
         text.push('\n');
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".part");
-        let write = || -> std::io::Result<()> {
-            std::fs::create_dir_all(folder)?;
-            let mut file = std::fs::File::create(&beside)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&beside, path)
-        };
-        write().map_err(|error| {
-            let _ = std::fs::remove_file(&beside);
-            input(format!("--cell {}: {error}", path.display()))
-        })
+        std::fs::create_dir_all(files::folder_of(path))
+            .and_then(|()| files::replace(path, text.as_bytes()))
+            .map_err(|error| input(format!("--cell {}: {error}", path.display())))
     }
 }
 
@@ -236,7 +233,23 @@ mod tests {
             file.closed(),
             SafetyInputs::EMERGENCY_A_CLOSED | SafetyInputs::PROTECTIVE_CLOSED
         );
-        assert!(!path.with_extension("json.part").exists());
+        let folder = path.parent().expect("it has one");
+        let left = std::fs::read_dir(folder).expect("it is there").count();
+        assert_eq!(left, 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_file_of_the_first_version_is_read() {
+        let (_folder, path, robot) = there();
+        let file = CellFile::new(&robot, robot.chain().rest());
+        let mut value = serde_json::to_value(&file).expect("plain data");
+        value["version"] = 1.into();
+        let object = value.as_object_mut().expect("an object");
+        object.remove("log");
+        object.remove("unwritten");
+        std::fs::create_dir_all(path.parent().expect("it has one")).expect("made");
+        std::fs::write(&path, value.to_string()).expect("writable");
+        assert_eq!(CellFile::read(&path, &robot).expect("readable"), file);
     }
 
     #[test]
@@ -262,8 +275,14 @@ mod tests {
         check(String::new(), "no parked cell");
         check(good[..good.len() / 2].to_owned(), "no parked cell");
         check("[1, 2]".into(), "\"schema\"");
-        check(swap("\"version\": 1", "\"version\": 2"), "newer sinew");
-        check(swap("\"version\": 1", "\"version\": \"x\""), "\"version\"");
+        check(swap("\"version\": 2", "\"version\": 3"), "newer sinew");
+        check(swap("\"version\": 2", "\"version\": 0"), "\"version\"");
+        check(swap("\"version\": 2", "\"version\": \"x\""), "\"version\"");
+        let log = "\"log\": {\"records\": 1, \"head\": \"ab\"}";
+        check(swap("\"log\": null", log), "sha256");
+        // Nobody approves anything by way of a cell.
+        let kept = "\"unwritten\": [{\"kind\": \"configuration-approved\", \"content\": {}}]";
+        check(swap("\"unwritten\": []", kept), "configuration-approved");
         check(swap("sinew-arm-7", "other-arm"), "other-arm");
         check(swap("\"mode\": \"normal\"", "\"mode\": \"fast\""), "fast");
         check(swap("\"category\": 1", "\"category\": 7"), "category 7");

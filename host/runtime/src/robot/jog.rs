@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
+use sinew_control::can_follow_line;
 use sinew_control::profile::AxisLimits;
 use sinew_kinematics::{Chain, isometry_to_pose};
 use sinew_messages::{
@@ -16,8 +17,8 @@ use sinew_messages::{
 use sinew_units::TICK_S;
 
 use super::Operated;
-use super::parked::verdict_words;
 use super::status::{BreachView, breach_views, near_views};
+use super::words::verdict_words;
 use crate::Config;
 use crate::trouble::{input, refused};
 
@@ -33,6 +34,10 @@ const SPEED_SHARE: f64 = 0.85;
 const MOVED_SHARE: f64 = 0.9;
 /// Share of the way below which nothing moved.
 const STOOD_SHARE: f64 = 0.05;
+/// How finely it is found out how far a line goes, m.
+const LINE_STEP_M: f64 = 0.001;
+/// A joint this near to the end of its range is what ends a motion, rad.
+const RANGE_END_RAD: f64 = 0.02;
 /// Longest that can be held on, s.
 pub(super) const HOLD_MAX_S: f64 = 600.0;
 /// Fastest that can be asked for: rad/s of a joint, m/s of the tool.
@@ -85,8 +90,12 @@ pub struct JogReport {
     pub asked_speed: f64,
     /// Speed that the mode left of it, in `unit`/s.
     pub used_speed: f64,
+    /// What moved: a joint or an axis, by name.
+    pub along: String,
     /// How far it moved, in `unit`.
     pub moved: f64,
+    /// How far it was to move, in `unit`.
+    pub asked_way: f64,
     /// `rad` or `m`.
     pub unit: &'static str,
     /// How long it was held, s.
@@ -106,7 +115,7 @@ pub struct JogReport {
 }
 
 impl Jog {
-    fn check(&self, config: &Config) -> anyhow::Result<()> {
+    pub(super) fn check(&self, config: &Config) -> anyhow::Result<()> {
         let within = |name: &str, value: f64, most: f64| {
             // Written so that NaN fails too.
             if value.abs() <= most {
@@ -166,8 +175,10 @@ pub fn jog(
     };
     set_mode(robot, mode)?;
     let result = held(robot, jog, mode, interrupt);
-    // Whatever happened, the robot is left in the mode that it was found in.
-    set_mode(robot, mode_before)?;
+    // Whatever happened, the robot is left in the mode that it was found in, but for one that somebody asked for meanwhile.
+    if u64::from(robot.status().mode) == mode as u64 {
+        set_mode(robot, mode_before)?;
+    }
     result
 }
 
@@ -178,7 +189,7 @@ fn held(
     interrupt: &AtomicBool,
 ) -> anyhow::Result<JogReport> {
     let start = robot.status().setpoint.position_rad;
-    let (goal, used_speed) = goal(robot.config(), jog, mode, &start);
+    let (goal, used_speed, is_cut) = goal(robot.config(), jog, mode, &start);
     let breaches_before = breach_views(robot.config(), &start);
     let id = robot.status().arm_goal_id + 1;
     let mut limited_ticks = 0;
@@ -201,10 +212,14 @@ fn held(
             }
         }
         let state = MotionState::decode(robot.status().arm_state);
-        if state.is_none_or(MotionState::is_final) {
+        let is_stopped = robot.status().stop_state == StopState::Latched as u32;
+        let mode_now = u64::from(robot.status().mode);
+        if state.is_none_or(MotionState::is_final) || is_stopped || mode_now != mode as u64 {
             break;
         }
     }
+    let is_interrupted = held_ticks < jog.hold_ticks() && interrupt.load(Ordering::Relaxed);
+    let ended_by = ending(robot, mode);
     let state = MotionState::decode(robot.status().arm_state);
     let still_going = state == Some(MotionState::Active);
     let (braked_after_ticks, rested_after_s) = let_go(robot)?;
@@ -225,27 +240,24 @@ fn held(
     };
     let held_s = held_ticks as f64 * TICK_S;
     // Who holds on for longer than the goal lasts wanted the whole way.
-    let wanted_s = if interrupt.load(Ordering::Relaxed) {
-        held_s
-    } else {
-        jog.hold_ticks() as f64 * TICK_S
-    };
+    let wanted_s = jog.hold_ticks() as f64 * TICK_S;
     let way = used_speed.abs() * wanted_s;
     let along = moved * used_speed.signum();
     let expected = MOVED_SHARE * used_speed.abs() * (wanted_s - ramp_s).max(0.0);
-    let came_far = along >= expected;
-    let stopped_by_gate = limit.is_some() && !came_far;
+    let came_far = along >= expected && !is_interrupted && ended_by.is_none();
+    let stopped_by_gate = limit.is_some() && !came_far && ended_by.is_none() && !is_interrupted;
     let outcome = match state {
         _ if stopped_by_gate && along < STOOD_SHARE * way => JogOutcome::Refused,
         Some(MotionState::Active | MotionState::Done) if came_far => JogOutcome::Reached,
         _ => JogOutcome::Limited,
     };
     let why = (outcome != JogOutcome::Reached).then(|| match (state, &limit) {
-        (Some(MotionState::Rejected), _) => {
-            "the arm cannot follow it: a straight line ends where no posture reaches".to_owned()
-        }
+        _ if ended_by.is_some() => ended_by.unwrap_or_default(),
+        _ if is_interrupted => format!("an interrupt: it was let go after {held_s:.3} s"),
         (_, Some(verdict)) => format!("the gate: {}", verdict_words(config, verdict)),
-        _ if still_going => "the joint is at the end of its range".to_owned(),
+        _ if is_cut || still_going || state == Some(MotionState::Rejected) => {
+            end_of_reach(config, &end)
+        }
         _ => "the motion ended by itself".to_owned(),
     });
     Ok(JogReport {
@@ -254,7 +266,9 @@ fn held(
         mode: mode.name(),
         asked_speed: jog.speed,
         used_speed,
+        along: along_name(config, jog.along),
         moved,
+        asked_way: way * used_speed.signum(),
         unit,
         held_s,
         braked_after_ticks,
@@ -269,6 +283,85 @@ fn held(
 /// Time that a speed takes to be reached, and so what a way of that time is short of at most, s.
 fn ramp(limits: &AxisLimits, speed: f64) -> f64 {
     speed.abs() / limits.acceleration + limits.acceleration / limits.jerk
+}
+
+/// What somebody else ended a motion with: a stop, a mode.
+fn ending(robot: &impl Operated, mode: SafetyMode) -> Option<String> {
+    let status = robot.status();
+    if status.stop_state == StopState::Latched as u32 {
+        let reason = LimitKind::decode(status.reason).unwrap_or(LimitKind::None);
+        // What a limit or a fault has stopped, the verdict says better.
+        let asked = matches!(
+            reason,
+            LimitKind::Requested | LimitKind::EmergencyStop | LimitKind::ProtectiveStop
+        );
+        return asked.then(|| format!("a stop: {}", reason.name()));
+    }
+    let now = SafetyMode::decode(u64::from(status.mode));
+    (now != mode).then(|| format!("mode `{}`, which somebody asked for", now.name()))
+}
+
+/// What moves, by its name.
+fn along_name(config: &Config, along: JogAlong) -> String {
+    match along {
+        JogAlong::Joint(joint) => {
+            let name = config
+                .robot
+                .joints
+                .get(joint)
+                .map_or("", |joint| &joint.name);
+            format!("joint {} `{name}`", joint + 1)
+        }
+        JogAlong::Axis(axis) => format!("the tool along {}", ["x", "y", "z"][axis.min(2)]),
+    }
+}
+
+/// Why an arm that stands at `q` goes no further.
+fn end_of_reach(config: &Config, q: &JointVector) -> String {
+    let margin = config.motion.config().position_margin_rad + RANGE_END_RAD;
+    let ends: Vec<String> = (config.robot.joints.iter().zip(q).enumerate())
+        .filter(|(_, (joint, at))| {
+            (**at - joint.position_min_rad).min(joint.position_max_rad - **at) < margin
+        })
+        .map(|(i, (joint, at))| {
+            format!(
+                "joint {} `{}` at {at:.3} rad is at the end of its range, {} to {} rad",
+                i + 1,
+                joint.name,
+                joint.position_min_rad,
+                joint.position_max_rad
+            )
+        })
+        .collect();
+    if ends.is_empty() {
+        "the arm's reach ends there: no posture follows the line any further".to_owned()
+    } else {
+        ends.join("; ")
+    }
+}
+
+/// How far a line along `axis` can be followed, m: `way_m`, or less than that.
+fn reach(config: &Config, start: &JointVector, axis: usize, way_m: f64) -> f64 {
+    let chain = config.robot.chain();
+    let from = chain.forward(start).tool;
+    let follows = |way: f64| {
+        let mut target = from;
+        target.translation.vector[axis] += way;
+        can_follow_line(&chain, &config.motion, start, &target)
+    };
+    if follows(way_m) {
+        return way_m;
+    }
+    let (mut near, mut far) = (0.0, way_m);
+    while (far - near).abs() > LINE_STEP_M {
+        let middle = 0.5 * (near + far);
+        if follows(middle) {
+            near = middle;
+        } else {
+            far = middle;
+        }
+    }
+    near
 }
 
 /// The mode, if anything may move in it.
@@ -322,8 +415,8 @@ fn speed_squared(robot: &impl Operated) -> f64 {
     velocity.iter().map(|v| v * v).sum()
 }
 
-/// The goal to be held, and its speed within the mode's.
-fn goal(config: &Config, jog: &Jog, mode: SafetyMode, start: &JointVector) -> (ArmGoal, f64) {
+/// The goal to be held, its speed within the mode's, and whether it ends before the way that was asked for.
+fn goal(config: &Config, jog: &Jog, mode: SafetyMode, start: &JointVector) -> (ArmGoal, f64, bool) {
     let safety = config.safety.config();
     let limits = match mode {
         SafetyMode::Recovery => safety.recovery,
@@ -356,6 +449,7 @@ fn goal(config: &Config, jog: &Jog, mode: SafetyMode, start: &JointVector) -> (A
                     ..nothing
                 },
                 speed,
+                false,
             )
         }
         JogAlong::Axis(axis) => {
@@ -363,7 +457,9 @@ fn goal(config: &Config, jog: &Jog, mode: SafetyMode, start: &JointVector) -> (A
             let speed = jog.speed.clamp(-most, most);
             let held_s = jog.hold_ticks() as f64 * TICK_S;
             let mut pose = isometry_to_pose(&chain.forward(start).tool);
-            pose.position_m[axis] += speed * held_s;
+            let asked_m = speed * held_s;
+            let way_m = reach(config, start, axis, asked_m);
+            pose.position_m[axis] += way_m;
             let speed_scale = (speed.abs() / config.motion.config().tool_linear.velocity).min(1.0);
             (
                 ArmGoal {
@@ -373,6 +469,7 @@ fn goal(config: &Config, jog: &Jog, mode: SafetyMode, start: &JointVector) -> (A
                     ..nothing
                 },
                 speed,
+                way_m != asked_m,
             )
         }
     }
@@ -397,18 +494,21 @@ impl JogReport {
     /// As a person reads it.
     #[must_use]
     pub fn to_text(&self) -> String {
+        // What rounds to nothing has no sign.
         let size = |value: f64| match self.unit {
-            "m" => format!("{:.1} mm", value * 1e3),
-            _ => format!("{value:.4} rad"),
+            "m" => format!("{:.1} mm", (value * 1e4).round() / 10.0 + 0.0),
+            _ => format!("{:.4} rad", (value * 1e4).round() / 1e4 + 0.0),
         };
         let mut lines = vec![format!(
-            "{}: moved {} in {:.3} s at {}/s, mode {}",
+            "{}: {} moved {} of {} in {:.3} s at {}/s, mode {}",
             match self.outcome {
                 JogOutcome::Reached => "moved as asked",
                 JogOutcome::Limited => "LIMITED",
                 JogOutcome::Refused => "REFUSED",
             },
+            self.along,
             size(self.moved),
+            size(self.asked_way),
             self.held_s,
             size(self.used_speed),
             self.mode

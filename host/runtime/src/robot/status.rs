@@ -1,12 +1,23 @@
 //! The state of a robot as people and scripts read it.
 
+use std::path::Path;
+
 use serde::Serialize;
-use sinew_messages::{JointVector, LimitKind, StopCategory};
+use sinew_kinematics::isometry_to_pose;
+use sinew_messages::{JointVector, LimitKind, SafetyInputs, SafetyMode, StopCategory};
 use sinew_safety::{Breach, breaches, too_near};
 
-use super::cell_file::KeptStop;
+use super::cell_file::{CellFile, KeptStop};
+use super::evidence::LogView;
+use super::place::Place;
+use super::running::Running;
 use crate::Config;
 use crate::audit::first_digits;
+use crate::safety_change::{check_approved, quoted};
+use crate::safety_config::STATEMENT;
+
+/// Where a cell is kept if nobody says otherwise.
+pub const CELL_DEFAULT: &str = "out/robot.json";
 
 /// Where a robot stands, and whether it may move.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +32,12 @@ pub struct RobotStatus {
     pub mode: String,
     /// The stop that is latched; absent if the robot may move.
     pub stop: Option<StopView>,
+    /// It may move now.
+    pub may_move: bool,
+    /// What to do next, and with which command.
+    pub next: String,
+    /// What is wrong with the cell's audit log.
+    pub warnings: Vec<String>,
     /// Who reset the robot last.
     pub reset_by: Option<String>,
     /// The wired safety inputs.
@@ -117,7 +134,12 @@ impl StopView {
             "" => String::new(),
             detail => format!(" ({detail})"),
         };
-        format!("{}{detail}, category {}", self.reason, self.category)
+        let category = match self.category {
+            0 => "0: power off at once",
+            1 => "1: controlled stop, then power off",
+            _ => "2: controlled stop and hold",
+        };
+        format!("{}{detail}, category {category}", self.reason)
     }
 }
 
@@ -149,6 +171,140 @@ impl BreachView {
             ("self-collision", link) => format!("{link} is {size} inside another link"),
             _ => format!("the tool is tilted {size} out of its cone"),
         }
+    }
+}
+
+/// The cell in its file as a person reads it. A loop is booted on it beside the file, to know whether the gate lets it go on.
+pub(super) fn look(
+    config: &Config,
+    place: &Place,
+    file: &CellFile,
+    log: anyhow::Result<LogView>,
+) -> RobotStatus {
+    let q = file.joints().unwrap_or(*config.robot.chain().rest());
+    let safety = config.safety.config();
+    let closed = file.closed();
+    let mut warnings = Vec::new();
+    let mut log_words = None;
+    let mut stop = file.stop.clone();
+    match &log {
+        Err(error) => log_words = Some(format!("{error:#}")),
+        Ok(view) => {
+            log_words.clone_from(&view.stranger);
+            stop = stop.or_else(|| unapproved(config, view, &place.log()));
+        }
+    }
+    if stop.is_none() {
+        stop = Running::take_up(config, file).1;
+    }
+    warnings.extend(log_words.clone());
+    if !file.unwritten.is_empty() {
+        warnings.push(format!(
+            "{} records are kept with the cell that the audit log does not have yet",
+            file.unwritten.len()
+        ));
+    }
+    let mode = file.mode().unwrap_or(SafetyMode::Hold);
+    let breaches = breach_views(config, &q);
+    let near = near_views(config, &q);
+    let is_stranger = log.as_ref().is_ok_and(|view| view.stranger.is_some());
+    let next = next_step(&Standing {
+        cell: &place.shown,
+        log: log_words.as_deref(),
+        is_stranger,
+        contacts_closed: closed == SafetyInputs::ALL_CLOSED,
+        stop: stop.as_ref(),
+        mode,
+        is_out: !breaches.is_empty(),
+        is_near: !near.is_empty(),
+    });
+    RobotStatus {
+        cell: place.shown.display().to_string(),
+        robot: config.robot.name.clone(),
+        safety_hash: config.safety.hash().to_string(),
+        mode: file.mode.clone(),
+        may_move: stop.is_none() && mode != SafetyMode::Hold && log_words.is_none(),
+        next,
+        warnings,
+        stop: stop.as_ref().map(StopView::from),
+        reset_by: file.reset_by.clone(),
+        wired: WiredView {
+            emergency_a_closed: closed & SafetyInputs::EMERGENCY_A_CLOSED != 0,
+            emergency_b_closed: closed & SafetyInputs::EMERGENCY_B_CLOSED != 0,
+            protective_closed: closed & SafetyInputs::PROTECTIVE_CLOSED != 0,
+        },
+        joints: (config.robot.joints.iter().enumerate())
+            .map(|(i, joint)| JointView {
+                number: i + 1,
+                name: joint.name.clone(),
+                position_rad: q[i],
+                limits_rad: [safety.position_min_rad[i], safety.position_max_rad[i]],
+            })
+            .collect(),
+        tool_position_m: isometry_to_pose(&config.robot.chain().forward(&q).tool).position_m,
+        breaches,
+        near,
+        ran_s: file.ran_s,
+        statement: STATEMENT,
+    }
+}
+
+/// The stop that limits are which nobody approved.
+pub(super) fn unapproved(config: &Config, log: &LogView, path: &Path) -> Option<KeptStop> {
+    let refused = check_approved(config, &log.approvals, path).err()?;
+    Some(KeptStop {
+        category: 2,
+        reason: LimitKind::Configuration.name().to_owned(),
+        detail: refused.to_string(),
+    })
+}
+
+/// What decides on what to do next.
+struct Standing<'a> {
+    cell: &'a Path,
+    log: Option<&'a str>,
+    is_stranger: bool,
+    contacts_closed: bool,
+    stop: Option<&'a KeptStop>,
+    mode: SafetyMode,
+    is_out: bool,
+    is_near: bool,
+}
+
+fn next_step(now: &Standing<'_>) -> String {
+    let option = if now.cell == Path::new(CELL_DEFAULT) {
+        String::new()
+    } else {
+        format!(" --cell {}", quoted(&now.cell.display().to_string()))
+    };
+    let command = |words: &str| format!("`sinew robot {words}{option}`");
+    let reset = command("reset --actor NAME");
+    let recovers = now.mode == SafetyMode::Recovery;
+    let away = command("jog --joint N --speed S");
+    match now.stop {
+        _ if now.is_stranger => format!(
+            "find out what became of the log; to go on with this one: {}",
+            command("reset --actor NAME --accept-log")
+        ),
+        _ if now.log.is_some() => "see to the audit log first".to_owned(),
+        _ if !now.contacts_closed => format!(
+            "release the open contact, {}, then {reset}",
+            command("stop --wired NAME --release")
+        ),
+        Some(stop) if stop.reason == LimitKind::Configuration.name() => {
+            "have the safety configuration approved, or use the one that is active".to_owned()
+        }
+        Some(_) if now.is_out && !recovers => format!(
+            "{}, then {reset}, then {away} away from what is violated",
+            command("mode recovery")
+        ),
+        Some(_) => reset,
+        None if now.mode == SafetyMode::Hold => command("mode reduced"),
+        None if recovers && (now.is_out || now.is_near) => {
+            format!("{away}, away from what is violated or near, until nothing is")
+        }
+        None if recovers => command("mode normal"),
+        None => command("jog --joint 1 --speed 0.1 --hold 0.5"),
     }
 }
 
@@ -201,6 +357,14 @@ impl RobotStatus {
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut lines = vec![format!("{} in {}", self.robot, self.cell)];
+        lines.push(format!(
+            "  may move  {}; next: {}",
+            if self.may_move { "yes" } else { "NO" },
+            self.next
+        ));
+        for warning in &self.warnings {
+            lines.push(format!("  warning   {warning}"));
+        }
         lines.push(format!("  mode      {}", self.mode));
         lines.push(match &self.stop {
             Some(stop) => format!("  stop      latched: {}", stop.words()),

@@ -5,9 +5,11 @@ use std::sync::atomic::AtomicBool;
 use sinew_messages::JointVector;
 use sinew_sim::scenario::WiredInput;
 
+use super::orders::{Order, Orders};
+use super::place::Place;
 use super::{
     BreachView, CellFile, Jog, JogAlong, JogOutcome, JogReport, Operated, ParkedCell, ResetAnswer,
-    SafetyMode, StopCategory, StopOrder, jog,
+    RobotStatus, SafetyMode, StopCategory, StopOrder, Stored, begin, jog, set_mode, status, stop,
 };
 use crate::sources::Sources;
 use crate::trouble::{InputError, Refused};
@@ -17,8 +19,45 @@ const IN_THE_CABINET: JointVector = [2.4, 0.6, 0.0, 1.8, 0.0, 1.0, 0.0];
 /// Above the table.
 const FREE: JointVector = [0.0, 0.25, 0.0, 1.85, 0.0, 1.04, 0.0];
 
-fn cell(folder: &tempfile::TempDir, start: Option<&JointVector>) -> ParkedCell {
-    ParkedCell::open(&Sources::default(), &path(folder), start).expect("it can be opened")
+fn cell(folder: &tempfile::TempDir) -> ParkedCell {
+    ParkedCell::open(&Sources::default(), &path(folder), None).expect("it can be opened")
+}
+
+/// What a command made of a cell, with all of its evidence.
+#[track_caller]
+fn whole(stored: anyhow::Result<Stored>) -> RobotStatus {
+    let stored = stored.expect("it is done");
+    assert_eq!(stored.trouble, None);
+    stored.status
+}
+
+#[track_caller]
+fn begun(folder: &tempfile::TempDir, start: &JointVector) -> RobotStatus {
+    whole(begin(&Sources::default(), &path(folder), start))
+}
+
+#[track_caller]
+fn seen(folder: &tempfile::TempDir) -> RobotStatus {
+    whole(status(&Sources::default(), &path(folder)))
+}
+
+#[track_caller]
+fn stopped(folder: &tempfile::TempDir, order: StopOrder) -> RobotStatus {
+    whole(stop(&Sources::default(), &path(folder), order))
+}
+
+#[track_caller]
+fn in_mode(folder: &tempfile::TempDir, mode: SafetyMode) -> RobotStatus {
+    whole(set_mode(&Sources::default(), &path(folder), mode))
+}
+
+/// Asks for a reset by ann, and parks the cell again.
+#[track_caller]
+fn reset(folder: &tempfile::TempDir) -> ResetAnswer {
+    let mut cell = cell(folder);
+    let answer = cell.reset("ann").expect("asked");
+    whole(cell.park());
+    answer
 }
 
 fn path(folder: &tempfile::TempDir) -> std::path::PathBuf {
@@ -40,9 +79,9 @@ fn of_joint(joint: usize, speed: f64, hold_s: f64) -> Jog {
 
 /// Opens the cell, holds on, and parks it again.
 fn held(folder: &tempfile::TempDir, asked: &Jog) -> anyhow::Result<JogReport> {
-    let mut cell = cell(folder, None);
-    let report = jog(&mut cell, asked, &AtomicBool::new(false))?;
-    cell.park().expect("it can be parked");
+    let mut cell = cell(folder);
+    let report = cell.jog(asked, &AtomicBool::new(false))?;
+    whole(cell.park());
     Ok(report)
 }
 
@@ -56,31 +95,31 @@ fn depth(breaches: &[BreachView]) -> f64 {
 /// A robot that is free to move at `start`.
 fn freed(start: &JointVector) -> tempfile::TempDir {
     let folder = folder();
-    let mut cell = cell(&folder, Some(start));
-    assert_eq!(cell.reset("ann").expect("asked"), ResetAnswer::Granted);
-    cell.park().expect("parked");
+    begun(&folder, start);
+    assert_eq!(reset(&folder), ResetAnswer::Granted);
     folder
 }
 
 #[test]
 fn the_way_out_of_a_violation() {
     let folder = folder();
-    let mut parked = cell(&folder, Some(&IN_THE_CABINET));
-    let ResetAnswer::Refused(why) = parked.reset("ann").expect("asked") else {
+    let stood = begun(&folder, &IN_THE_CABINET);
+    assert!(
+        !stood.may_move && stood.next.contains("mode recovery"),
+        "{stood:?}"
+    );
+    let ResetAnswer::Refused(why) = reset(&folder) else {
         panic!("it stands in a zone");
     };
     assert!(
         why.contains("cabinet") && why.contains("mm inside"),
         "{why}"
     );
-    parked.park().expect("parked");
-
-    let mut parked = cell(&folder, None);
-    parked.set_mode(SafetyMode::Recovery).expect("set");
-    assert_eq!(parked.reset("ann").expect("asked"), ResetAnswer::Granted);
-    parked.park().expect("parked");
-    let stood = parked.robot_status();
+    in_mode(&folder, SafetyMode::Recovery);
+    assert_eq!(reset(&folder), ResetAnswer::Granted);
+    let stood = seen(&folder);
     assert_eq!(stood.reset_by.as_deref(), Some("ann"));
+    assert!(stood.may_move && stood.next.contains("jog"), "{stood:?}");
     let start = depth(&stood.breaches);
     assert!(start > 0.02, "{start}");
 
@@ -110,13 +149,9 @@ fn the_way_out_of_a_violation() {
     }
     assert_eq!(before, 0.0);
 
-    let mut parked = cell(&folder, None);
-    parked.set_mode(SafetyMode::Normal).expect("set");
-    assert_eq!(parked.robot_status().stop, None);
-    parked
-        .stop(StopOrder::Request(StopCategory::ControlledHold))
-        .expect("stopped");
-    assert_eq!(parked.reset("bob").expect("asked"), ResetAnswer::Granted);
+    assert_eq!(in_mode(&folder, SafetyMode::Normal).stop, None);
+    stopped(&folder, StopOrder::Request(StopCategory::ControlledHold));
+    assert_eq!(reset(&folder), ResetAnswer::Granted);
 }
 
 /// Every tick of a motion out of a violation is less deep than the one before, and slow.
@@ -151,11 +186,11 @@ fn a_violation_shrinks_from_tick_to_tick() {
         }
     }
     let folder = folder();
-    let mut parked = cell(&folder, Some(&IN_THE_CABINET));
-    parked.set_mode(SafetyMode::Recovery).expect("set");
-    assert_eq!(parked.reset("ann").expect("asked"), ResetAnswer::Granted);
+    begun(&folder, &IN_THE_CABINET);
+    in_mode(&folder, SafetyMode::Recovery);
+    assert_eq!(reset(&folder), ResetAnswer::Granted);
     let mut watched = Watched {
-        cell: parked,
+        cell: cell(&folder),
         depths: Vec::new(),
         fastest: 0.0,
     };
@@ -195,11 +230,13 @@ fn letting_go_brakes_within_three_ticks_whoever_does() {
     }
     assert!(after.moved < 0.5 * over.moved, "{after:?}");
 
-    // An interrupt lets go, too.
-    let mut parked = cell(&folder, None);
-    let report = jog(&mut parked, &of_joint(0, 0.2, 5.0), &AtomicBool::new(true));
-    assert_eq!(report.expect("it answers").held_s, 0.0);
-    assert_eq!(parked.robot_status().mode, "normal");
+    // An interrupt lets go, too, and is not what was asked for.
+    let mut parked = cell(&folder);
+    let report = (parked.jog(&of_joint(0, 0.2, 5.0), &AtomicBool::new(true))).expect("it answers");
+    assert_eq!(report.held_s, 0.0);
+    assert_eq!(report.outcome, JogOutcome::Limited);
+    assert!(report.why.is_some_and(|why| why.contains("interrupt")));
+    assert_eq!(whole(parked.park()).mode, "normal");
 }
 
 #[test]
@@ -207,7 +244,7 @@ fn a_jog_is_never_faster_than_reduced() {
     let folder = freed(&FREE);
     for joint in 0..sinew_messages::JOINTS {
         let report = held(&folder, &of_joint(joint, -9.0, 0.3)).expect("it answers");
-        let mut parked = cell(&folder, None);
+        let mut parked = cell(&folder);
         let reduced = parked.config().safety.config().reduced;
         let most = parked.config().safety.config().velocity_max_rad_s[joint];
         assert!(
@@ -220,13 +257,8 @@ fn a_jog_is_never_faster_than_reduced() {
         );
         assert_eq!(report.outcome, JogOutcome::Reached, "{report:?}");
         // And back.
-        jog(
-            &mut parked,
-            &of_joint(joint, 9.0, 0.3),
-            &AtomicBool::new(false),
-        )
-        .expect("back");
-        parked.park().expect("parked");
+        (parked.jog(&of_joint(joint, 9.0, 0.3), &AtomicBool::new(false))).expect("back");
+        whole(parked.park());
     }
 }
 
@@ -234,7 +266,7 @@ fn a_jog_is_never_faster_than_reduced() {
 fn the_tool_moves_along_an_axis() {
     let folder = freed(&FREE);
     for (axis, speed) in [(0, -0.05), (1, 0.05), (2, 0.05), (2, -0.05)] {
-        let before = cell(&folder, None).robot_status().tool_position_m;
+        let before = seen(&folder).tool_position_m;
         let asked = Jog {
             along: JogAlong::Axis(axis),
             speed,
@@ -243,7 +275,7 @@ fn the_tool_moves_along_an_axis() {
         };
         let report = held(&folder, &asked).expect("it answers");
         assert_eq!(report.outcome, JogOutcome::Reached, "{report:?}");
-        let after = cell(&folder, None).robot_status().tool_position_m;
+        let after = seen(&folder).tool_position_m;
         for other in 0..3 {
             let way = after[other] - before[other];
             let expected = if other == axis { 0.6 * speed } else { 0.0 };
@@ -255,7 +287,7 @@ fn the_tool_moves_along_an_axis() {
 #[test]
 fn what_keeps_a_robot_from_moving_is_refused() {
     let folder = folder();
-    cell(&folder, Some(&FREE)).park().expect("parked");
+    begun(&folder, &FREE);
     let refused = |what: &str| {
         let error = held(&folder, &of_joint(0, 0.1, 0.2)).expect_err("not allowed");
         assert!(
@@ -264,13 +296,11 @@ fn what_keeps_a_robot_from_moving_is_refused() {
         );
     };
     refused("boot");
-    let mut parked = cell(&folder, None);
-    assert_eq!(parked.reset("ann").expect("asked"), ResetAnswer::Granted);
-    parked.set_mode(SafetyMode::Hold).expect("set");
-    parked.park().expect("parked");
+    assert_eq!(reset(&folder), ResetAnswer::Granted);
+    in_mode(&folder, SafetyMode::Hold);
     refused("`hold`");
     for name in ["", "  ", "a\nb", &"x".repeat(200)] {
-        let error = cell(&folder, None).reset(name).expect_err("no name");
+        let error = cell(&folder).reset(name).expect_err("no name");
         assert!(error.is::<InputError>(), "{error}");
     }
 }
@@ -307,26 +337,20 @@ fn wired_stops_stay_until_they_are_released_and_reset() {
         (WiredInput::Protective, 2, "protective-stop"),
     ] {
         let folder = freed(&FREE);
-        let mut parked = cell(&folder, None);
-        parked.stop(StopOrder::Press(input)).expect("pressed");
-        parked.park().expect("parked");
-        let stop = parked.robot_status().stop.expect("it is latched");
+        let stop = (stopped(&folder, StopOrder::Press(input)).stop).expect("it is latched");
         assert_eq!((stop.category, stop.reason.as_str()), (category, reason));
         assert_eq!(
             stop.detail.contains("disagree"),
             input == WiredInput::EmergencyB,
             "{stop:?}"
         );
-        let mut parked = cell(&folder, None);
-        let ResetAnswer::Refused(why) = parked.reset("ann").expect("asked") else {
+        let ResetAnswer::Refused(why) = reset(&folder) else {
             panic!("{input:?} is open");
         };
         assert!(why.contains("open"), "{why}");
-        parked.stop(StopOrder::Release(input)).expect("released");
-        assert!(parked.robot_status().stop.is_some(), "it stays latched");
-        parked.park().expect("parked");
-        let mut parked = cell(&folder, None);
-        assert_eq!(parked.reset("ann").expect("asked"), ResetAnswer::Granted);
+        let after = stopped(&folder, StopOrder::Release(input));
+        assert!(after.stop.is_some(), "it stays latched");
+        assert_eq!(reset(&folder), ResetAnswer::Granted);
     }
 }
 
@@ -340,10 +364,7 @@ fn a_stop_only_gets_more_severe() {
         (StopCategory::ControlledThenOff, 0),
     ];
     for (order, expected) in orders {
-        let mut parked = cell(&folder, None);
-        parked.stop(StopOrder::Request(order)).expect("stopped");
-        parked.park().expect("parked");
-        let stop = parked.robot_status().stop.expect("latched");
+        let stop = (stopped(&folder, StopOrder::Request(order)).stop).expect("latched");
         assert_eq!(
             (stop.category, stop.reason.as_str()),
             (expected, "requested")
@@ -355,13 +376,267 @@ fn a_stop_only_gets_more_severe() {
 #[test]
 fn a_robot_that_was_free_is_stopped_where_it_may_not_stand_any_more() {
     let folder = freed(&FREE);
-    let robot = cell(&folder, None).config().robot.clone();
+    let robot = cell(&folder).config().robot.clone();
     let mut file = CellFile::read(&path(&folder), &robot).expect("it is there");
     assert_eq!(file.stop, None);
     file.joints_rad = IN_THE_CABINET.to_vec();
     file.write(&path(&folder)).expect("writable");
-    let status = cell(&folder, None).robot_status();
-    assert!(!status.breaches.is_empty());
+    let status = seen(&folder);
+    assert!(!status.breaches.is_empty() && !status.may_move);
     let stop = status.stop.expect("it is latched");
     assert!(stop.detail.contains("cabinet"), "{stop:?}");
+}
+
+/// Kinds of the records in the log beside the cell.
+fn log_kinds(folder: &tempfile::TempDir) -> Vec<String> {
+    let mut kinds = Vec::new();
+    let read = sinew_audit::read(&log(folder), |record| kinds.push(record.kind));
+    assert!(read.expect("it can be read").ok);
+    kinds
+}
+
+fn log(folder: &tempfile::TempDir) -> std::path::PathBuf {
+    folder.path().join(crate::AUDIT_FILE)
+}
+
+/// Nobody reset anything by looking, by moving, or by stopping.
+#[test]
+fn a_reset_is_in_the_log_once() {
+    let folder = freed(&FREE);
+    let resets = |folder: &tempfile::TempDir| {
+        let kinds = log_kinds(folder);
+        let count = |kind: &str| kinds.iter().filter(|found| *found == kind).count();
+        (count("reset-granted"), count("resumed"), count("boot"))
+    };
+    assert_eq!(resets(&folder), (1, 1, 1));
+    seen(&folder);
+    assert_eq!(resets(&folder), (1, 1, 1));
+    held(&folder, &of_joint(0, 0.1, 0.2)).expect("it moves");
+    assert_eq!(resets(&folder), (1, 2, 1));
+    stopped(&folder, StopOrder::Request(StopCategory::ControlledHold));
+    assert_eq!(resets(&folder), (1, 2, 1));
+    assert_eq!(log_kinds(&folder).last().map(String::as_str), Some("stop"));
+}
+
+/// One at a time; a stop is not turned away, and looking waits for nobody.
+#[test]
+fn a_stop_reaches_a_cell_that_another_command_works_on() {
+    let folder = freed(&FREE);
+    let mut moving = cell(&folder);
+    let error = ParkedCell::open(&Sources::default(), &path(&folder), None)
+        .err()
+        .expect("one at a time");
+    assert!(error.is::<Refused>(), "{error}");
+    assert!(
+        error.to_string().contains("another command is at work"),
+        "{error}"
+    );
+    assert_eq!(seen(&folder).stop, None);
+
+    let order = StopOrder::Request(StopCategory::ControlledThenOff);
+    let given = stop(&Sources::default(), &path(&folder), order).expect("it is never turned away");
+    assert!(
+        given
+            .trouble
+            .is_some_and(|words| words.contains("the order is given"))
+    );
+    assert_eq!(given.status.stop.expect("it counts").category, 1);
+    assert_eq!(seen(&folder).stop.expect("for everybody").category, 1);
+
+    let report = (moving.jog(&of_joint(0, 0.1, 5.0), &AtomicBool::new(false))).expect("it answers");
+    assert_eq!(report.outcome, JogOutcome::Limited, "{report:?}");
+    assert!(report.held_s < 0.05, "{report:?}");
+    assert!(report.why.is_some_and(|why| why.contains("requested")));
+    let stop = whole(moving.park()).stop.expect("it is latched");
+    assert_eq!((stop.category, &*stop.reason), (1, "requested"));
+    let place = Place::of(&path(&folder)).expect("it is there");
+    assert!(Orders::of(&place).waiting().expect("readable").is_empty());
+    assert!(log_kinds(&folder).contains(&"stop".to_owned()));
+    assert_eq!(seen(&folder).stop.expect("still").category, 1);
+}
+
+/// Whenever a stop comes (before, in any tick of, and after a reset or a jog), it is latched in the end.
+#[test]
+fn a_stop_is_lost_at_no_moment() {
+    struct Late {
+        cell: ParkedCell,
+        orders: Orders,
+        at: u64,
+        order: Order,
+    }
+    impl Operated for Late {
+        fn step(&mut self) -> anyhow::Result<()> {
+            if self.at == 0 {
+                self.orders.put(self.order)?;
+            }
+            self.at = self.at.wrapping_sub(1);
+            self.cell.step()
+        }
+        fn mailbox(&self) -> &sinew_messages::Mailbox {
+            self.cell.mailbox()
+        }
+        fn status(&self) -> &sinew_messages::LoopStatus {
+            self.cell.status()
+        }
+        fn verdict(&self) -> &sinew_messages::VerdictRecord {
+            self.cell.verdict()
+        }
+        fn config(&self) -> &crate::Config {
+            self.cell.config()
+        }
+    }
+    let folder = freed(&FREE);
+    let orders = Orders::of(&Place::of(&path(&folder)).expect("it is there"));
+    for (at, order) in [
+        (0, Order::Stop(StopCategory::ControlledHold)),
+        (5, Order::Press(WiredInput::Protective)),
+        (23, Order::Stop(StopCategory::PowerOff)),
+        (77, Order::Stop(StopCategory::ControlledThenOff)),
+        (150, Order::Hold),
+        (10_000, Order::Stop(StopCategory::ControlledHold)),
+    ] {
+        let mut late = Late {
+            cell: cell(&folder),
+            orders: orders.clone(),
+            at,
+            order,
+        };
+        jog(&mut late, &of_joint(0, 0.05, 0.1), &AtomicBool::new(false)).expect("it answers");
+        if late.at < 10_000 {
+            orders.put(order).expect("after it moved");
+        }
+        whole(late.cell.park());
+        let after = seen(&folder);
+        assert!(!after.may_move, "{at} {order:?}: {after:?}");
+        match order {
+            Order::Hold => assert_eq!(after.mode, "hold"),
+            _ => assert!(after.stop.is_some(), "{at} {order:?}"),
+        }
+        stopped(&folder, StopOrder::Release(WiredInput::Protective));
+        in_mode(&folder, SafetyMode::Normal);
+        reset(&folder);
+        assert!(seen(&folder).may_move, "{at}: {:?}", seen(&folder));
+    }
+
+    // A stop that comes while somebody resets outlives the reset.
+    stopped(&folder, StopOrder::Request(StopCategory::ControlledHold));
+    let mut resetting = cell(&folder);
+    orders
+        .put(Order::Stop(StopCategory::ControlledHold))
+        .expect("put");
+    let answer = resetting.reset("ann").expect("asked");
+    assert!(matches!(answer, ResetAnswer::Refused(_)), "{answer:?}");
+    assert!(whole(resetting.park()).stop.is_some());
+    assert_eq!(reset(&folder), ResetAnswer::Granted);
+    let resetting = {
+        let mut cell = cell(&folder);
+        assert_eq!(cell.reset("ann").expect("asked"), ResetAnswer::NotNeeded);
+        cell
+    };
+    orders.put(Order::Hold).expect("put");
+    assert_eq!(whole(resetting.park()).mode, "hold");
+}
+
+/// What makes a robot stand needs no log; what lets it move does, and gets everything into it first.
+#[test]
+fn stops_and_hold_work_without_an_audit_log() {
+    let folder = freed(&FREE);
+    let sources = Sources::default();
+    let good = std::fs::read(log(&folder)).expect("it is there");
+    let mut broken = good.clone();
+    broken[40] ^= 1;
+    std::fs::write(log(&folder), &broken).expect("writable");
+
+    let ordered = StopOrder::Request(StopCategory::PowerOff);
+    let stored = stop(&sources, &path(&folder), ordered).expect("it stops");
+    let trouble = stored.trouble.expect("the log is broken");
+    assert!(
+        trouble.contains("audit") && trouble.contains("line 1"),
+        "{trouble}"
+    );
+    assert_eq!(stored.status.stop.expect("latched").category, 0);
+    let stored = set_mode(&sources, &path(&folder), SafetyMode::Hold).expect("it holds");
+    assert!(stored.trouble.is_some());
+    assert_eq!(stored.status.mode, "hold");
+    assert!(!stored.status.may_move && !stored.status.warnings.is_empty());
+
+    let before = std::fs::read(path(&folder)).expect("it is there");
+    let error = set_mode(&sources, &path(&folder), SafetyMode::Normal).expect_err("no log");
+    assert!(error.is::<Refused>(), "{error}");
+    let error = ParkedCell::open(&sources, &path(&folder), None)
+        .err()
+        .expect("no log");
+    assert!(error.is::<Refused>(), "{error}");
+    assert_eq!(std::fs::read(path(&folder)).expect("still"), before);
+
+    std::fs::write(log(&folder), &good).expect("writable");
+    in_mode(&folder, SafetyMode::Normal);
+    let kinds = log_kinds(&folder);
+    assert_eq!(
+        kinds[kinds.len() - 3..],
+        ["stop", "mode-changed", "mode-changed"]
+    );
+    assert!(seen(&folder).warnings.is_empty());
+}
+
+/// A cell knows its log: another one lets nothing move before somebody says so, and that stands in it.
+#[test]
+fn another_log_is_not_this_cells() {
+    let folder = freed(&FREE);
+    let sources = Sources::default();
+    std::fs::remove_file(log(&folder)).expect("it was there");
+    let status = seen(&folder);
+    assert!(!status.may_move, "{status:?}");
+    assert!(
+        status.warnings[0].contains("not this cell's audit log"),
+        "{status:?}"
+    );
+    let error = ParkedCell::open(&sources, &path(&folder), None)
+        .err()
+        .expect("refused");
+    assert!(error.is::<Refused>(), "{error}");
+    assert!(error.to_string().contains("--accept-log"), "{error}");
+    let ordered = StopOrder::Request(StopCategory::ControlledHold);
+    let stored = stop(&sources, &path(&folder), ordered).expect("it stops");
+    assert!(stored.trouble.is_some() && stored.status.stop.is_some());
+
+    let mut cell = ParkedCell::open(&sources, &path(&folder), Some("bob")).expect("bob says so");
+    assert_eq!(cell.reset("bob").expect("asked"), ResetAnswer::Granted);
+    assert!(whole(cell.park()).may_move);
+    let kinds = log_kinds(&folder);
+    assert_eq!(kinds[..2], ["stop", "log-accepted"]);
+    held(&folder, &of_joint(0, 0.1, 0.2)).expect("it moves again");
+
+    // A log that was cut is another one, too.
+    let text = std::fs::read_to_string(log(&folder)).expect("it is there");
+    let first = text.lines().next().expect("it has lines");
+    std::fs::write(log(&folder), format!("{first}\n")).expect("writable");
+    assert!(!seen(&folder).may_move);
+}
+
+/// A line goes as far as the arm reaches, and says what ends it.
+#[test]
+fn a_line_goes_as_far_as_it_can() {
+    let folder = freed(&FREE);
+    let asked = Jog {
+        along: JogAlong::Axis(2),
+        speed: 0.1,
+        hold_s: 20.0,
+        release_after_s: None,
+    };
+    let report = held(&folder, &asked).expect("it answers");
+    assert_eq!(report.outcome, JogOutcome::Limited, "{report:?}");
+    assert!(
+        report.moved > 0.1 && report.moved < 0.99 * report.asked_way,
+        "{report:?}"
+    );
+    let text = report.to_text();
+    for piece in ["the tool along z", "mm of", "because"] {
+        assert!(text.contains(piece), "{text}");
+    }
+    assert!(
+        report
+            .why
+            .is_some_and(|why| why.contains("rad") || why.contains("reach") || why.contains("mm"))
+    );
 }

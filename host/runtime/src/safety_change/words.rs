@@ -118,7 +118,7 @@ pub(super) fn audit_option(audit: &Path) -> String {
 }
 
 /// As a shell takes it for one word.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./@:".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()

@@ -1,0 +1,107 @@
+//! Where a parked cell lies, and who may write it: one command at a time.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::audit::AUDIT_FILE;
+use crate::files::{check_regular, folder_of};
+use crate::trouble::{input, refused};
+
+/// How often a lock that another command holds is tried, and how long is waited in between.
+const LOCK_TRIES: u32 = 300;
+const LOCK_NAP: Duration = Duration::from_millis(10);
+
+/// The paths of one cell.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// As it was named.
+    pub(super) shown: PathBuf,
+    /// The file itself: a cell that is reached by a link is still one cell.
+    pub(super) file: PathBuf,
+}
+
+/// The right to write a cell. It goes with the process that has it, however that ends.
+#[derive(Debug)]
+pub(super) struct CellLock {
+    _file: File,
+}
+
+impl Place {
+    /// # Errors
+    /// [`InputError`](crate::InputError) for what can't be a cell: a folder, a pipe, a device, a link that leads nowhere.
+    pub(super) fn of(path: &Path) -> anyhow::Result<Self> {
+        let named = |what: String| {
+            input(format!(
+                "--cell {what}. Name another file with --cell, or remove it and begin with `sinew robot status`"
+            ))
+        };
+        let file = match fs::symlink_metadata(path) {
+            Ok(there) if there.is_symlink() => fs::canonicalize(path).map_err(|error| {
+                named(format!(
+                    "{}: the link leads nowhere: {error}",
+                    path.display()
+                ))
+            })?,
+            Ok(_) => path.to_owned(),
+            Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
+            Err(error) => return Err(named(format!("{}: {error}", path.display()))),
+        };
+        if file.exists() {
+            check_regular(&file).map_err(|error| named(error.0))?;
+        }
+        Ok(Self {
+            shown: path.to_owned(),
+            file,
+        })
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.file.exists()
+    }
+
+    /// The audit log of whatever is in the same folder.
+    pub(super) fn log(&self) -> PathBuf {
+        self.file.with_file_name(AUDIT_FILE)
+    }
+
+    /// `robot.json` and `lock` make `robot.json.lock`.
+    pub(super) fn beside(&self, what: &str) -> PathBuf {
+        let mut name = self.file.as_os_str().to_owned();
+        name.push(".");
+        name.push(what);
+        name.into()
+    }
+
+    /// Waits for as long as a short command takes.
+    ///
+    /// # Errors
+    /// [`Refused`](crate::Refused) while another command has it; [`InputError`](crate::InputError) if there can be no lock.
+    pub(super) fn lock(&self) -> anyhow::Result<CellLock> {
+        let path = self.beside("lock");
+        let named = |error: std::io::Error| input(format!("--cell {}: {error}", path.display()));
+        fs::create_dir_all(folder_of(&path)).map_err(named)?;
+        if path.exists() {
+            check_regular(&path).map_err(|error| input(format!("--cell {error}")))?;
+        }
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(named)?;
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(CellLock { _file: file }),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_NAP),
+                Err(TryLockError::Error(error)) => return Err(named(error)),
+            }
+        }
+        Err(refused(format!(
+            "another command is at work on this cell ({}): try again when it is over. Only `sinew robot stop` and \
+             `sinew robot mode hold` reach it meanwhile",
+            self.shown.display()
+        )))
+    }
+}
