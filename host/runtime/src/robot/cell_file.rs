@@ -95,6 +95,14 @@ impl CellFile {
     /// [`InputError`](crate::InputError) that names the file, and what to do: it can't be read, is no parked cell, was
     /// written by a newer version, belongs to another robot, or says what cannot be.
     pub fn read(path: &Path, robot: &RobotDescription) -> anyhow::Result<Self> {
+        Self::read_with_text(path, robot).map(|(file, _)| file)
+    }
+
+    /// [`Self::read`], with the text that it was.
+    pub(super) fn read_with_text(
+        path: &Path,
+        robot: &RobotDescription,
+    ) -> anyhow::Result<(Self, String)> {
         let hinted = |what: String| {
             input(format!(
                 "{what}. Name another file with --cell, or remove it and begin with `sinew robot status`"
@@ -122,7 +130,7 @@ impl CellFile {
             .map_err(|error| wrong(format!("it is damaged: {error}")))?;
         file.version = VERSION;
         file.check(robot).map_err(wrong)?;
-        Ok(file)
+        Ok((file, text))
     }
 
     fn check(&self, robot: &RobotDescription) -> Result<(), String> {
@@ -182,13 +190,19 @@ impl CellFile {
             .fold(SafetyInputs::ALL_CLOSED, |closed, (_, bit)| closed & !bit)
     }
 
+    /// As it stands in a file.
+    pub(super) fn text(&self) -> anyhow::Result<String> {
+        let mut text = serde_json::to_string_pretty(self).context("encoding the cell")?;
+        text.push('\n');
+        Ok(text)
+    }
+
     /// Writes the file, so that there is the old one or the new one at any time.
     ///
     /// # Errors
     /// [`InputError`](crate::InputError) if the file can't be written.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let mut text = serde_json::to_string_pretty(self).context("encoding the cell")?;
-        text.push('\n');
+        let text = self.text()?;
         std::fs::create_dir_all(files::folder_of(path))
             .and_then(|()| files::replace(path, text.as_bytes()))
             .map_err(|error| input(format!("--cell {}: {error}", path.display())))

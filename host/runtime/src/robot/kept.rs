@@ -12,6 +12,7 @@ use super::orders::{Order, Orders};
 use super::place::{CellLock, Place};
 use super::status::look;
 use crate::Config;
+use crate::files::read_text;
 use crate::trouble::{input, refused};
 
 /// A cell that nobody else writes.
@@ -20,8 +21,8 @@ pub(super) struct KeptCell {
     pub(super) file: CellFile,
     pub(super) place: Place,
     orders: Orders,
-    /// What the disk has.
-    on_disk: Option<CellFile>,
+    /// What the disk has, as text.
+    on_disk: Option<String>,
     /// Orders that were taken up, and whose files go when the cell is on the disk.
     obeyed: Vec<PathBuf>,
     _lock: CellLock,
@@ -53,21 +54,19 @@ impl KeptCell {
         }
         let lock = place.lock()?;
         // What is there is replaced, if it is a cell: nobody's other file.
-        let on_disk = if place.exists() {
-            Some(CellFile::read(&place.file, &config.robot)?)
+        let (before, on_disk) = if place.exists() {
+            let (file, text) = CellFile::read_with_text(&place.file, &config.robot)?;
+            (Some(file), Some(text))
         } else {
-            None
+            (None, None)
         };
-        let file = match (&on_disk, start) {
-            (Some(file), None) => file.clone(),
+        let file = match (before, start) {
+            (Some(file), None) => file,
             (before, start) => {
                 let rest = *config.robot.chain().rest();
                 let mut file = CellFile::new(&config.robot, start.unwrap_or(&rest));
                 // What could not be written of the cell before is not lost by that.
-                file.unwritten = before
-                    .iter()
-                    .flat_map(|old| old.unwritten.clone())
-                    .collect();
+                file.unwritten = before.map_or_else(Vec::new, |old| old.unwritten);
                 file.note(None, Entry::Boot(boot(&config)));
                 if let Some(stop) = &file.stop {
                     let stop = record(stop, None);
@@ -97,8 +96,7 @@ impl KeptCell {
     /// # Errors
     /// [`InputError`](crate::InputError) if they can't be looked for.
     pub(super) fn take_orders(&mut self) -> anyhow::Result<Vec<Order>> {
-        let waiting = (self.orders.waiting())
-            .map_err(|error| input(format!("looking for orders to stop: {error}")))?;
+        let waiting = (self.orders.waiting()).map_err(|error| self.orders.trouble(&error))?;
         let mut new = Vec::new();
         for (order, path) in waiting {
             if !self.obeyed.contains(&path) {
@@ -112,11 +110,24 @@ impl KeptCell {
     /// Puts the cell on the disk, and removes the orders that it has.
     ///
     /// # Errors
-    /// [`InputError`](crate::InputError) if that can't be.
+    /// [`InputError`](crate::InputError) if that can't be; [`Refused`](crate::Refused) if somebody else wrote the file meanwhile.
     pub(super) fn store(&mut self) -> anyhow::Result<()> {
-        if self.on_disk.as_ref() != Some(&self.file) {
+        let text = self.file.text()?;
+        if self.on_disk.as_ref() != Some(&text) {
+            // The lock keeps other commands away, not whoever removes the lock or edits the file.
+            let there = self
+                .place
+                .exists()
+                .then(|| read_text(&self.place.file))
+                .transpose();
+            if there.ok().flatten() != self.on_disk {
+                return Err(refused(format!(
+                    "{}: somebody else changed it while this command had it, so it is left as it is",
+                    self.place.shown.display()
+                )));
+            }
             self.file.write(&self.place.file)?;
-            self.on_disk = Some(self.file.clone());
+            self.on_disk = Some(text);
         }
         if !self.obeyed.is_empty() {
             (self.orders.remove(&self.obeyed)).map_err(|error| {
@@ -125,7 +136,7 @@ impl KeptCell {
             self.obeyed.clear();
         }
         // Made now, an order needs no more than a name.
-        (self.orders.prepare()).map_err(|error| input(format!("a folder for orders: {error}")))
+        (self.orders.prepare()).map_err(|error| self.orders.trouble(&error))
     }
 
     /// The cell first, and then its evidence: why that is not written yet, if it isn't.

@@ -13,6 +13,7 @@ use sinew_messages::StopCategory;
 use sinew_sim::scenario::WiredInput;
 
 use super::place::Place;
+use crate::trouble::input;
 
 /// What makes a robot stand.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,6 +73,14 @@ impl Orders {
     /// The folder, made before a disk is full.
     pub(super) fn prepare(&self) -> io::Result<()> {
         fs::create_dir_all(&self.folder)
+    }
+
+    /// The folder's trouble, as that of whoever needs it.
+    pub(super) fn trouble(&self, error: &io::Error) -> anyhow::Error {
+        input(format!(
+            "{}, where orders to stop are put: {error}. It has to be a folder that can be read and written",
+            self.folder.display()
+        ))
     }
 
     /// Puts an order down; it counts from now on.

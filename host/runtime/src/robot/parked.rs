@@ -80,8 +80,8 @@ pub fn status(sources: &Sources, path: &Path) -> anyhow::Result<Stored> {
 /// The cell as it is on the disk, with the orders that wait.
 fn view(config: &Config, place: &Place) -> anyhow::Result<RobotStatus> {
     // In this order: an order that is gone by the time that the file is read is in the file.
-    let waiting = (Orders::of(place).waiting())
-        .map_err(|error| input(format!("looking for orders to stop: {error}")))?;
+    let orders = Orders::of(place);
+    let waiting = orders.waiting().map_err(|error| orders.trouble(&error))?;
     let mut file = CellFile::read(&place.file, &config.robot)?;
     for (order, _) in waiting {
         file.obey(order);
@@ -142,13 +142,10 @@ pub fn set_mode(sources: &Sources, path: &Path, mode: SafetyMode) -> anyhow::Res
 fn stand(sources: &Sources, path: &Path, order: Order) -> anyhow::Result<Stored> {
     let config = sources.load()?;
     let place = Place::of(path)?;
-    if !place.exists() {
-        let mut kept = KeptCell::open(config, place)?;
-        kept.file.obey(order);
-        return kept.finish();
+    if place.exists() {
+        // What is no cell has nothing to stop, and gets nothing laid beside it.
+        CellFile::read(&place.file, &config.robot)?;
     }
-    // What is no cell has nothing to stop, and gets nothing laid beside it.
-    CellFile::read(&place.file, &config.robot)?;
     let put = Orders::of(&place).put(order);
     let carried_out = KeptCell::open(config.clone(), place.clone()).and_then(|mut kept| {
         if put.is_err() {
@@ -325,7 +322,13 @@ impl ParkedCell {
         kept.file.ran_s += running.last.tick as f64 * TICK_S;
         let unwritten = running.end_log();
         kept.file.unwritten.extend(unwritten);
-        kept.finish()
+        let shown = kept.place.shown.display().to_string();
+        kept.finish().map_err(|error| {
+            // Not wrong input any more: it ran.
+            anyhow::anyhow!(
+                "{shown} still says where the robot was before, and what the audit log does not have is lost: {error:#}"
+            )
+        })
     }
 }
 

@@ -640,3 +640,36 @@ fn a_line_goes_as_far_as_it_can() {
             .is_some_and(|why| why.contains("rad") || why.contains("reach") || why.contains("mm"))
     );
 }
+
+/// Whoever removes the lock can have two commands at work: the later one overwrites nothing.
+#[test]
+fn a_cell_that_somebody_else_changed_is_left_as_it_is() {
+    let folder = freed(&FREE);
+    let mut moving = cell(&folder);
+    (moving.jog(&of_joint(0, 0.1, 0.2), &AtomicBool::new(false))).expect("it moves");
+    std::fs::remove_file(folder.path().join("robot.json.lock")).expect("it is there");
+    let order = StopOrder::Request(StopCategory::PowerOff);
+    assert!(stopped(&folder, order).stop.is_some());
+    let error = moving.park().expect_err("it is not the cell that it was");
+    assert!(
+        error.to_string().contains("somebody else changed it"),
+        "{error}"
+    );
+    assert_eq!(seen(&folder).stop.expect("it stays").category, 0);
+}
+
+/// A stop comes first, whatever state the cell's folder is in.
+#[test]
+fn a_stop_begins_a_cell_that_is_not_there() {
+    let folder = folder();
+    let stop = stopped(&folder, StopOrder::Request(StopCategory::PowerOff)).stop;
+    assert_eq!(stop.expect("latched").category, 0);
+    std::fs::remove_dir(folder.path().join("robot.json.orders")).expect("it is empty");
+    std::fs::write(folder.path().join("robot.json.orders"), "").expect("writable");
+    let error = status(&Sources::default(), &path(&folder)).expect_err("orders can't be seen");
+    assert!(error.to_string().contains("has to be a folder"), "{error}");
+    let error = ParkedCell::open(&Sources::default(), &path(&folder), None)
+        .err()
+        .expect("nothing moves");
+    assert!(error.is::<InputError>(), "{error}");
+}
