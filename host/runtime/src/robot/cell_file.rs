@@ -79,7 +79,7 @@ impl CellFile {
             stop: Some(KeptStop {
                 category: 1,
                 reason: "boot".to_owned(),
-                detail: String::new(),
+                detail: "switched on, and not reset since".to_owned(),
             }),
             reset_by: None,
             open: Vec::new(),

@@ -65,3 +65,55 @@ fn figures(limit: LimitKind, verdict: &VerdictRecord) -> Option<String> {
         "{asked:.4} {unit}, and the limit is {most:.4} {unit}"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use bytemuck::Zeroable;
+
+    use super::*;
+    use crate::Sources;
+
+    #[test]
+    fn figures_have_units_and_what_they_are_about_has_a_name() {
+        let config = Sources::default().load().expect("what is built in fits");
+        let check = |limit: LimitKind, index: u32, [most, asked]: [f64; 2], expected: &str| {
+            let verdict = VerdictRecord {
+                limit: limit as u32,
+                index,
+                limit_value: most,
+                asked,
+                ..VerdictRecord::zeroed()
+            };
+            assert_eq!(verdict_words(&config, &verdict), expected);
+        };
+        let joint = &config.robot.joints[2].name;
+        let zone = &config.safety.config().zones[0].name;
+        check(
+            LimitKind::FollowingError,
+            2,
+            [0.05, 0.07],
+            &format!("following-error of joint `{joint}`: 0.0700 rad, and the limit is 0.0500 rad"),
+        );
+        check(
+            LimitKind::Zone,
+            0,
+            [0.02, 0.015],
+            &format!("zone `{zone}`: its stop would come to 15.0 mm, and 20.0 mm are kept"),
+        );
+        check(
+            LimitKind::ToolSpeed,
+            u32::MAX,
+            [0.25, 0.3],
+            "tool-speed: 0.3000 m/s, and the limit is 0.2500 m/s",
+        );
+        // Without figures, or with some whose unit nobody can know.
+        check(LimitKind::Mode, u32::MAX, [0.0, 0.0], "mode");
+        check(LimitKind::Gripper, u32::MAX, [1.0, 2.0], "gripper");
+        check(
+            LimitKind::Velocity,
+            2,
+            [f64::NAN, 2.0],
+            &format!("velocity of joint `{joint}`"),
+        );
+    }
+}
