@@ -3,8 +3,9 @@
 use nalgebra::Vector3;
 use sinew_kinematics::{Aabb, Body, Chain, Cylinder, HalfSpace, Hull, Point};
 use sinew_messages::{JOINTS, JointVector, Obstacle, ObstacleFrame, ObstacleKind};
-use sinew_safety::{Cone, SafetyConfig, SeparationConfig, Zone, ZoneShape};
+use sinew_safety::{Cone, SafetyConfig, Zone, ZoneShape};
 
+use crate::sections;
 use crate::stream::Stream;
 
 /// Ticks between two scans of the person sensor.
@@ -13,7 +14,7 @@ const SCAN_TICKS: u64 = 40;
 /// Room that the arm has where it starts, m.
 const ROOM_M: f64 = 0.03;
 
-/// A configuration that differs from `base` in its zones, its braking and in what is switched on. The arm may stand
+/// A configuration that differs from `base` in its zones, its braking, its sections and in what is switched on. The arm may stand
 /// at `start` in it.
 pub(crate) fn vary(
     base: &SafetyConfig,
@@ -27,7 +28,6 @@ pub(crate) fn vary(
         (arm.iter()).all(|capsule| capsule.link == 0 || shape.clearance(capsule) > ROOM_M)
     };
     let mut c = base.clone();
-    c.reaction_ticks = [0, 1, 3, 6][stream.below(4) as usize];
     let brakes = stream.between(0.5, 1.0);
     for i in 0..c.stop_acceleration_rad_s2.len() {
         c.stop_acceleration_rad_s2[i] *= brakes;
@@ -96,12 +96,7 @@ pub(crate) fn vary(
             half_angle_rad: stream.between(0.3, 2.0),
         });
     }
-    c.separation = stream.one_in(2).then(|| SeparationConfig {
-        approach_speed_m_s: 1.6,
-        intrusion_m: stream.between(0.0, 0.2),
-        robot_uncertainty_m: c.tracking_margin_m + 0.005,
-        silent_ticks: 100,
-    });
+    sections::vary(&mut c, chain, start, stream);
     weaken(&mut c, chain, start, &mut stream.apart());
     c
 }
@@ -157,6 +152,11 @@ impl Person {
         for (at, way) in self.at.iter_mut().zip(way) {
             *at += step * way / left;
         }
+    }
+
+    /// Nothing new comes from the scanner; what came before only grows older.
+    pub(crate) fn grow_old(&self, tick: u64, out: &mut ObstacleFrame) {
+        out.obstacles[0].age_ticks = tick - self.scanned.1;
     }
 
     /// What the scanner says at `tick`.

@@ -1,15 +1,23 @@
 //! What is proposed: schemes that are drawn, and targets that are searched for.
 
+use nalgebra::Vector3;
 use sinew_kinematics::Chain;
 use sinew_messages::{JOINTS, JointVector, LimitKind, Setpoint};
 use sinew_safety::SafetyConfig;
 use sinew_units::TICK_S;
 
-use crate::judge::nearness;
+use crate::judge::{nearness, to_itself};
 use crate::stream::Stream;
 
 /// Targets that are looked at for one that leads as close to something as can be.
 const TRIES: usize = 12;
+/// Ticks that a scheme lasts, on average.
+const PATIENCE: u64 = 250;
+/// Joint that stretches the arm at its lower end, and that which puts two axes of the wrist into one at 0.
+const STRETCHING: usize = 3;
+const ALIGNING: usize = 5;
+/// Of the least squares that find the way into a contact.
+const PRESS_DAMPING: f64 = 0.05;
 
 /// What the adversary is up to for a while.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +51,8 @@ struct Push {
 #[derive(Clone, Debug)]
 pub(crate) struct Attack {
     scheme: Scheme,
+    /// Ticks until another one, on average.
+    pub(crate) patience: u64,
     target: JointVector,
     old: Setpoint,
 }
@@ -51,6 +61,7 @@ impl Attack {
     pub(crate) fn new(given: &Setpoint) -> Self {
         Self {
             scheme: Scheme::Stale,
+            patience: PATIENCE,
             target: given.position_rad,
             old: *given,
         }
@@ -84,6 +95,16 @@ impl Attack {
             }),
         };
         let from = given.position_rad;
+        self.patience = PATIENCE;
+        if stream.one_in(4) {
+            // One joint alone, to the end of its limits: that is a long way.
+            self.patience = 3 * PATIENCE;
+            let joint = stream.below(JOINTS as u64) as usize;
+            self.target = from;
+            self.target[joint] =
+                stream.joints(config)[joint] + [-3.0, 3.0][stream.below(2) as usize];
+            return;
+        }
         let mut best = f64::INFINITY;
         for _ in 0..TRIES {
             let mut target = stream.joints(config);
@@ -98,7 +119,9 @@ impl Attack {
                 .map(|n| {
                     let share = f64::from(n) / 4.0;
                     let q = core::array::from_fn(|j| from[j] + share * (target[j] - from[j]));
-                    nearness(chain, config, &q).abs()
+                    nearness(chain, config, &q)
+                        .abs()
+                        .min(to_itself(chain, config, &q).abs())
                 })
                 .fold(f64::INFINITY, f64::min);
             if near < best {
@@ -106,6 +129,38 @@ impl Attack {
                 self.target = target;
             }
         }
+        if config.singularity.is_some() && stream.one_in(4) {
+            // Through postures in which the arm is stretched, or two axes of the wrist fall together.
+            if stream.one_in(2) {
+                self.target[STRETCHING] = chain.joints()[STRETCHING].lower_rad;
+            } else {
+                self.target[ALIGNING] = 0.0;
+            }
+        }
+    }
+
+    /// Goes on into what is touched: `into` is a unit vector.
+    pub(crate) fn press(
+        &mut self,
+        given: &Setpoint,
+        chain: &Chain,
+        into: &Vector3<f64>,
+        stream: &mut Stream,
+    ) {
+        let mut part = || stream.between(-0.5, 0.5);
+        let aside = Vector3::new(part(), part(), part());
+        let forward = chain.forward(&given.position_rad);
+        let way = chain.velocities_for(&forward, &(0.3 * (into + aside)), PRESS_DAMPING);
+        for (target, (q, way)) in (self.target.iter_mut()).zip(given.position_rad.iter().zip(&way))
+        {
+            *target = q + way;
+        }
+        self.scheme = Scheme::Push(Push {
+            share: [0.02, 0.1, 0.5, 1.0][stream.below(4) as usize],
+            jerk_share: 0.999,
+            brakes: false,
+            straight: !stream.one_in(3),
+        });
     }
 
     /// The proposal of one tick. `before` is where the robot was given to be one tick before `given`.

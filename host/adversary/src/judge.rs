@@ -1,17 +1,32 @@
 //! The judge: looks at what was given and at where the robot truly is. It shares no code with the gate but the
 //! kinematics and the distance of a capsule to a zone.
 
+mod braking;
+mod contact;
+mod grip;
+mod margins;
+mod moving;
+mod space;
+
 use std::collections::BTreeMap;
 
 use nalgebra::Vector3;
-use sinew_kinematics::{
-    Body, Chain, PlacedCapsule, clearance_to_column, distance_between_segments,
+use sinew_kinematics::{Body, Chain, Forward, PlacedCapsule, clearance_to_column};
+use sinew_messages::{
+    JOINTS, JointVector, Payload, SafetyMode, SensorFrame, Setpoint, VerdictKind,
 };
-use sinew_messages::{JOINTS, JointVector, Payload, SafetyMode, Setpoint, VerdictKind};
 use sinew_safety::{SafetyConfig, Verdict};
 use sinew_units::TICK_S;
 
 use crate::arena::Person;
+use braking::{Motion, STOP_TICKS_MAX, braking, stop_law};
+use contact::{ContactJudge, Step};
+use grip::GripJudge;
+use moving::{bearable_m_s, singular_margins, watched, weights};
+use space::{between_links, position_room, to_envelope, to_zones};
+
+pub use margins::Margins;
+pub(crate) use space::{nearness, to_itself};
 
 /// Room within a margin that a motion may use which slides along it or leaves it, m or rad.
 const RETREAT_BAND: f64 = 1e-3;
@@ -24,30 +39,8 @@ const JERK_ROUNDING: f64 = 1e-2;
 const EFFORT_ROUNDING: f64 = 1e-6;
 const EFFORT_RATE_ROUNDING: f64 = 1e-1;
 
-/// Smallest margins that were left, by name: what is negative is a violation.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Margins(pub BTreeMap<&'static str, f64>);
-
-impl Margins {
-    fn note(&mut self, name: &'static str, margin: f64) -> bool {
-        let least = self.0.entry(name).or_insert(f64::INFINITY);
-        // A NaN stays and is found.
-        if margin.is_nan() || margin < *least {
-            *least = margin;
-        }
-        margin >= 0.0
-    }
-
-    /// The smaller of both, for each name.
-    pub fn merge(&mut self, other: &Self) {
-        for (name, margin) in &other.0 {
-            self.note(name, *margin);
-        }
-    }
-}
-
 /// What each look is about.
-const GIVEN: [&str; 15] = [
+const GIVEN: [&str; 20] = [
     "finite",
     "stop",
     "velocity",
@@ -63,25 +56,49 @@ const GIVEN: [&str; 15] = [
     "slow-zone",
     "self-collision",
     "orientation",
+    "contact-push",
+    "contact-speed",
+    "momentum",
+    "singularity",
+    "grip-lost",
 ];
-const TRUTH: [&str; 4] = [
+const TRUTH: [&str; 5] = [
     "true-position",
     "true-clearance",
     "true-person",
     "true-self",
+    "contact-depth",
 ];
 const REACTION: [&str; 3] = ["reaction-position", "reaction-clearance", "reaction-end"];
+
+/// What the gate got to see in one tick, beside what was proposed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    /// Mode in force.
+    pub(crate) mode: SafetyMode,
+    /// The sensors; none if the frame was lost or no numbers.
+    pub(crate) frame: Option<&'a SensorFrame>,
+    /// Width of the gripper that was given before, m.
+    pub(crate) gripper_width_m: f64,
+    /// A reset was granted: what was touched before counts no more.
+    pub(crate) granted: bool,
+}
 
 /// What was given last, to take differences of.
 #[derive(Clone, Debug)]
 pub(crate) struct Judge {
-    q: JointVector,
-    v: JointVector,
-    a: JointVector,
+    motion: Motion,
     points: Vec<(Vector3<f64>, bool)>,
+    weights: Vec<(f64, Vector3<f64>)>,
+    /// Condition number of the tool's Jacobian.
+    condition: f64,
+    contact: ContactJudge,
+    grip: GripJudge,
     /// What the arm carries, and the efforts of what was given last, N·m.
     carried: Body,
     efforts: Option<JointVector>,
+    /// Something else is carried: what is too fast with it may brake.
+    heavier: bool,
     /// What was short already where the drives were switched on: it may not get worse.
     short: BTreeMap<&'static str, f64>,
     pub(crate) margins: Margins,
@@ -91,131 +108,20 @@ pub(crate) struct Judge {
     fresh: Vec<String>,
 }
 
-/// Signed distance of the nearest body of the arm to the envelope or a forbidden zone, m.
-pub(crate) fn nearness(chain: &Chain, c: &SafetyConfig, q: &JointVector) -> f64 {
-    let forward = chain.forward(q);
-    chain
-        .place_capsules(&forward)
-        .filter(|capsule| capsule.link > 0)
-        .map(|capsule| to_envelope(&capsule, c).min(to_zones(&capsule, c, f64::INFINITY, false)))
-        .fold(f64::INFINITY, f64::min)
-}
-
-fn to_envelope(capsule: &PlacedCapsule, c: &SafetyConfig) -> f64 {
-    let mut least = f64::INFINITY;
-    for end in [capsule.a, capsule.b] {
-        for axis in 0..3 {
-            least = least
-                .min(end[axis] - c.envelope_min_m[axis])
-                .min(c.envelope_max_m[axis] - end[axis]);
-        }
-    }
-    least - capsule.radius_m
-}
-
-/// Distance to the zones that are forbidden, or slow and slower than `speed`.
-fn to_zones(capsule: &PlacedCapsule, c: &SafetyConfig, speed: f64, slow: bool) -> f64 {
-    c.zones
-        .iter()
-        .filter(|zone| match zone.speed_max_m_s {
-            None => !slow,
-            Some(allowed) => slow && allowed < speed,
-        })
-        .map(|zone| zone.shape.clearance(capsule))
-        .fold(f64::INFINITY, f64::min)
-}
-
-/// Distance of the nearest two links that are compared, m.
-fn between_links(placed: &[PlacedCapsule], c: &SafetyConfig) -> f64 {
-    let Some(collision) = &c.self_collision else {
-        return f64::INFINITY;
-    };
-    let mut least = f64::INFINITY;
-    for a in placed {
-        for b in placed {
-            let neighbours = b.link.min(JOINTS) < a.link.min(JOINTS) + 2;
-            let ignored = (collision.ignored.iter())
-                .any(|pair| *pair == [a.link, b.link] || *pair == [b.link, a.link]);
-            if !neighbours && !ignored {
-                let axes = distance_between_segments(&a.a, &a.b, &b.a, &b.b);
-                least = least.min(axes - a.radius_m - b.radius_m);
-            }
-        }
-    }
-    least
-}
-
-/// Room of a setpoint to the nearer limit of its joint, rad.
-fn position_room(c: &SafetyConfig, joint: usize, q: f64) -> f64 {
-    (q - c.position_min_rad[joint]).min(c.position_max_rad[joint] - q)
-        - c.following_error_max_rad[joint]
-}
-
-/// Points whose speed is limited, and whether each is the elbow's.
-fn watched(chain: &Chain, q: &JointVector) -> Vec<(Vector3<f64>, bool)> {
-    let forward = chain.forward(q);
-    let mut points = vec![
-        (forward.tool.translation.vector, false),
-        (forward.links[3].translation.vector, true),
-    ];
-    for capsule in chain
-        .capsules()
-        .iter()
-        .filter(|capsule| capsule.link > JOINTS)
-    {
-        let far = if capsule.a.coords.norm() > capsule.b.coords.norm() {
-            capsule.a
-        } else {
-            capsule.b
-        };
-        points.push(((forward.hand * far).coords, false));
-    }
-    points
-}
-
-/// Margins of space at `q` over what must be left of them, by name.
-fn space_margins(
-    chain: &Chain,
-    c: &SafetyConfig,
-    q: &JointVector,
-    speed: f64,
-) -> Vec<(&'static str, f64)> {
-    let forward = chain.forward(q);
-    let placed: Vec<PlacedCapsule> = chain.place_capsules(&forward).collect();
-    let least = c.tracking_margin_m - RETREAT_BAND - ROUNDING;
-    let mut margins = Vec::new();
-    for capsule in placed.iter().filter(|capsule| capsule.link > 0) {
-        margins.push(("envelope", to_envelope(capsule, c) - least));
-        margins.push(("zone", to_zones(capsule, c, 0.0, false) - least));
-        // A zone that allows less than what was given is not touched.
-        let slow = to_zones(capsule, c, speed - ROUNDING, true);
-        margins.push(("slow-zone", slow - least));
-    }
-    if let Some(collision) = &c.self_collision {
-        let links = between_links(&placed, c);
-        let margin = links - collision.margin_m + RETREAT_BAND + ROUNDING;
-        margins.push(("self-collision", margin));
-    }
-    if let Some(cone) = &c.cone {
-        let axis = forward.tool.rotation * Vector3::z();
-        let tilt = axis.angle(&Vector3::from(cone.axis));
-        margins.push((
-            "orientation",
-            cone.half_angle_rad - tilt + RETREAT_BAND + 1e-7,
-        ));
-    }
-    margins
-}
-
 impl Judge {
     pub(crate) fn new(chain: &Chain, q: &JointVector) -> Self {
+        let forward = chain.forward(q);
         let mut judge = Self {
-            q: *q,
-            v: [0.0; JOINTS],
-            a: [0.0; JOINTS],
-            points: watched(chain, q),
+            motion: Motion::at_rest(q),
+            points: watched(chain, &forward),
+            weights: weights(chain, &forward, &Body::NONE),
+            // Nothing is known of it before: what comes first is no farther in.
+            condition: f64::INFINITY,
+            contact: ContactJudge::default(),
+            grip: GripJudge::default(),
             carried: Body::NONE,
             efforts: None,
+            heavier: false,
             short: BTreeMap::new(),
             margins: Margins::default(),
             broken: BTreeMap::new(),
@@ -267,17 +173,26 @@ impl Judge {
     }
 
     fn efforts_now(&self, chain: &Chain) -> Option<JointVector> {
-        chain.efforts(&self.q, &self.v, &self.a, &self.carried)
+        self.efforts_at(chain, &chain.forward(&self.motion.q))
     }
 
-    /// The hand carries something else from now on.
-    pub(crate) fn carry(&mut self, chain: &Chain, payload: &Payload) {
+    fn efforts_at(&self, chain: &Chain, forward: &Forward) -> Option<JointVector> {
+        let Motion { v, a, .. } = &self.motion;
+        chain.efforts_at(forward, v, a, &self.carried)
+    }
+
+    /// The hand carries something else from now on, held at this width, m.
+    pub(crate) fn carry(&mut self, chain: &Chain, payload: &Payload, width_m: f64) {
         self.carried = Body {
             mass_kg: payload.mass_kg,
             com_m: payload.com_m,
             inertia_kg_m2: [0.0; 3],
         };
         self.efforts = self.efforts_now(chain);
+        let forward = chain.forward(&self.motion.q);
+        self.weights = weights(chain, &forward, &self.carried);
+        self.heavier = true;
+        self.grip.carry(payload, width_m);
     }
 
     /// Power was off: what is given next starts at rest from `q`, where the robot was found. That may be nearer to
@@ -285,7 +200,7 @@ impl Judge {
     pub(crate) fn restart(&mut self, chain: &Chain, c: &SafetyConfig, q: &JointVector) {
         let mut found = Self::new(chain, q);
         // What is wrong is what is asked for here.
-        found.space(chain, c, 0.0);
+        found.space(chain, c, &chain.forward(q), 0.0, SafetyMode::Normal);
         for (i, q) in q.iter().enumerate() {
             found.note("position", position_room(c, i, *q), String::new);
         }
@@ -296,6 +211,8 @@ impl Judge {
             .collect();
         let mut judge = Self {
             carried: self.carried,
+            weights: weights(chain, &chain.forward(q), &self.carried),
+            grip: core::mem::take(&mut self.grip),
             short,
             margins: core::mem::take(&mut self.margins),
             broken: core::mem::take(&mut self.broken),
@@ -311,13 +228,13 @@ impl Judge {
         &mut self,
         chain: &Chain,
         c: &SafetyConfig,
-        mode: SafetyMode,
+        seen: &Seen<'_>,
         given: &Setpoint,
         verdict: &Verdict,
     ) {
         self.begin(&GIVEN);
         if given.is_finite() {
-            self.look(chain, c, mode, given, verdict);
+            self.look(chain, c, seen, given, verdict);
         } else {
             // Nothing can be compared with it: what comes next is compared with what was given before.
             self.note("finite", -1.0, || format!("{given:?}"));
@@ -329,22 +246,18 @@ impl Judge {
         &mut self,
         chain: &Chain,
         c: &SafetyConfig,
-        mode: SafetyMode,
+        seen: &Seen<'_>,
         given: &Setpoint,
         verdict: &Verdict,
     ) {
-        let before = (self.v, self.a);
-        for i in 0..JOINTS {
-            let v = (given.position_rad[i] - self.q[i]) / TICK_S;
-            self.a[i] = (v - self.v[i]) / TICK_S;
-            self.v[i] = v;
-        }
-        self.q = given.position_rad;
+        let before = self.motion;
+        self.motion = before.moved_to(&given.position_rad);
+        let forward = chain.forward(&given.position_rad);
         // How far the step is from that of the stop: whether it is one is told by what was given, not by the verdict.
         let off = (0..JOINTS)
             .map(|i| {
-                let stop = (c.stop_acceleration_rad_s2[i], c.stop_jerk_rad_s3[i]);
-                (self.a[i] - braking(before.0[i], before.1[i], stop)).abs()
+                let stop = braking(before.v[i], before.a[i], stop_law(c, i));
+                (self.motion.a[i] - stop).abs()
             })
             .fold(0.0, f64::max);
         let brakes = off <= JERK_ROUNDING * TICK_S;
@@ -354,7 +267,7 @@ impl Judge {
             });
         }
         // What came through is limited by the mode, and as motions are; the stop is not.
-        let slower = match mode {
+        let slower = match seen.mode {
             SafetyMode::Reduced => Some(&c.reduced),
             SafetyMode::Recovery => Some(&c.recovery),
             SafetyMode::Normal | SafetyMode::Hold => None,
@@ -367,8 +280,9 @@ impl Judge {
         );
         let share = slower.map_or(1.0, |mode| mode.joint_speed_share);
         for i in 0..JOINTS {
-            let (q, v, a) = (self.q[i], self.v[i], self.a[i]);
-            let j = (a - before.1[i]) / TICK_S;
+            let Motion { q, v, a } = self.motion;
+            let (q, v, a) = (q[i], v[i], a[i]);
+            let j = (a - before.a[i]) / TICK_S;
             let (a_max, j_max, rising) = if brakes {
                 let (a_max, j_max) = (c.stop_acceleration_rad_s2[i], c.stop_jerk_rad_s3[i]);
                 // The stop may still gain speed while it takes back an acceleration.
@@ -378,7 +292,7 @@ impl Judge {
                 (c.acceleration_max_rad_s2[i], c.jerk_max_rad_s3[i], 0.0)
             };
             // Whoever had more comes back at the jerk limit.
-            let a_max = a_max.max(before.1[i].abs() - j_max * TICK_S);
+            let a_max = a_max.max(before.a[i].abs() - j_max * TICK_S);
             let room = position_room(c, i, q);
             for (name, margin) in [
                 (
@@ -398,8 +312,8 @@ impl Judge {
         if !inside {
             self.note("gripper", -1.0, || format!("{given:?}"));
         }
-        self.look_at_efforts(chain, c, brakes);
-        let points = watched(chain, &self.q);
+        self.look_at_efforts(chain, c, &forward, brakes);
+        let points = watched(chain, &forward);
         let last = core::mem::take(&mut self.points);
         let mut fastest = 0.0_f64;
         for ((now, is_elbow), (before, _)) in points.iter().zip(&last) {
@@ -411,13 +325,101 @@ impl Judge {
             });
         }
         self.points = points;
-        self.space(chain, c, fastest);
+        self.space(chain, c, &forward, fastest, seen.mode);
+        self.look_at_mass(chain, c, &forward, fastest, brakes);
+        if let Some(limits) = &c.singularity {
+            let length = limits.characteristic_length_m;
+            let now = chain.conditioning(&forward, length).number();
+            let last = core::mem::replace(&mut self.condition, now);
+            if !brakes && now > limits.slow_above {
+                let most = c.velocity_max_rad_s.map(|most| share * most);
+                for (margin, words) in singular_margins(limits, [last, now], &self.motion.v, &most)
+                {
+                    self.note("singularity", margin, || format!("{words}, {verdict:?}"));
+                }
+            }
+        }
+        if seen.granted {
+            self.contact = ContactJudge::default();
+        } else if let Some(frame) = seen.frame {
+            self.look_at_hand(chain, c, frame, &before, seen, (verdict, off));
+        }
+    }
+
+    /// What the hand feels and holds. `off` is how far the step is from that of the stop.
+    fn look_at_hand(
+        &mut self,
+        chain: &Chain,
+        c: &SafetyConfig,
+        frame: &SensorFrame,
+        before: &Motion,
+        seen: &Seen<'_>,
+        (verdict, off): (&Verdict, f64),
+    ) {
+        let lost = (c.grip.as_ref())
+            .is_some_and(|limits| self.grip.is_lost(limits, frame, seen.gripper_width_m));
+        if lost {
+            self.note("grip-lost", JERK_ROUNDING * TICK_S - off, || {
+                format!("{off} rad/s² off the stop, {verdict:?}")
+            });
+        }
+        let pressed = self.contact.look(&Step {
+            chain,
+            c,
+            before,
+            now: &self.motion,
+            force: Vector3::from(frame.tool_force_n),
+            kind: verdict.kind,
+            brakes: off <= JERK_ROUNDING * TICK_S,
+        });
+        if let Some((margin, words)) = pressed {
+            self.note("contact-push", margin, || words);
+        }
+    }
+
+    /// Speed at which somebody may be met, and momentum. Whoever is too fast with what is carried since may brake.
+    fn look_at_mass(
+        &mut self,
+        chain: &Chain,
+        c: &SafetyConfig,
+        forward: &Forward,
+        fastest: f64,
+        brakes: bool,
+    ) {
+        let Some(contact) = &c.contact else {
+            return;
+        };
+        let weights = weights(chain, forward, &self.carried);
+        let last = core::mem::replace(&mut self.weights, weights);
+        let momentum: f64 = (self.weights.iter().zip(&last))
+            .map(|((mass, now), (_, before))| mass * (now - before).norm() / TICK_S)
+            .sum();
+        let bearable = bearable_m_s(contact, chain, &self.carried);
+        let speed_left = bearable + ROUNDING - fastest;
+        let momentum_left = contact.momentum_max_kg_m_s + ROUNDING - momentum;
+        let kept = speed_left >= 0.0 && momentum_left >= 0.0;
+        if self.heavier && brakes && !kept {
+            return;
+        }
+        self.heavier &= !kept;
+        if bearable.is_finite() {
+            self.note("contact-speed", speed_left, || {
+                format!("{fastest} over {bearable} m/s")
+            });
+        }
+        self.note("momentum", momentum_left, || format!("{momentum} kg·m/s"));
     }
 
     /// What the step needs of the drives. That of the stop is checked with the configuration; whoever is over a
     /// limit after it comes back.
-    fn look_at_efforts(&mut self, chain: &Chain, c: &SafetyConfig, brakes: bool) {
-        let efforts = self.efforts_now(chain);
+    fn look_at_efforts(
+        &mut self,
+        chain: &Chain,
+        c: &SafetyConfig,
+        forward: &Forward,
+        brakes: bool,
+    ) {
+        let efforts = self.efforts_at(chain, forward);
         let last = core::mem::replace(&mut self.efforts, efforts);
         let (Some(limits), Some(now), Some(last), false) = (&c.effort, efforts, last, brakes)
         else {
@@ -437,9 +439,18 @@ impl Judge {
     }
 
     /// Space at what was given: every margin but the retreat band is kept.
-    fn space(&mut self, chain: &Chain, c: &SafetyConfig, speed: f64) {
-        for (name, margin) in space_margins(chain, c, &self.q, speed) {
-            self.note(name, margin, || format!("at {speed} m/s"));
+    fn space(
+        &mut self,
+        chain: &Chain,
+        c: &SafetyConfig,
+        forward: &Forward,
+        speed: f64,
+        mode: SafetyMode,
+    ) {
+        for (name, margin) in space::margins(chain, c, forward, speed) {
+            self.note(name, margin, || {
+                format!("at {speed} m/s, mode {}", mode.name())
+            });
         }
     }
 
@@ -455,7 +466,9 @@ impl Judge {
         self.begin(&TRUTH);
         for (i, q) in q.iter().enumerate() {
             let room = (q - c.position_min_rad[i]).min(c.position_max_rad[i] - q);
-            self.note("true-position", room + ROUNDING, || {
+            // Where it began outside, with room for a following error, it may be so by as much.
+            let short = self.short.get("position").copied().unwrap_or(0.0);
+            self.note("true-position", room + short + ROUNDING, || {
                 format!("joint {i} truly at {q}")
             });
         }
@@ -482,41 +495,44 @@ impl Judge {
         self.note("true-self", links + RETREAT_BAND, || {
             format!("links truly at {links} m")
         });
+        let tool = forward.tool.translation.vector;
+        if let Some(left) = self.contact.depth_left(&tool) {
+            self.note("contact-depth", left, || format!("{tool:?}"));
+        }
         self.end(&TRUTH);
     }
 
     /// What the arm would come to if it went on for the reaction time and then braked as weakly as declared.
     pub(crate) fn reaction(&mut self, chain: &Chain, c: &SafetyConfig) {
         self.begin(&REACTION);
-        let (mut q, mut v, mut a) = (self.q, self.v, self.a);
+        let mut motion = self.motion;
         let mut ends = false;
-        for tick in 0..1_024_u32 {
+        for tick in 0..STOP_TICKS_MAX {
             let late = tick < c.reaction_ticks;
             for i in 0..JOINTS {
-                if !late {
-                    let stop = (c.stop_acceleration_rad_s2[i], c.stop_jerk_rad_s3[i]);
-                    a[i] = braking(v[i], a[i], stop);
+                if late {
+                    // Whoever was slowing down goes on as fast as it is; nothing turns round.
+                    if motion.v[i] * motion.a[i] > 0.0 {
+                        motion.v[i] += TICK_S * motion.a[i];
+                    }
+                    motion.q[i] += TICK_S * motion.v[i];
+                } else {
+                    motion.brake(i, stop_law(c, i));
                 }
-                // Whoever was slowing down goes on as fast as it is; nothing turns round.
-                if !late || v[i] * a[i] > 0.0 {
-                    v[i] += TICK_S * a[i];
-                }
-                if !late && v[i].abs() < 1e-9 && a[i].abs() <= c.stop_jerk_rad_s3[i] * TICK_S {
-                    (v[i], a[i]) = (0.0, 0.0);
-                }
-                q[i] += TICK_S * v[i];
-                let room = position_room(c, i, q[i]);
+                let q = motion.q[i];
+                let room = position_room(c, i, q);
                 self.note("reaction-position", room + 1e-7, || {
-                    format!("after the reaction joint {i} comes to {}", q[i])
+                    format!("after the reaction joint {i} comes to {q}")
                 });
             }
-            if tick % 3 == 0 || v == [0.0; JOINTS] {
-                let margin = nearness(chain, c, &q) - c.tracking_margin_m + RETREAT_BAND + 1e-7;
+            if tick % 3 == 0 || motion.v == [0.0; JOINTS] {
+                let margin =
+                    nearness(chain, c, &motion.q) - c.tracking_margin_m + RETREAT_BAND + 1e-7;
                 self.note("reaction-clearance", margin, || {
                     format!("after the reaction, tick {tick}")
                 });
             }
-            if !late && v == [0.0; JOINTS] && a == [0.0; JOINTS] {
+            if !late && motion.rests() {
                 ends = true;
                 break;
             }
@@ -528,218 +544,5 @@ impl Judge {
     }
 }
 
-/// One tick of the slowest stop that is declared: as late and as weak as acceleration and jerk allow, and ending at
-/// rest. Written from the description of the law, not from its code.
-fn braking(v: f64, a: f64, (most, jerk): (f64, f64)) -> f64 {
-    let step = jerk * TICK_S;
-    let wanted = if v == 0.0 {
-        0.0
-    } else {
-        // A ramp x, x − d, … of m terms down to above zero whose sum takes all of the speed.
-        let ticks = v.abs() / TICK_S;
-        let mut m = 1.0;
-        while m * (m + 1.0) / 2.0 * step < ticks {
-            m += 1.0;
-        }
-        let x = ticks / m + 0.5 * step * (m - 1.0);
-        -x.min(most).copysign(v)
-    };
-    let within = wanted.clamp(a - step, a + step);
-    let cap = most.max(a.abs() - step);
-    within.clamp(-cap, cap)
-}
-
 #[cfg(test)]
-mod tests {
-    use sinew_description::{RobotDescription, SafetyFile};
-    use sinew_messages::LimitKind;
-
-    use super::*;
-
-    fn cell() -> (Chain, SafetyConfig) {
-        let robot = RobotDescription::builtin();
-        let limits = (SafetyFile::builtin().limits(&robot)).expect("the built-in files fit");
-        (robot.chain(), limits.config().clone())
-    }
-
-    fn setpoint(position_rad: JointVector) -> Setpoint {
-        Setpoint {
-            position_rad,
-            velocity_rad_s: [0.0; JOINTS],
-            acceleration_rad_s2: [0.0; JOINTS],
-            gripper_width_m: 0.02,
-            gripper_force_n: 10.0,
-        }
-    }
-
-    /// Findings about one command.
-    fn look(judge: &mut Judge, given: &Setpoint, kind: VerdictKind) -> Vec<String> {
-        let (chain, config) = cell();
-        look_in(judge, &chain, &config, given, kind)
-    }
-
-    fn look_in(
-        judge: &mut Judge,
-        chain: &Chain,
-        config: &SafetyConfig,
-        given: &Setpoint,
-        kind: VerdictKind,
-    ) -> Vec<String> {
-        let verdict = Verdict {
-            kind,
-            limit: LimitKind::None,
-            category: None,
-            index: None,
-            limit_value: 0.0,
-            asked: 0.0,
-            given: 0.0,
-            scale: 1.0,
-        };
-        judge.given(chain, config, SafetyMode::Normal, given, &verdict);
-        judge.findings().collect()
-    }
-
-    /// A judge that saw the first joint take up speed for some ticks, at 0.9 of its jerk limit.
-    fn gaining() -> Judge {
-        let (chain, config) = cell();
-        let mut judge = Judge::new(&chain, chain.rest());
-        let jerk = 0.9 * config.jerk_max_rad_s3[0];
-        for _ in 0..5 {
-            let given = stepped(&judge, jerk);
-            assert!(look(&mut judge, &given, VerdictKind::Pass).is_empty());
-        }
-        judge
-    }
-
-    /// The next command if the first joint has this jerk.
-    fn stepped(judge: &Judge, jerk: f64) -> Setpoint {
-        let mut q = judge.q;
-        q[0] += TICK_S * (judge.v[0] + TICK_S * (judge.a[0] + TICK_S * jerk));
-        setpoint(q)
-    }
-
-    /// What the stop may do and a motion may not, is told by the step and not by what the gate calls it.
-    #[test]
-    fn a_step_of_the_stop_has_its_jerk_and_no_other_has() {
-        let (_, config) = cell();
-        let judge = gaining();
-        let (motion, stop) = (config.jerk_max_rad_s3[0], config.stop_jerk_rad_s3[0]);
-        assert!(motion < stop);
-        for kind in [VerdictKind::Pass, VerdictKind::Limited, VerdictKind::Stop] {
-            // The stop takes back what is gained at its own jerk.
-            let given = stepped(&judge, -stop);
-            assert_eq!(
-                look(&mut judge.clone(), &given, kind),
-                Vec::<String>::new(),
-                "{kind:?}"
-            );
-            for jerk in [-0.95 * stop, 0.95 * stop, motion + 1.0] {
-                let found = look(&mut judge.clone(), &stepped(&judge, jerk), kind);
-                assert!(
-                    found.iter().any(|name| name.starts_with("jerk")),
-                    "{kind:?} with {jerk}: {found:?}"
-                );
-            }
-        }
-        // A motion is within its limits, and no stop.
-        let given = stepped(&judge, 0.5 * motion);
-        assert!(look(&mut judge.clone(), &given, VerdictKind::Limited).is_empty());
-        let found = look(&mut judge.clone(), &given, VerdictKind::Stop);
-        assert!(
-            found.len() == 1 && found[0].starts_with("stop"),
-            "{found:?}"
-        );
-    }
-
-    #[test]
-    fn what_stays_broken_is_told_once_and_told_again_when_it_begins_again() {
-        let (chain, _) = cell();
-        let mut judge = Judge::new(&chain, chain.rest());
-        let good = setpoint(*chain.rest());
-        let wide = Setpoint {
-            gripper_width_m: 1.0,
-            ..good
-        };
-        let counts = [&good, &wide, &wide, &good, &wide, &good]
-            .map(|given| look(&mut judge, given, VerdictKind::Pass).len());
-        assert_eq!(counts, [0, 1, 0, 0, 1, 0]);
-    }
-
-    /// After a finding the next command is judged by what was given, not by what was given before the finding.
-    #[test]
-    fn after_a_finding_the_judge_goes_on_from_what_was_given() {
-        let (chain, _) = cell();
-        let mut judge = Judge::new(&chain, chain.rest());
-        let mut jumped = *chain.rest();
-        // The first joint breaks its limits; the others are looked at all the same.
-        (jumped[0], jumped[6]) = (jumped[0] + 0.01, jumped[6] + 0.001);
-        let found = look(&mut judge, &setpoint(jumped), VerdictKind::Pass);
-        assert!(
-            ["velocity", "acceleration", "jerk", "tool-speed"]
-                .iter()
-                .all(|name| found.iter().any(|what| what.starts_with(name))),
-            "{found:?}"
-        );
-        // Standing there is a jump back to no speed, and then nothing any more.
-        for _ in 0..4 {
-            look(&mut judge, &setpoint(jumped), VerdictKind::Pass);
-        }
-        assert!(judge.broken.is_empty(), "{:?}", judge.broken);
-        let unlike = Setpoint {
-            position_rad: [f64::NAN; JOINTS],
-            ..setpoint(jumped)
-        };
-        assert_eq!(look(&mut judge, &unlike, VerdictKind::Pass).len(), 1);
-        assert!(look(&mut judge, &setpoint(jumped), VerdictKind::Pass).is_empty());
-    }
-
-    /// The efforts are those of the masses, with what is carried.
-    #[test]
-    fn efforts_are_judged_with_what_is_carried() {
-        let (chain, mut config) = cell();
-        let still = [0.0; JOINTS];
-        let weight = chain
-            .efforts(chain.rest(), &still, &still, &Body::NONE)
-            .expect("masses");
-        let limits = config.effort.as_mut().expect("configured");
-        limits.max_nm = weight.map(|weight| weight.abs() + 1.0);
-        let mut judge = Judge::new(&chain, chain.rest());
-        let found = |judge: &mut Judge, config: &SafetyConfig, jerk: f64| -> Vec<String> {
-            let given = stepped(judge, jerk);
-            look_in(judge, &chain, config, &given, VerdictKind::Pass)
-        };
-        assert!(found(&mut judge, &config, 100.0).is_empty());
-        let load = Payload {
-            mass_kg: 3.0,
-            com_m: [0.1, 0.0, 0.1],
-            ..Payload::NONE
-        };
-        judge.carry(&chain, &load);
-        let body = Body {
-            mass_kg: load.mass_kg,
-            com_m: load.com_m,
-            ..Body::NONE
-        };
-        let needed = |judge: &Judge| chain.efforts(&judge.q, &judge.v, &judge.a, &body);
-        assert_eq!(judge.efforts, needed(&judge));
-        // It is over the limit now: it may be, and may not get worse.
-        assert!(found(&mut judge, &config, -100.0).is_empty());
-        assert_eq!(judge.efforts, needed(&judge));
-        judge.restart(&chain, &config, chain.rest());
-        assert_eq!(judge.efforts, needed(&judge));
-        let worse = (0..5)
-            .flat_map(|_| found(&mut judge, &config, 1_400.0))
-            .collect::<Vec<_>>();
-        assert!(
-            worse.iter().any(|what| what.starts_with("effort:")),
-            "{worse:?}"
-        );
-        let mut quick = Judge::new(&chain, chain.rest());
-        config.effort.as_mut().expect("configured").rate_max_nm_s = [1.0; JOINTS];
-        let rated = found(&mut quick, &config, 1_000.0);
-        assert!(
-            rated.iter().any(|what| what.starts_with("effort-rate:")),
-            "{rated:?}"
-        );
-    }
-}
+mod tests;

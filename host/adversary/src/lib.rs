@@ -2,37 +2,53 @@
 //!
 //! A *shard* is a number of ticks that depends on its seed alone, so that any number of them can be run beside each
 //! other, in any order, and again. Each draws its own configuration from the given one (zones of every shape,
-//! slow zones, a cone, persons, reaction time, how weakly the robot brakes, how far it stands off or how late it
-//! is: up to what is declared), and then for its whole length proposes what might get through: random targets and
-//! such as a search found to lead close to something, at and beyond every limit, full-scale jumps and
-//! oscillation, old setpoints, garbage in single fields, the verified stop with a little on top; resets, stops
-//! and changes of mode and payload at any moment.
+//! slow zones, a cone, persons, contacts and what is done about them, grip, singularities, reaction time, how weakly
+//! the robot brakes, how far it stands off or how late it is: up to what is declared), and then for its whole length
+//! proposes what might get through: random targets and such as a search found to lead close to something, through
+//! singular postures, into what is touched, at and beyond every limit, full-scale jumps and oscillation, old setpoints,
+//! garbage in single fields, the verified stop with a little on top; resets, stops and changes of mode and payload at
+//! any moment. The tool meets pushes and walls, what is carried gets lost, wires open, sensors lie, frames fail to
+//! come, and the arm is moved by hand while it has no power.
 //!
 //! The judge looks at every command, at where the robot truly is, and now and then at where it would get if it
 //! went on for the whole reaction time and then braked as weakly as declared. Whatever a shard finds can be seen
-//! again with its seed.
+//! again with its seed. What the gate named in the run is counted: a limit that it never names is not tested by it.
 
 mod arena;
 mod attack;
+mod faults;
+mod hand;
 mod judge;
 mod plant;
+mod sections;
 mod stream;
+mod touch;
 
+use std::collections::BTreeMap;
+
+use nalgebra::Vector3;
 use sinew_kinematics::Chain;
 use sinew_messages::{
-    DriveStatus, JOINTS, JointVector, ObstacleFrame, Payload, RequestCounts, SafetyInputs,
-    SafetyMode, SensorFrame, StopState,
+    DriveStatus, JOINTS, JointVector, LimitKind, ObstacleFrame, Payload, RequestCounts,
+    ResetAnswer, SafetyInputs, SafetyMode, SensorFrame, Setpoint, StopState, VerdictKind,
 };
-use sinew_safety::{Gate, Inputs, PowerDemand, SafetyConfig, SafetyLimits};
+use sinew_safety::{Gate, Inputs, PowerDemand, SafeCommand, SafetyConfig, SafetyLimits, Verdict};
 use sinew_units::TICK_NS;
 
 use crate::arena::{Person, vary};
 use crate::attack::Attack;
-use crate::judge::Judge;
+use crate::faults::Faults;
+use crate::hand::Hand;
+use crate::judge::{Judge, Seen, to_itself};
 use crate::plant::Plant;
 use crate::stream::Stream;
+use crate::touch::Touch;
 
 pub use judge::Margins;
+
+/// Counts up when equal seeds come to something else than before, whatever the gate does: results of different versions
+/// do not add up.
+pub const VERSION: u32 = 2;
 
 /// Violations of one shard that are described; the others are counted.
 const DESCRIBED_MAX: usize = 4;
@@ -46,6 +62,10 @@ pub struct Outcome {
     pub ticks: u64,
     /// Ticks that were not simply passed.
     pub limited_ticks: u64,
+    /// Of them, ticks in which the gate gave way to a contact.
+    pub yielded_ticks: u64,
+    /// How many of them each limit was the reason of, by its name.
+    pub spoke: BTreeMap<&'static str, u64>,
     /// Ticks with a command: the drives were on.
     pub powered_ticks: u64,
     /// What was broken; what stays broken for a while counts once.
@@ -63,6 +83,10 @@ impl Outcome {
     pub fn add(&mut self, other: &Self) {
         self.ticks += other.ticks;
         self.limited_ticks += other.limited_ticks;
+        self.yielded_ticks += other.yielded_ticks;
+        for (limit, ticks) in &other.spoke {
+            *self.spoke.entry(limit).or_default() += ticks;
+        }
         self.powered_ticks += other.powered_ticks;
         self.violations += other.violations;
         self.described.extend(other.described.iter().cloned());
@@ -85,14 +109,26 @@ struct Shard<'a> {
     judge: Judge,
     attack: Attack,
     person: Option<Person>,
+    touch: Touch,
+    hand: Hand,
+    faults: Faults,
     stream: Stream,
+    /// What is so; what the gate gets to see of it may be spoiled.
     frame: SensorFrame,
+    /// Width of the gripper in the last frame that the gate could read, m.
+    seen_width_m: f64,
+    /// Where the tool truly was in the tick before, m.
+    tool: Vector3<f64>,
     obstacles: ObstacleFrame,
     requests: RequestCounts,
     before: JointVector,
     moved: bool,
     was_off: bool,
     recovered: bool,
+    /// The arm was moved by hand, and the drives have been off since.
+    displaced: bool,
+    /// The last reset that was answered.
+    answered: u64,
     outcome: Outcome,
     seed: u64,
 }
@@ -167,16 +203,20 @@ impl<'a> Shard<'a> {
                 .is_some()
                 .then(|| Person::new(&mut stream)),
             judge: Judge::new(chain, &start),
+            touch: Touch::default(),
+            hand: Hand::new(&config),
+            faults: Faults::default(),
+            seen_width_m: 0.0,
+            tool: chain.forward(&start).tool.translation.vector,
             frame: SensorFrame {
                 tick: 0,
                 time_ns: 1_000_000_000,
                 position_rad: start,
                 velocity_rad_s: [0.0; JOINTS],
                 effort_nm: [0.0; JOINTS],
-                // Whatever is carried is held: a lost grip would end the attack.
-                gripper_width_m: 0.5 * (config.gripper_width_min_m + config.gripper_width_max_m),
+                gripper_width_m: 0.0,
                 gripper_velocity_m_s: 0.0,
-                gripper_force_n: 20.0,
+                gripper_force_n: 0.0,
                 tool_force_n: [0.0; 3],
                 drive_status: 0,
                 safety_inputs: SafetyInputs::ALL_CLOSED,
@@ -193,6 +233,8 @@ impl<'a> Shard<'a> {
             moved: false,
             was_off: true,
             recovered: false,
+            displaced: false,
+            answered: 0,
             outcome: Outcome {
                 hash: 0xcbf2_9ce4_8422_2325,
                 ..Outcome::default()
@@ -211,76 +253,58 @@ impl<'a> Shard<'a> {
     }
 
     fn tick(&mut self, tick: u64, measure: &mut dyn FnMut(&mut dyn FnMut())) {
-        self.sense(tick);
         self.meddle();
+        self.sense(tick);
         let given = *self.gate.given();
-        if self.stream.one_in(250) {
-            self.attack
-                .change(&given, self.chain, &self.config, &mut self.stream);
-        }
+        self.scheme(&given);
         let (proposed, stale) =
             self.attack
                 .propose(tick, &given, &self.before, &self.config, &mut self.stream);
         self.before = given.position_rad;
-        let inputs = Inputs {
-            frame: &self.frame,
-            obstacles: &self.obstacles,
-            requests: &self.requests,
-            proposed: &proposed,
-            stale,
+        let (mut frame, mut requests) = (self.frame, self.requests);
+        (self.faults).spoil(&mut frame, &mut requests, &self.config);
+        let frame = Some(frame).filter(|_| !self.faults.hides_frame());
+        let (command, verdict) = match &frame {
+            None => self.gate.miss(&requests),
+            Some(frame) => {
+                let inputs = Inputs {
+                    frame,
+                    obstacles: &self.obstacles,
+                    requests: &requests,
+                    proposed: &proposed,
+                    stale,
+                };
+                let mut answer = None;
+                measure(&mut || answer = Some(self.gate.filter(&inputs)));
+                answer.expect("the call was made")
+            }
         };
-        let mut answer = None;
-        measure(&mut || answer = Some(self.gate.filter(&inputs)));
-        let (command, verdict) = answer.expect("the call was made");
         match self.gate.power() {
             PowerDemand::On => self.frame.drive_status |= DriveStatus::POWERED,
             PowerDemand::Off(_) => self.frame.drive_status &= !DriveStatus::POWERED,
             PowerDemand::Keep => {}
         }
-        let passed = verdict.kind == sinew_messages::VerdictKind::Pass;
-        self.outcome.limited_ticks += u64::from(!passed);
-        let position = command.as_ref().map(|c| c.setpoint().position_rad);
+        let frame = frame.filter(SensorFrame::is_finite);
+        self.seen_width_m = (frame.as_ref()).map_or(self.seen_width_m, |f| f.gripper_width_m);
+        self.count(&verdict);
+        let setpoint = command.as_ref().map(SafeCommand::setpoint);
         self.plant.step(
-            position.as_ref(),
+            setpoint.map(|setpoint| &setpoint.position_rad),
             self.chain,
             &self.config,
             &mut self.stream,
         );
-        let mode = self.gate.status().mode;
-        match &command {
-            Some(command) => {
-                // With power the setpoint begins where the robot is: that is no motion.
-                self.moved = !self.was_off && command.setpoint().position_rad != self.before;
-                if self.was_off {
-                    self.was_off = false;
-                    self.judge
-                        .restart(self.chain, &self.config, &self.frame.position_rad);
-                }
-                self.outcome.powered_ticks += 1;
-                for value in command.setpoint().position_rad {
-                    self.outcome.hash = mix(self.outcome.hash, value.to_bits());
-                }
-                self.judge
-                    .given(self.chain, &self.config, mode, command.setpoint(), &verdict);
-            }
+        let width = self.gate.given().gripper_width_m;
+        self.hand.step(width, &mut self.stream);
+        match setpoint {
+            Some(setpoint) => self.look(tick, frame.as_ref(), &given, setpoint, &verdict),
             None => {
                 self.moved = false;
                 self.was_off = true;
+                self.recovered = false;
             }
         }
-        // In recovery mode a robot may move away from whom it touches, and brakes after it.
-        self.recovered = mode == SafetyMode::Recovery || (self.recovered && self.moved);
         self.outcome.hash = mix(self.outcome.hash, u64::from(verdict.record().limit));
-        self.judge.truth(
-            self.chain,
-            &self.config,
-            &self.plant.truth(),
-            self.person.as_ref(),
-            self.moved && !self.recovered,
-        );
-        if tick.is_multiple_of(REACTION_EVERY) && command.is_some() {
-            self.judge.reaction(self.chain, &self.config);
-        }
         for broken in self.judge.findings() {
             self.outcome.violations += 1;
             if self.outcome.described.len() < DESCRIBED_MAX {
@@ -291,22 +315,103 @@ impl<'a> Shard<'a> {
         }
     }
 
+    /// Has the judge look at a command, with what the gate saw and what was given before.
+    fn look(
+        &mut self,
+        tick: u64,
+        frame: Option<&SensorFrame>,
+        before: &Setpoint,
+        setpoint: &Setpoint,
+        verdict: &Verdict,
+    ) {
+        // With power the setpoint begins where the robot is: that is no motion.
+        self.moved = !self.was_off && setpoint.position_rad != self.before;
+        let status = self.gate.status();
+        let mut before_m = before.gripper_width_m;
+        if self.was_off {
+            (self.was_off, self.displaced) = (false, false);
+            self.judge
+                .restart(self.chain, &self.config, &self.frame.position_rad);
+            before_m = self.frame.gripper_width_m;
+        }
+        self.outcome.powered_ticks += 1;
+        for value in setpoint.position_rad {
+            self.outcome.hash = mix(self.outcome.hash, value.to_bits());
+        }
+        let seen = Seen {
+            mode: status.mode,
+            frame,
+            gripper_width_m: before_m,
+            granted: status.reset_answer == ResetAnswer::Granted
+                && status.reset_answered != self.answered,
+        };
+        self.answered = status.reset_answered;
+        self.judge
+            .given(self.chain, &self.config, &seen, setpoint, verdict);
+        // In recovery mode a robot may move away from whom it touches, and brakes after it.
+        self.recovered = status.mode == SafetyMode::Recovery || (self.recovered && self.moved);
+        self.judge.truth(
+            self.chain,
+            &self.config,
+            &self.plant.truth(),
+            self.person.as_ref(),
+            self.moved && !self.recovered,
+        );
+        if tick.is_multiple_of(REACTION_EVERY) {
+            self.judge.reaction(self.chain, &self.config);
+        }
+    }
+
+    fn count(&mut self, verdict: &Verdict) {
+        if verdict.kind == VerdictKind::Pass {
+            return;
+        }
+        self.outcome.limited_ticks += 1;
+        self.outcome.yielded_ticks += u64::from(verdict.kind == VerdictKind::Yield);
+        *(self.outcome.spoke.entry(verdict.limit.name())).or_default() += 1;
+    }
+
+    /// Another scheme now and then, and into whatever is touched.
+    fn scheme(&mut self, given: &Setpoint) {
+        let (chain, stream) = (self.chain, &mut self.stream);
+        if stream.one_in(self.attack.patience) {
+            self.attack.change(given, chain, &self.config, stream);
+        }
+        if let Some(into) = self.touch.inward()
+            && stream.one_in(150)
+        {
+            self.attack.press(given, chain, &into, stream);
+        }
+    }
+
     /// The frame of this tick: what the plant measures, and what a scanner sees.
     fn sense(&mut self, tick: u64) {
         let truth = self.plant.truth();
+        let tool = self.chain.forward(&truth).tool.translation.vector;
+        let way = tool - core::mem::replace(&mut self.tool, tool);
+        let limit = self.config.force_stop_n;
+        self.touch.step(&tool, &way, limit, &mut self.stream);
         self.frame.tick = tick;
         self.frame.time_ns += TICK_NS;
         self.frame.velocity_rad_s =
             core::array::from_fn(|i| (truth[i] - self.frame.position_rad[i]) * 1e3);
         self.frame.position_rad = truth;
+        self.frame.tool_force_n = self.touch.force(&tool).into();
+        self.frame.gripper_width_m = self.hand.width_m;
+        self.frame.gripper_force_n = self.hand.force_n;
         self.requests.heartbeat_tick = tick;
         if let (Some(person), Some(separation)) = (&mut self.person, &self.config.separation) {
             person.walk(separation.approach_speed_m_s, &mut self.stream);
-            person.scan(tick, &mut self.stream, &mut self.obstacles);
+            if self.faults.silences_scanner() {
+                person.grow_old(tick, &mut self.obstacles);
+            } else {
+                person.scan(tick, &mut self.stream, &mut self.obstacles);
+            }
         }
+        (self.faults).step(&self.frame, &self.config, &mut self.stream);
     }
 
-    /// Resets, stops, modes and payloads at any moment.
+    /// Resets, stops, modes and payloads at any moment, and an arm that is moved by hand.
     fn meddle(&mut self) {
         let latched = self.gate.status().stop_state == StopState::Latched;
         if self.stream.one_in(if latched { 20 } else { 300 }) {
@@ -319,7 +424,8 @@ impl<'a> Shard<'a> {
                 _ => self.requests.stop_power_off += 1,
             }
         }
-        if self.stream.one_in(3_000) {
+        let holds = self.requests.mode == SafetyMode::Hold as u64;
+        if !self.displaced && self.stream.one_in(if holds { 500 } else { 3_000 }) {
             let mode = [
                 SafetyMode::Normal,
                 SafetyMode::Normal,
@@ -330,8 +436,18 @@ impl<'a> Shard<'a> {
             ][self.stream.below(6) as usize];
             self.requests.mode = mode as u64;
         }
-        if self.stream.one_in(5_000) {
-            let payload = if self.stream.one_in(2) {
+        if self.was_off && self.requests.mode == SafetyMode::Normal as u64 && self.stream.one_in(60)
+        {
+            self.move_by_hand();
+        }
+        // What holds the robot for something that it carries does not do so for long: it ends the attack.
+        let held = matches!(
+            self.gate.status().reason,
+            LimitKind::GripLost | LimitKind::Payload
+        );
+        let patience = if held { 150 } else { 5_000 };
+        if self.stream.one_in(patience) {
+            let payload = if self.stream.one_in(3) {
                 Payload::NONE
             } else {
                 Payload {
@@ -342,8 +458,25 @@ impl<'a> Shard<'a> {
                     radius_m: self.stream.between(0.005, 0.03),
                 }
             };
+            let given_m = self.gate.given().gripper_width_m;
+            let width_m = self.seen_width_m.max(given_m);
             self.gate.carry(&payload);
-            self.judge.carry(self.chain, &payload);
+            self.judge.carry(self.chain, &payload, width_m);
+            let holds = payload.radius_m > 0.0;
+            self.hand.take(holds, &self.config, &mut self.stream);
         }
+    }
+
+    /// Somewhere that the links allow, and often where nothing may start; or back.
+    fn move_by_hand(&mut self) {
+        let q = self.stream.joints(&self.config);
+        let fits = to_itself(self.chain, &self.config, &q) > 0.0;
+        self.displaced = fits && self.stream.one_in(2);
+        let to = if self.displaced {
+            q
+        } else {
+            *self.chain.rest()
+        };
+        self.plant.put(&to);
     }
 }

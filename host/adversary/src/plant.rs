@@ -47,6 +47,13 @@ impl Plant {
         core::array::from_fn(|j| self.given[self.lag][j] + self.error[j])
     }
 
+    /// Somebody moves the arm by hand, while it has no power.
+    pub(crate) fn put(&mut self, at: &JointVector) {
+        self.given = [*at; LAG_MAX + 1];
+        self.error = [0.0; JOINTS];
+        self.left = 0;
+    }
+
     /// One tick with what was given; without power the arm stands.
     pub(crate) fn step(
         &mut self,
@@ -57,9 +64,7 @@ impl Plant {
     ) {
         let Some(given) = given else {
             let here = self.truth();
-            self.given = [here; LAG_MAX + 1];
-            self.error = [0.0; JOINTS];
-            self.left = 0;
+            self.put(&here);
             return;
         };
         self.given.rotate_right(1);

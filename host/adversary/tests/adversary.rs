@@ -3,13 +3,14 @@
 use sinew_adversary::{Outcome, run, run_against};
 use sinew_description::{RobotDescription, SafetyFile};
 use sinew_kinematics::Chain;
-use sinew_safety::SafetyConfig;
+use sinew_messages::LimitKind;
+use sinew_safety::{ForceReaction, SafetyConfig};
 
 /// Shards of the run in `cargo test`: a million ticks.
 const SHARDS: u64 = 10;
 const TICKS: u64 = 100_000;
 /// Hash over every command of that run: the same in debug and release.
-const OUTPUT_HASH: u64 = 0x6d19_b2b3_596c_fe4b;
+const OUTPUT_HASH: u64 = 0xa323_26f6_f3a3_1dd6;
 
 fn cell() -> (Chain, SafetyConfig) {
     let robot = RobotDescription::builtin();
@@ -56,10 +57,22 @@ fn a_million_ticks_break_nothing() {
         ("effort", 1e-2),
         ("effort-rate", 1.0),
         ("true-person", 0.2),
+        ("contact-speed", 1e-3),
+        ("momentum", 0.2),
+        ("singularity", 1e-2),
     ] {
         let left = sum.margins.0[name];
         assert!(left < near, "nobody came near to {name}: {left}");
     }
+    // And every check spoke: what is never asked is not tested. A configuration that cannot be never gets as far.
+    assert!(sum.yielded_ticks > 0, "it never gave way");
+    for limit in LimitKind::ALL {
+        if !matches!(limit, LimitKind::None | LimitKind::Configuration) {
+            let spoke = sum.spoke.get(limit.name()).copied().unwrap_or(0);
+            assert!(spoke > 0, "nothing was ever limited by {}", limit.name());
+        }
+    }
+    assert_eq!(sum.spoke.values().sum::<u64>(), sum.limited_ticks);
     assert_eq!(
         sum.hash, OUTPUT_HASH,
         "the gate's output changed: {:#018x}",
@@ -73,7 +86,7 @@ type Delusion = (&'static str, fn(&mut SafetyConfig));
 /// Whatever the gate is wrong about, the judge finds it: a judge that finds nothing says something.
 #[test]
 fn a_deluded_gate_is_found_out() {
-    let delusions: [Delusion; 18] = [
+    let delusions: [Delusion; 25] = [
         ("zone", |c| {
             c.zones.retain(|zone| zone.speed_max_m_s.is_some())
         }),
@@ -83,7 +96,8 @@ fn a_deluded_gate_is_found_out() {
         ("envelope", |c| c.envelope_min_m = [-2.0; 3]),
         ("zone", |c| c.tracking_margin_m *= 0.5),
         ("position", |c| {
-            c.position_max_rad.iter_mut().for_each(|q| *q += 0.02)
+            c.position_min_rad.iter_mut().for_each(|q| *q -= 0.02);
+            c.position_max_rad.iter_mut().for_each(|q| *q += 0.02);
         }),
         ("velocity", |c| {
             c.velocity_max_rad_s.iter_mut().for_each(|v| *v *= 1.03)
@@ -134,6 +148,32 @@ fn a_deluded_gate_is_found_out() {
             if let Some(separation) = &mut c.separation {
                 separation.approach_speed_m_s = 0.01;
                 separation.intrusion_m = 0.0;
+            }
+        }),
+        ("contact-push", |c| c.force_reaction = ForceReaction::Off),
+        ("contact-push", |c| c.force_stop_n *= 1.5),
+        ("contact-depth", |c| c.force_reaction = ForceReaction::Off),
+        ("contact-speed", |c| {
+            let regions = c
+                .contact
+                .iter_mut()
+                .flat_map(|contact| &mut contact.regions);
+            regions.for_each(|region| region.mass_kg *= 0.9);
+        }),
+        ("momentum", |c| {
+            if let Some(contact) = &mut c.contact {
+                contact.momentum_max_kg_m_s *= 1.1;
+            }
+        }),
+        ("singularity", |c| {
+            if let Some(singularity) = &mut c.singularity {
+                singularity.slow_above *= 1.05;
+                singularity.stop_above *= 1.05;
+            }
+        }),
+        ("grip-lost", |c| {
+            if let Some(grip) = &mut c.grip {
+                grip.lost_ticks += 5;
             }
         }),
     ];

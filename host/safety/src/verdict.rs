@@ -24,7 +24,8 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    pub(crate) const PASS: Self = Self {
+    /// What was asked goes through as it is.
+    pub const PASS: Self = Self {
         kind: VerdictKind::Pass,
         limit: LimitKind::None,
         category: None,
