@@ -39,7 +39,7 @@
 //! | mode | reduced, recovery, hold | limit; only what gets better; hold | `modes::*` |
 //! | gripper width and force | setpoint | limit | `limits::gripper_is_clamped_and_the_arm_goes_on` |
 //! | lease, chunk end, stale input | told by the motion source | unlatched hold | `stops::stale_input_brakes_at_once_to_an_unlatched_hold` |
-//! | tool force; force that a part of the body may bear, for a moment and for long; power into a contact | measured | unlatched hold, latch, or giving way through every other check, as configured | `stops::contact_force_holds_or_latches_as_configured`, `contact::a_force_that_lasts…`, `contact::power_into_a_contact_stops`, `contact::who_pushes_is_given_way_to…`, `contact::giving_way_breaks_no_other_limit` |
+//! | tool force; force that a part of the body may bear, for a moment and for long; power into a contact | measured | unlatched hold, latch, or giving way through every other check, as configured | `stops::contact_force_holds_or_latches_as_configured`, `contact::a_force_that_lasts…`, `contact::power_into_a_contact_stops`, `contact::who_pushes_is_given_way_to…`, `contact::giving_way_breaks_no_other_limit`, `contact::giving_way_does_not_push`, `contact::what_a_body_bears_is_not_raised…` |
 //! | speed at which a contact is bearable; momentum | along the whole stop | limit | `contact::the_tool_is_no_faster_than_a_body_may_bear`, `contact::momentum_is_limited_along_the_stop` |
 //! | grip lost | measured | unlatched hold until something else, or nothing, is carried | `contact::a_lost_grip_holds…` |
 //! | singularity | condition of the tool's Jacobian | limit: slower, then no farther | `contact::near_a_singularity_it_slows_then_stops_and_can_leave` |

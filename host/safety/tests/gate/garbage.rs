@@ -4,12 +4,9 @@
 use sinew_messages::{
     JOINTS, LimitKind, OBSTACLES_MAX, Payload, SafetyInputs, StopState, VerdictKind,
 };
-use sinew_safety::{
-    ContactLimits, EffortLimits, ForceReaction, GripLimits, SafetyConfig, SeparationConfig,
-    Singularity, YieldLimits,
-};
+use sinew_safety::{EffortLimits, SafetyConfig};
 
-use crate::rig::{Judge, Rig, Seen, config};
+use crate::rig::{Judge, Rig, Seen, config, full};
 use crate::walk::{Walk, bits};
 
 const UNFIT: [f64; 3] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
@@ -19,42 +16,21 @@ const BAD_TICKS: u64 = 3;
 
 /// With everything switched on that looks at an input.
 fn watchful() -> SafetyConfig {
+    let mut c = full();
+    // As fast and as strong as without a part of the body that could be touched.
+    if let Some(contact) = &mut c.contact {
+        contact.regions.clear();
+    }
     SafetyConfig {
+        zones: config().zones,
+        cone: None,
         effort: Some(EffortLimits {
             max_nm: [150.0, 150.0, 100.0, 100.0, 50.0, 50.0, 40.0],
             rate_max_nm_s: [1e5; JOINTS],
             load_max_kg: 2.0,
             measured_ticks: 20,
         }),
-        separation: Some(SeparationConfig {
-            approach_speed_m_s: 1.6,
-            intrusion_m: 0.1,
-            robot_uncertainty_m: 0.02,
-            silent_ticks: 100,
-        }),
-        force_reaction: ForceReaction::Yield(YieldLimits {
-            admittance_m_s_n: 0.002,
-            speed_max_m_s: 0.05,
-            distance_max_m: 0.03,
-        }),
-        contact: Some(ContactLimits {
-            regions: Vec::new(),
-            transient_ticks: 500,
-            power_max_w: 80.0,
-            momentum_max_kg_m_s: 25.0,
-        }),
-        grip: Some(GripLimits {
-            empty_width_m: 0.005,
-            lost_force_n: 1.0,
-            lost_ticks: 50,
-        }),
-        singularity: Some(Singularity {
-            characteristic_length_m: 0.3,
-            slow_above: 15.0,
-            stop_above: 40.0,
-            slow_share: 0.2,
-        }),
-        ..config()
+        ..c
     }
 }
 

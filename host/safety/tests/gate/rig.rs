@@ -9,8 +9,9 @@ use sinew_messages::{
     SensorFrame, Setpoint, VerdictKind,
 };
 use sinew_safety::{
-    ForceReaction, Gate, Inputs, ModeLimits, PowerDemand, SafeCommand, SafetyConfig, SafetyLimits,
-    SelfCollision, Verdict, Zone, ZoneShape,
+    BodyRegion, Cone, ContactLimits, EffortLimits, ForceReaction, Gate, GripLimits, Inputs,
+    ModeLimits, PowerDemand, SafeCommand, SafetyConfig, SafetyLimits, SelfCollision,
+    SeparationConfig, Singularity, Verdict, YieldLimits, Zone, ZoneShape,
 };
 
 use crate::oracle::Motion;
@@ -158,6 +159,59 @@ pub(crate) fn config() -> SafetyConfig {
         singularity: None,
         heartbeat_ticks: 100,
         standstill_rad_s: 0.05,
+    }
+}
+
+/// With everything there that may be left out.
+pub(crate) fn full() -> SafetyConfig {
+    let mut c = config();
+    c.zones[1].speed_max_m_s = Some(0.2);
+    SafetyConfig {
+        cone: Some(Cone {
+            axis: [0.0, 0.0, -1.0],
+            half_angle_rad: 1.0,
+        }),
+        effort: Some(EffortLimits {
+            max_nm: [100.0; JOINTS],
+            rate_max_nm_s: [1e4; JOINTS],
+            load_max_kg: 1.0,
+            measured_ticks: 50,
+        }),
+        separation: Some(SeparationConfig {
+            approach_speed_m_s: 1.6,
+            intrusion_m: 0.1,
+            robot_uncertainty_m: 0.02,
+            silent_ticks: 100,
+        }),
+        force_reaction: ForceReaction::Yield(YieldLimits {
+            admittance_m_s_n: 0.002,
+            speed_max_m_s: 0.05,
+            distance_max_m: 0.03,
+        }),
+        contact: Some(ContactLimits {
+            regions: vec![BodyRegion {
+                name: "face".into(),
+                force_max_n: 65.0,
+                transient_factor: 2.0,
+                stiffness_n_m: 75_000.0,
+                mass_kg: 4.4,
+            }],
+            transient_ticks: 500,
+            power_max_w: 80.0,
+            momentum_max_kg_m_s: 25.0,
+        }),
+        grip: Some(GripLimits {
+            empty_width_m: 0.005,
+            lost_force_n: 1.0,
+            lost_ticks: 50,
+        }),
+        singularity: Some(Singularity {
+            characteristic_length_m: 0.3,
+            slow_above: 15.0,
+            stop_above: 40.0,
+            slow_share: 0.2,
+        }),
+        ..c
     }
 }
 
