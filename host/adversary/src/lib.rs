@@ -125,8 +125,6 @@ struct Shard<'a> {
     moved: bool,
     was_off: bool,
     recovered: bool,
-    /// The arm was moved by hand, and the drives have been off since.
-    displaced: bool,
     /// The last reset that was answered.
     answered: u64,
     outcome: Outcome,
@@ -233,7 +231,6 @@ impl<'a> Shard<'a> {
             moved: false,
             was_off: true,
             recovered: false,
-            displaced: false,
             answered: 0,
             outcome: Outcome {
                 hash: 0xcbf2_9ce4_8422_2325,
@@ -329,7 +326,7 @@ impl<'a> Shard<'a> {
         let status = self.gate.status();
         let mut before_m = before.gripper_width_m;
         if self.was_off {
-            (self.was_off, self.displaced) = (false, false);
+            self.was_off = false;
             self.judge
                 .restart(self.chain, &self.config, &self.frame.position_rad);
             before_m = self.frame.gripper_width_m;
@@ -425,7 +422,7 @@ impl<'a> Shard<'a> {
             }
         }
         let holds = self.requests.mode == SafetyMode::Hold as u64;
-        if !self.displaced && self.stream.one_in(if holds { 500 } else { 3_000 }) {
+        if self.stream.one_in(if holds { 500 } else { 3_000 }) {
             let mode = [
                 SafetyMode::Normal,
                 SafetyMode::Normal,
@@ -436,8 +433,7 @@ impl<'a> Shard<'a> {
             ][self.stream.below(6) as usize];
             self.requests.mode = mode as u64;
         }
-        if self.was_off && self.requests.mode == SafetyMode::Normal as u64 && self.stream.one_in(60)
-        {
+        if self.was_off && self.stream.one_in(60) {
             self.move_by_hand();
         }
         // What holds the robot for something that it carries does not do so for long: it ends the attack.
@@ -471,8 +467,7 @@ impl<'a> Shard<'a> {
     fn move_by_hand(&mut self) {
         let q = self.stream.joints(&self.config);
         let fits = to_itself(self.chain, &self.config, &q) > 0.0;
-        self.displaced = fits && self.stream.one_in(2);
-        let to = if self.displaced {
+        let to = if fits && self.stream.one_in(2) {
             q
         } else {
             *self.chain.rest()

@@ -40,6 +40,10 @@ pub struct SoakReport {
     pub powered_ticks: u64,
     /// Ticks that were not simply passed.
     pub limited_ticks: u64,
+    /// Of them, ticks in which the gate gave way to a contact.
+    pub yielded_ticks: u64,
+    /// How many of them each limit was the reason of, by its name.
+    pub spoke: BTreeMap<String, u64>,
     /// Times that something began to be broken.
     pub violations: u64,
     /// The first of them.
@@ -62,6 +66,8 @@ struct Kept {
     ticks: u64,
     powered_ticks: u64,
     limited_ticks: u64,
+    yielded_ticks: u64,
+    spoke: BTreeMap<String, u64>,
     violations: u64,
     described: Vec<String>,
     margins: BTreeMap<String, f64>,
@@ -74,6 +80,12 @@ struct State {
     /// What the shards were run with; shards of another gate or configuration are of no use.
     key: String,
     shards: BTreeMap<u64, Kept>,
+}
+
+/// What a state file says of itself.
+#[derive(Debug, Deserialize)]
+struct Key {
+    key: String,
 }
 
 /// Runs the adversary.
@@ -92,8 +104,9 @@ pub fn safety(
     let chain = config.robot.chain();
     let base = config.safety.config();
     let key = format!(
-        "{} {} {SHARD_TICKS}",
+        "{} adversary-{} {} {SHARD_TICKS}",
         env!("CARGO_PKG_VERSION"),
+        sinew_adversary::VERSION,
         config.safety.hash()
     );
     let state = match &options.state {
@@ -151,6 +164,8 @@ pub fn safety(
         ticks: 0,
         powered_ticks: 0,
         limited_ticks: 0,
+        yielded_ticks: 0,
+        spoke: BTreeMap::new(),
         violations: 0,
         described: Vec::new(),
         worst_margin: BTreeMap::new(),
@@ -164,6 +179,10 @@ pub fn safety(
         report.ticks += kept.ticks;
         report.powered_ticks += kept.powered_ticks;
         report.limited_ticks += kept.limited_ticks;
+        report.yielded_ticks += kept.yielded_ticks;
+        for (limit, ticks) in &kept.spoke {
+            *report.spoke.entry(limit.clone()).or_default() += ticks;
+        }
         report.violations += kept.violations;
         report.described.extend(kept.described.iter().cloned());
         for (name, margin) in &kept.margins {
@@ -196,6 +215,13 @@ impl SoakReport {
             lines.push(format!("    {name:<20} {margin:.3e}"));
         }
         lines.push(format!(
+            "  ticks by what limited or stopped them ({} of them gave way to a contact)",
+            self.yielded_ticks
+        ));
+        for (limit, ticks) in &self.spoke {
+            lines.push(format!("    {limit:<20} {ticks}"));
+        }
+        lines.push(format!(
             "  output hash {}, safety configuration {}, {:.1} s here, {} shards from the state file",
             self.output_hash, first_digits(&self.safety_hash), self.wall_seconds, self.shards_from_state
         ));
@@ -210,6 +236,10 @@ impl From<Outcome> for Kept {
             ticks: outcome.ticks,
             powered_ticks: outcome.powered_ticks,
             limited_ticks: outcome.limited_ticks,
+            yielded_ticks: outcome.yielded_ticks,
+            spoke: (outcome.spoke.into_iter())
+                .map(|(limit, ticks)| (limit.to_owned(), ticks))
+                .collect(),
             violations: outcome.violations,
             described: outcome.described,
             margins: margins
@@ -224,24 +254,55 @@ impl From<Outcome> for Kept {
 
 fn read_state(path: &Path, key: &str) -> anyhow::Result<State> {
     let text = files::read(path)?;
-    let state: State = serde_json::from_str(&text)
-        .map_err(|error| input(format!("{}: no state of a soak: {error}", path.display())))?;
-    if state.key == key {
-        return Ok(state);
+    let unlike = |error: serde_json::Error| {
+        input(format!("{}: no state of a soak: {error}", path.display()))
+    };
+    // What the shards were run with comes first: those of another version may have another shape.
+    let found: Key = serde_json::from_str(&text).map_err(unlike)?;
+    if found.key == key {
+        return serde_json::from_str(&text).map_err(unlike);
     }
     Err(input(format!(
         "{}: its shards were run with another version or configuration ({}, now {key}): remove it, or name \
          another file",
         path.display(),
-        state.key
+        found.key
     )))
 }
 
 /// Beside the file and moved there: a soak that is cut off keeps what it had.
 fn write_state(path: &Path, state: &State) -> anyhow::Result<()> {
-    let beside = path.with_extension("part");
     let text = serde_json::to_string(state).context("encoding the state")?;
-    std::fs::write(&beside, text)
-        .and_then(|()| std::fs::rename(&beside, path))
-        .with_context(|| format!("writing {}", path.display()))
+    files::replace(path, text.as_bytes()).with_context(|| format!("writing {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of an older version is refused for what it is, though its shards have another shape.
+    #[test]
+    fn the_state_of_another_version_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("soak.json");
+        std::fs::write(
+            &path,
+            r#"{"key":"0.0.1 00ff 100000","shards":{"1":{"ticks":9}}}"#,
+        )
+        .expect("written");
+        let refused = read_state(&path, "new").expect_err("refused").to_string();
+        assert!(
+            refused.contains("another version or configuration (0.0.1 00ff 100000, now new)"),
+            "{refused}"
+        );
+        std::fs::write(&path, "{}").expect("written");
+        let refused = read_state(&path, "new").expect_err("refused").to_string();
+        assert!(refused.contains("no state of a soak"), "{refused}");
+        let state = State {
+            key: "new".to_owned(),
+            shards: BTreeMap::new(),
+        };
+        write_state(&path, &state).expect("written");
+        assert!(read_state(&path, "new").expect("read").shards.is_empty());
+    }
 }

@@ -4,7 +4,9 @@
 use nalgebra::Vector3;
 use sinew_kinematics::{Chain, Forward, Masses};
 use sinew_messages::{JointVector, LimitKind, SensorFrame};
+use sinew_units::TICK_S;
 
+use crate::brake::ArmState;
 use crate::limits::{ForceReaction, SafetyConfig, YieldLimits};
 use crate::setpoint::at_most;
 use crate::verdict::Violation;
@@ -320,10 +322,44 @@ pub(crate) fn retreat_velocities(
     most: &JointVector,
 ) -> JointVector {
     let wanted = chain.velocities_for(forward, velocity, RETREAT_DAMPING);
-    let share = (wanted.iter().zip(most))
-        .map(|(v, most)| if v.abs() > *most { most / v.abs() } else { 1.0 })
-        .fold(1.0, f64::min);
+    let share = common_share(&wanted, most);
     wanted.map(|v| share * v)
+}
+
+/// Time in which a retreat takes up most of its velocity where nothing limits it, s: longer than it takes to change an
+/// acceleration.
+const RETREAT_RISE_S: f64 = 0.02;
+
+/// The next state of an arm that takes up these joint velocities. All joints have the same share of what they lack, so
+/// that the tool goes where it is pushed from the first tick on.
+pub(crate) fn retreat_step(state: &ArmState, wanted: &JointVector, c: &SafetyConfig) -> ArmState {
+    let rise_s = (c.acceleration_max_rad_s2.iter().zip(&c.jerk_max_rad_s3))
+        .map(|(acceleration, jerk)| 2.0 * acceleration / jerk)
+        .fold(RETREAT_RISE_S, f64::max);
+    let lacks: JointVector = core::array::from_fn(|i| (wanted[i] - state.v[i]) / rise_s);
+    let share = common_share(&lacks, &c.acceleration_max_rad_s2);
+    let change: JointVector = core::array::from_fn(|i| share * lacks[i] - state.a[i]);
+    let share = common_share(&change, &c.jerk_max_rad_s3.map(|jerk| jerk * TICK_S));
+    let mut next = *state;
+    for (i, change) in change.iter().enumerate() {
+        next.a[i] = state.a[i] + share * change;
+        next.v[i] = state.v[i] + TICK_S * next.a[i];
+        next.q[i] = state.q[i] + TICK_S * next.v[i];
+    }
+    next
+}
+
+/// The largest share, at most all, of each value that keeps every one within its limit.
+fn common_share(values: &JointVector, most: &JointVector) -> f64 {
+    (values.iter().zip(most))
+        .map(|(value, most)| {
+            if value.abs() > *most {
+                most / value.abs()
+            } else {
+                1.0
+            }
+        })
+        .fold(1.0, f64::min)
 }
 
 /// Of the least squares that a retreat is found by, m and 1.

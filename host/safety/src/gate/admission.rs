@@ -2,13 +2,12 @@
 
 use nalgebra::Vector3;
 use sinew_messages::{JOINTS, LimitKind, SafetyMode, Setpoint, VerdictKind};
-use sinew_units::TICK_S;
 
 use super::Gate;
 use super::rules::Rules;
 use crate::brake::ArmState;
 use crate::command::SafeCommand;
-use crate::contact::{retreat_velocities, tool_velocity};
+use crate::contact::{retreat_step, retreat_velocities, tool_velocity};
 use crate::late;
 use crate::setpoint::{blend, check_joints, check_statement, same_bits};
 use crate::speed::{HALVINGS_PROPOSED, HALVINGS_SEARCHED, SpeedLimits, SpeedQuestion};
@@ -96,17 +95,7 @@ impl Gate {
             .min(config.recovery.joint_speed_share);
         let most = config.velocity_max_rad_s.map(|most| share * most);
         let wanted = retreat_velocities(&self.chain, &self.forward, velocity, &most);
-        let mut next = self.state;
-        for (i, wanted) in wanted.iter().enumerate() {
-            // The velocity that is too much is braked, as a stop brakes all of it.
-            let (left, a) =
-                self.rules
-                    .retreat_law
-                    .step(i, self.state.v[i] - wanted, self.state.a[i]);
-            next.a[i] = a;
-            next.v[i] = wanted + left;
-            next.q[i] = self.state.q[i] + TICK_S * next.v[i];
-        }
+        let next = retreat_step(&self.state, &wanted, config);
         let (width, force, _) = self.gripper(proposed);
         self.admit(&next.setpoint(width, force));
         let verdict = Verdict {

@@ -14,8 +14,6 @@ pub(super) struct Rules {
     pub(super) limits: SafetyLimits,
     /// How the robot brakes.
     pub(super) law: StopLaw,
-    /// How a retreat changes its speed: as motions may.
-    pub(super) retreat_law: StopLaw,
     pub(super) sweep: Sweep,
     pub(super) singularity: Option<SingularityCheck>,
     /// Speeds that slow zones allow, ascending, m/s.
@@ -28,7 +26,6 @@ impl Rules {
         let config = limits.config();
         Self {
             law: StopLaw::new(&config.stop_acceleration_rad_s2, &config.stop_jerk_rad_s3),
-            retreat_law: StopLaw::new(&config.acceleration_max_rad_s2, &config.jerk_max_rad_s3),
             singularity: (config.singularity.as_ref())
                 .map(|limits| SingularityCheck::new(chain, limits)),
             slow_speeds: slow_speeds(&config.zones),
