@@ -4,6 +4,7 @@
 //! the rest of the host sees what a real cell would show: joint states, forces at the hand, and images.
 
 pub mod camera;
+mod catalogue;
 mod cell;
 pub mod config;
 pub mod draw;
@@ -23,12 +24,13 @@ pub mod solids;
 #[cfg(test)]
 mod tests;
 
+pub use catalogue::{Catalogue, Listed, Unknown};
 pub use cell::{Cell, CycleScene};
 pub use config::{CellConfig, ConfigError, FixedPlace};
 pub use draw::OrderLine;
 pub use faults::FaultEvent;
 pub use person::{PersonAt, PersonTruth};
-pub use profile::{Profile, Profiles, UnknownProfile};
+pub use profile::{Profile, Profiles};
 pub use robot::SimRobot;
-pub use scenario::{Scenario, Scenarios, UnknownScenario};
+pub use scenario::{Scenario, Scenarios};
 pub use scorer::{Grade, LineGrade};

@@ -1,14 +1,9 @@
 //! Fault profiles, and the faults of one cycle drawn from (seed, cycle) alone.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
-use crate::config::ConfigError;
+use crate::catalogue::{Catalogue, Listed};
 use crate::rng::Stream;
-
-/// The profiles that ship with the crate.
-const BUILTIN: &str = include_str!("../profiles.toml");
 
 /// Kinds and rates of the faults of a run.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -71,77 +66,16 @@ pub struct MissingPart {
     pub rate: f64,
 }
 
-/// No profile of that name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown profile {name:?}; there are: {}", known.join(", "))]
-pub struct UnknownProfile {
-    /// What was asked for.
-    pub name: String,
-    /// What there is.
-    pub known: Vec<String>,
-}
-
 /// Profiles by name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Profiles {
-    by_name: BTreeMap<String, Profile>,
-}
+pub type Profiles = Catalogue<Profile>;
 
-impl Profiles {
-    /// The profiles that ship with the crate.
-    #[must_use]
-    pub fn builtin() -> Self {
-        Self::from_toml(BUILTIN, "builtin profiles.toml").expect("the shipped file is tested")
-    }
+impl Listed for Profile {
+    const KIND: &'static str = "profile";
+    const BUILTIN: (&'static str, &'static str) =
+        (include_str!("../profiles.toml"), "builtin profiles.toml");
 
-    /// Parses and checks profiles; `origin` names the file in errors.
-    ///
-    /// # Errors
-    /// [`ConfigError`] for unknown keys, wrong types, and values that cannot be.
-    pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
-        let mut by_name: BTreeMap<String, Profile> =
-            toml::from_str(text).map_err(|error| ConfigError::Parse {
-                origin: origin.to_owned(),
-                message: error.to_string(),
-            })?;
-        for (name, profile) in &mut by_name {
-            profile.name.clone_from(name);
-            profile
-                .check()
-                .map_err(|(key, problem)| ConfigError::Value {
-                    origin: origin.to_owned(),
-                    key: format!("{name}.{key}"),
-                    problem,
-                })?;
-        }
-        Ok(Self { by_name })
-    }
-
-    /// The profile of this name.
-    ///
-    /// # Errors
-    /// [`UnknownProfile`] with the names that there are.
-    pub fn get(&self, name: &str) -> Result<&Profile, UnknownProfile> {
-        self.by_name.get(name).ok_or_else(|| UnknownProfile {
-            name: name.to_owned(),
-            known: self.names().map(str::to_owned).collect(),
-        })
-    }
-
-    /// The names, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.by_name.keys().map(String::as_str)
-    }
-}
-
-impl Profile {
-    /// No faults at all.
-    #[must_use]
-    pub fn calm() -> Self {
-        Self {
-            name: "calm".to_owned(),
-            ..Self::default()
-        }
+    fn set_name(&mut self, name: &str) {
+        name.clone_into(&mut self.name);
     }
 
     fn check(&self) -> Result<(), (String, String)> {
@@ -178,6 +112,17 @@ impl Profile {
             range("missing_part.rate", missing.rate, 0.0, 1.0)?;
         }
         Ok(())
+    }
+}
+
+impl Profile {
+    /// No faults at all.
+    #[must_use]
+    pub fn calm() -> Self {
+        Self {
+            name: "calm".to_owned(),
+            ..Self::default()
+        }
     }
 }
 

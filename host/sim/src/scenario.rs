@@ -3,15 +3,11 @@
 //! A scenario is kept apart from fault profiles, which say how often the work itself goes wrong. Without one nobody is
 //! there, the scanner works, and every contact is closed.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use sinew_messages::SafetyInputs;
 
-use crate::config::ConfigError;
+use crate::catalogue::{Catalogue, Listed};
 
-/// The scenarios that ship with the crate.
-const BUILTIN: &str = include_str!("../scenarios.toml");
 /// Latest that anything may happen, s.
 const TIME_MAX_S: f64 = 3_600.0;
 /// Farthest that anything may be, m.
@@ -151,70 +147,18 @@ pub struct WiredPress {
     pub released_s: Option<f64>,
 }
 
-/// No scenario of that name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown scenario {name:?}; there are: {}", known.join(", "))]
-pub struct UnknownScenario {
-    /// What was asked for.
-    pub name: String,
-    /// What there is.
-    pub known: Vec<String>,
-}
-
 /// Scenarios by name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Scenarios {
-    by_name: BTreeMap<String, Scenario>,
-}
+pub type Scenarios = Catalogue<Scenario>;
 
-impl Scenarios {
-    /// The scenarios that ship with the crate.
-    #[must_use]
-    pub fn builtin() -> Self {
-        Self::from_toml(BUILTIN, "builtin scenarios.toml").expect("the shipped file is tested")
+impl Listed for Scenario {
+    const KIND: &'static str = "scenario";
+    const BUILTIN: (&'static str, &'static str) =
+        (include_str!("../scenarios.toml"), "builtin scenarios.toml");
+
+    fn set_name(&mut self, name: &str) {
+        name.clone_into(&mut self.name);
     }
 
-    /// Parses and checks scenarios; `origin` names the file in errors.
-    ///
-    /// # Errors
-    /// [`ConfigError`] for unknown keys, wrong types, and values that cannot be.
-    pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
-        let mut by_name: BTreeMap<String, Scenario> =
-            toml::from_str(text).map_err(|error| ConfigError::Parse {
-                origin: origin.to_owned(),
-                message: error.to_string(),
-            })?;
-        for (name, scenario) in &mut by_name {
-            scenario.name.clone_from(name);
-            scenario
-                .check()
-                .map_err(|(key, problem)| ConfigError::Value {
-                    origin: origin.to_owned(),
-                    key: format!("{name}.{key}"),
-                    problem,
-                })?;
-        }
-        Ok(Self { by_name })
-    }
-
-    /// The scenario of this name.
-    ///
-    /// # Errors
-    /// [`UnknownScenario`] with the names that there are.
-    pub fn get(&self, name: &str) -> Result<&Scenario, UnknownScenario> {
-        self.by_name.get(name).ok_or_else(|| UnknownScenario {
-            name: name.to_owned(),
-            known: self.names().map(str::to_owned).collect(),
-        })
-    }
-
-    /// The names, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.by_name.keys().map(String::as_str)
-    }
-}
-
-impl Scenario {
     fn check(&self) -> Result<(), (String, String)> {
         let range = |key: String, value: f64, low: f64, high: f64| {
             if value.is_finite() && value >= low && value <= high {
@@ -267,7 +211,9 @@ impl Scenario {
         }
         Ok(())
     }
+}
 
+impl Scenario {
     /// The contacts that are closed at a moment of the cycle, as [`SafetyInputs`] bits.
     pub(crate) fn wired_at(&self, at_ms: u64) -> u32 {
         let at_s = at_ms as f64 * 1e-3;
