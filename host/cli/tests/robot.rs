@@ -472,8 +472,8 @@ fn pipes_and_folders_are_no_files() {
     std::fs::remove_file(cell.log()).expect("there");
     std::fs::rename(&pipe, cell.log()).expect("moved");
     let errors = cell.complains(1, &["stop"]);
-    assert!(errors.contains("no regular file"), "{errors}");
-    cell.fails(4, &["reset", "--actor", "ann"], &["no regular file"]);
+    assert!(errors.contains("it is a pipe"), "{errors}");
+    cell.fails(4, &["reset", "--actor", "ann"], &["it is a pipe"]);
 }
 
 /// Links that were laid beside a cell are not followed.
