@@ -332,7 +332,13 @@ impl<'a> Shard<'a> {
             before_m = self.frame.gripper_width_m;
         }
         self.outcome.powered_ticks += 1;
-        for value in setpoint.position_rad {
+        let statement = [
+            setpoint.position_rad,
+            setpoint.velocity_rad_s,
+            setpoint.acceleration_rad_s2,
+        ];
+        let gripper = [setpoint.gripper_width_m, setpoint.gripper_force_n];
+        for value in statement.iter().flatten().chain(&gripper) {
             self.outcome.hash = mix(self.outcome.hash, value.to_bits());
         }
         let seen = Seen {

@@ -14,6 +14,8 @@
 use sinew_messages::{JOINTS, JointVector, Setpoint};
 use sinew_units::TICK_S;
 
+use crate::setpoint::clamped;
+
 /// Longest stop that is verified, ticks.
 pub(crate) const STOP_TICKS_MAX: usize = 512;
 
@@ -198,7 +200,7 @@ impl StopLaw {
     pub(crate) fn next(&self, joint: usize, v: f64, a: f64) -> Next {
         let brake = &self.joints[joint];
         let (least, most) = brake.reach(a);
-        let within = |wanted: f64| Next::Acceleration(wanted.max(least).min(most));
+        let within = |wanted: f64| Next::Acceleration(clamped(wanted, least, most));
         if v == 0.0 {
             return within(0.0);
         }

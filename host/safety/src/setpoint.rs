@@ -28,6 +28,18 @@ pub(crate) fn at_most(value: f64, limit: f64) -> bool {
     value <= limit
 }
 
+/// The nearest value from `least` to `most`. `max` and `min` may return either zero where both signs meet, as the compiler
+/// likes; here what is within is returned bit for bit, and nothing depends on how the gate was compiled.
+pub(crate) fn clamped(value: f64, least: f64, most: f64) -> f64 {
+    if value < least {
+        least
+    } else if value > most {
+        most
+    } else {
+        value
+    }
+}
+
 /// Checks the state `after` that a candidate leads to from `before`. `speed_share` is what the mode leaves of the
 /// velocity limits.
 pub(crate) fn check_joints(
@@ -129,4 +141,23 @@ pub(crate) fn blend(b: &Setpoint, u: &Setpoint, k: f64) -> Setpoint {
 /// Equal in every bit.
 pub(crate) fn same_bits(a: &JointVector, b: &JointVector) -> bool {
     a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_within_stays_bit_for_bit() {
+        let check = |value: f64, least, most, expected: f64| {
+            let got = clamped(value, least, most);
+            assert_eq!(got.to_bits(), expected.to_bits(), "{value} gives {got}");
+        };
+        check(-0.0, 0.0, 1.0, -0.0);
+        check(0.0, -1.0, -0.0, 0.0);
+        check(0.5, 0.0, 1.0, 0.5);
+        check(1.0, 0.0, 1.0, 1.0);
+        check(-2.0, -1.0, 1.0, -1.0);
+        check(2.0, -1.0, 1.0, 1.0);
+    }
 }

@@ -9,7 +9,7 @@ use crate::brake::ArmState;
 use crate::command::SafeCommand;
 use crate::contact::{retreat_step, retreat_velocities, tool_velocity};
 use crate::late;
-use crate::setpoint::{blend, check_joints, check_statement, same_bits};
+use crate::setpoint::{blend, check_joints, check_statement, clamped, same_bits};
 use crate::speed::{HALVINGS_PROPOSED, HALVINGS_SEARCHED, SpeedLimits, SpeedQuestion};
 use crate::sweep::{Group, Question, SAMPLES_PROPOSED, SAMPLES_SEARCHED};
 use crate::verdict::{Verdict, Violation};
@@ -214,11 +214,12 @@ impl Gate {
     /// Width and force within their limits, and the violation if one had to be clamped.
     pub(super) fn gripper(&self, proposed: &Setpoint) -> (f64, f64, Option<Violation>) {
         let c = self.rules.config();
-        let width = proposed
-            .gripper_width_m
-            .max(c.gripper_width_min_m)
-            .min(c.gripper_width_max_m);
-        let force = proposed.gripper_force_n.max(0.0).min(c.gripper_force_max_n);
+        let width = clamped(
+            proposed.gripper_width_m,
+            c.gripper_width_min_m,
+            c.gripper_width_max_m,
+        );
+        let force = clamped(proposed.gripper_force_n, 0.0, c.gripper_force_max_n);
         let violation = |index, limit_value, asked| {
             Some(Violation {
                 limit: LimitKind::Gripper,
@@ -227,14 +228,14 @@ impl Gate {
                 asked,
             })
         };
-        let clamped = if width != proposed.gripper_width_m {
+        let refused = if width != proposed.gripper_width_m {
             violation(0, width, proposed.gripper_width_m)
         } else if force != proposed.gripper_force_n {
             violation(1, force, proposed.gripper_force_n)
         } else {
             None
         };
-        (width, force, clamped)
+        (width, force, refused)
     }
 
     fn limited_verdict(&mut self, violation: Violation, scale: f64) -> Verdict {
