@@ -49,13 +49,14 @@
 //! | time base out of [0.5 T, 2 T], backwards, still | measured | latch | `stops::each_cause_latches…` |
 //! | heartbeat of the skill brain | counted in ticks | latch | `stops::a_silent_brain_latches` |
 //! | stop requests of category 0, 1, 2 | counted | latch | `stops::each_cause_latches…`, `stops::a_latched_stop_only_gets_more_severe` |
+//! | more in the way than one tick can look at | distances that are taken in a tick, counted | limit: it brakes | `space::what_a_tick_cannot_look_at_is_refused` |
 //! | NaN, infinity | every field of setpoint and frame | reject, latch | `garbage::*` |
 //! | empty, reversed, non-finite limits | configuration | refuse, by name | `contradictions::*` |
 //! | another configuration while running | stopped, at rest, measured standstill, an approval that names its hash | refuse; after it only a reset moves | `activation::*` |
 //!
 //! And of the whole: boots stopped (`stops::the_robot_boots_stopped_and_only_a_reset_starts_it`), a reset causes no motion
 //! (`stops::a_reset_causes_no_motion`), safe input passes bit for bit, idempotence, `b + k(u − b)`, tighter limits
-//! (`promises`, `limits`), no allocation (`allocation`), the same bits in debug and release (the crate
+//! (`promises`, `limits`), no allocation (`allocation`), the same bits however it is compiled (the crate
 //! `sinew-adversary`). Holes that were found are in `holes`, others' known defects in `elsewhere`.
 //!
 //! # Not here
