@@ -34,6 +34,20 @@ pub struct LinkCapsule {
     pub radius_m: f64,
 }
 
+impl LinkCapsule {
+    /// Where it is in one posture.
+    #[must_use]
+    pub fn placed(&self, forward: &Forward) -> PlacedCapsule {
+        let frame = forward.frame(self.link);
+        PlacedCapsule {
+            link: self.link,
+            a: frame * self.a,
+            b: frame * self.b,
+            radius_m: self.radius_m,
+        }
+    }
+}
+
 /// A capsule in the base frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlacedCapsule {
@@ -312,15 +326,9 @@ impl Chain {
         &'a self,
         forward: &'a Forward,
     ) -> impl Iterator<Item = PlacedCapsule> + 'a {
-        self.capsules().iter().map(|capsule| {
-            let frame = forward.frame(capsule.link);
-            PlacedCapsule {
-                link: capsule.link,
-                a: frame * capsule.a,
-                b: frame * capsule.b,
-                radius_m: capsule.radius_m,
-            }
-        })
+        self.capsules()
+            .iter()
+            .map(|capsule| capsule.placed(forward))
     }
 }
 

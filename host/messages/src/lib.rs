@@ -27,7 +27,7 @@ pub use mode::SafetyMode;
 pub use payload::Payload;
 pub use sensor::{DriveStatus, LoopStatus, MotionState, SafetyInputs, SensorFrame, StopState};
 pub use surroundings::{OBSTACLES_MAX, Obstacle, ObstacleFrame, ObstacleKind};
-pub use verdict::{LimitKind, StopCategory, TickRecord, VerdictKind, VerdictRecord};
+pub use verdict::{Indexed, LimitKind, StopCategory, TickRecord, VerdictKind, VerdictRecord};
 
 use bytemuck::{Pod, Zeroable};
 

@@ -56,6 +56,21 @@ pub enum VerdictKind {
     Yield = 3,
 }
 
+/// What the index of a verdict or a stop counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Indexed {
+    /// Joints, from the base.
+    Joints,
+    /// Zones, in the order of the configuration.
+    Zones,
+    /// Links: the base, those of the joints, the hand.
+    Links,
+    /// Channels of the emergency stop.
+    Channels,
+    /// Nothing that has a name.
+    Nothing,
+}
+
 /// Why the gate did not simply pass. Travels as `u32`.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,6 +191,25 @@ impl LimitKind {
     #[must_use]
     pub fn decode(code: u32) -> Option<Self> {
         Self::ALL.get(code as usize).copied()
+    }
+
+    /// What an index that goes with it counts.
+    #[must_use]
+    pub fn indexed(self) -> Indexed {
+        match self {
+            Self::Position
+            | Self::Velocity
+            | Self::Acceleration
+            | Self::Jerk
+            | Self::FollowingError
+            | Self::Effort
+            | Self::Encoder
+            | Self::StartState => Indexed::Joints,
+            Self::Zone | Self::SlowZone => Indexed::Zones,
+            Self::Envelope | Self::Separation | Self::SelfCollision => Indexed::Links,
+            Self::EmergencyStop => Indexed::Channels,
+            _ => Indexed::Nothing,
+        }
     }
 
     /// The name used in reports, events and logs.

@@ -9,8 +9,8 @@ use sinew_audit::{
 };
 use sinew_flight_ring::TrailConsumer;
 use sinew_messages::{
-    ActivationRefusal, JOINTS, LimitKind, ResetAnswer, SafetyEvent, SafetyEventKind, SafetyMode,
-    StopCategory,
+    ActivationRefusal, Indexed, JOINTS, LimitKind, ResetAnswer, SafetyEvent, SafetyEventKind,
+    SafetyMode, StopCategory,
 };
 use sinew_safety::{ConfigHash, SafetyConfig};
 
@@ -350,20 +350,13 @@ impl SafetyLog {
     /// What a reason's index stands for, where that has a name.
     fn name(&self, reason: LimitKind, index: u32) -> Option<String> {
         let index = index as usize;
-        match reason {
-            LimitKind::Zone | LimitKind::SlowZone => self.zones.get(index).cloned(),
-            LimitKind::Position
-            | LimitKind::Velocity
-            | LimitKind::Acceleration
-            | LimitKind::Jerk
-            | LimitKind::FollowingError
-            | LimitKind::Effort
-            | LimitKind::Encoder
-            | LimitKind::StartState => self.joints.get(index).cloned(),
-            LimitKind::EmergencyStop => ["channel A", "channel B"]
+        match reason.indexed() {
+            Indexed::Zones => self.zones.get(index).cloned(),
+            Indexed::Joints => self.joints.get(index).cloned(),
+            Indexed::Channels => ["channel A", "channel B"]
                 .get(index)
                 .map(|name| (*name).to_owned()),
-            _ => None,
+            Indexed::Links | Indexed::Nothing => None,
         }
     }
 

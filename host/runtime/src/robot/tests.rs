@@ -154,45 +154,48 @@ fn the_way_out_of_a_violation() {
     assert_eq!(reset(&folder), ResetAnswer::Granted);
 }
 
+/// A cell in whose ticks something else happens.
+struct Meanwhile<F> {
+    cell: ParkedCell,
+    step: F,
+}
+
+impl<F: FnMut(&mut ParkedCell) -> anyhow::Result<()>> Operated for Meanwhile<F> {
+    fn step(&mut self) -> anyhow::Result<()> {
+        (self.step)(&mut self.cell)
+    }
+    fn mailbox(&self) -> &sinew_messages::Mailbox {
+        self.cell.mailbox()
+    }
+    fn status(&self) -> &sinew_messages::LoopStatus {
+        self.cell.status()
+    }
+    fn verdict(&self) -> &sinew_messages::VerdictRecord {
+        self.cell.verdict()
+    }
+    fn config(&self) -> &crate::Config {
+        self.cell.config()
+    }
+}
+
 /// Every tick of a motion out of a violation is less deep than the one before, and slow.
 #[test]
 fn a_violation_shrinks_from_tick_to_tick() {
-    struct Watched {
-        cell: ParkedCell,
-        depths: Vec<f64>,
-        fastest: f64,
-    }
-    impl Operated for Watched {
-        fn step(&mut self) -> anyhow::Result<()> {
-            self.cell.step()?;
-            let status = self.cell.status();
-            self.fastest = self.fastest.max(status.tool_speed_m_s);
-            let at = status.setpoint.position_rad;
-            let views = super::status::breach_views(self.cell.config(), &at);
-            self.depths.push(depth(&views));
-            Ok(())
-        }
-        fn mailbox(&self) -> &sinew_messages::Mailbox {
-            self.cell.mailbox()
-        }
-        fn status(&self) -> &sinew_messages::LoopStatus {
-            self.cell.status()
-        }
-        fn verdict(&self) -> &sinew_messages::VerdictRecord {
-            self.cell.verdict()
-        }
-        fn config(&self) -> &crate::Config {
-            self.cell.config()
-        }
-    }
     let folder = folder();
     begun(&folder, &IN_THE_CABINET);
     in_mode(&folder, SafetyMode::Recovery);
     assert_eq!(reset(&folder), ResetAnswer::Granted);
-    let mut watched = Watched {
+    let (mut depths, mut fastest) = (Vec::new(), 0.0_f64);
+    let mut watched = Meanwhile {
         cell: cell(&folder),
-        depths: Vec::new(),
-        fastest: 0.0,
+        step: |cell: &mut ParkedCell| {
+            cell.step()?;
+            let status = cell.status();
+            fastest = fastest.max(status.tool_speed_m_s);
+            let views = super::status::breach_views(cell.config(), &status.setpoint.position_rad);
+            depths.push(depth(&views));
+            Ok(())
+        },
     };
     let report = jog(
         &mut watched,
@@ -202,12 +205,12 @@ fn a_violation_shrinks_from_tick_to_tick() {
     .expect("it answers");
     assert_eq!(report.outcome, JogOutcome::Reached, "{report:?}");
     assert!(report.used_speed > report.asked_speed, "capped: {report:?}");
-    for pair in watched.depths.windows(2) {
+    let most = watched.config().safety.config().recovery.speed_max_m_s;
+    for pair in depths.windows(2) {
         assert!(pair[1] <= pair[0] + 1e-9, "{pair:?}");
     }
-    assert_eq!(watched.depths.last(), Some(&0.0), "it is out");
-    let most = watched.config().safety.config().recovery.speed_max_m_s;
-    assert!(watched.fastest <= most + 1e-9 && watched.fastest > 0.5 * most);
+    assert_eq!(depths.last(), Some(&0.0), "it is out");
+    assert!(fastest <= most + 1e-9 && fastest > 0.5 * most);
 }
 
 #[test]
@@ -458,33 +461,6 @@ fn a_stop_reaches_a_cell_that_another_command_works_on() {
 /// Whenever a stop comes (before, in any tick of, and after a reset or a jog), it is latched in the end.
 #[test]
 fn a_stop_is_lost_at_no_moment() {
-    struct Late {
-        cell: ParkedCell,
-        orders: Orders,
-        at: u64,
-        order: Order,
-    }
-    impl Operated for Late {
-        fn step(&mut self) -> anyhow::Result<()> {
-            if self.at == 0 {
-                self.orders.put(self.order)?;
-            }
-            self.at = self.at.wrapping_sub(1);
-            self.cell.step()
-        }
-        fn mailbox(&self) -> &sinew_messages::Mailbox {
-            self.cell.mailbox()
-        }
-        fn status(&self) -> &sinew_messages::LoopStatus {
-            self.cell.status()
-        }
-        fn verdict(&self) -> &sinew_messages::VerdictRecord {
-            self.cell.verdict()
-        }
-        fn config(&self) -> &crate::Config {
-            self.cell.config()
-        }
-    }
     let folder = freed(&FREE);
     let orders = Orders::of(&Place::of(&path(&folder)).expect("it is there"));
     for (at, order) in [
@@ -495,17 +471,23 @@ fn a_stop_is_lost_at_no_moment() {
         (150, Order::Hold),
         (10_000, Order::Stop(StopCategory::ControlledHold)),
     ] {
-        let mut late = Late {
+        let mut ticks = 0;
+        let mut late = Meanwhile {
             cell: cell(&folder),
-            orders: orders.clone(),
-            at,
-            order,
+            step: |cell: &mut ParkedCell| {
+                if ticks == at {
+                    orders.put(order)?;
+                }
+                ticks += 1;
+                cell.step()
+            },
         };
         jog(&mut late, &of_joint(0, 0.05, 0.1), &AtomicBool::new(false)).expect("it answers");
-        if late.at < 10_000 {
+        let Meanwhile { cell, .. } = late;
+        if ticks <= at {
             orders.put(order).expect("after it moved");
         }
-        whole(late.cell.park());
+        whole(cell.park());
         let after = seen(&folder);
         assert!(!after.may_move, "{at} {order:?}: {after:?}");
         match order {

@@ -1,6 +1,6 @@
 //! What the gate said, in words and with units.
 
-use sinew_messages::{LimitKind, VerdictRecord};
+use sinew_messages::{Indexed, LimitKind, VerdictRecord};
 
 use super::status::link_name;
 use crate::Config;
@@ -10,27 +10,17 @@ pub(super) fn verdict_words(config: &Config, verdict: &VerdictRecord) -> String 
     let limit = LimitKind::decode(verdict.limit).unwrap_or(LimitKind::None);
     let index = verdict.index as usize;
     let zones = &config.safety.config().zones;
-    let about = match limit {
-        LimitKind::Zone | LimitKind::SlowZone => zones.get(index).map(|zone| zone.name.as_str()),
-        LimitKind::Position
-        | LimitKind::Velocity
-        | LimitKind::Acceleration
-        | LimitKind::Jerk
-        | LimitKind::FollowingError
-        | LimitKind::Effort
-        | LimitKind::Encoder => (config.robot.joints.get(index)).map(|joint| joint.name.as_str()),
-        _ => None,
-    };
-    let what = match (about, limit) {
-        (Some(name), LimitKind::Zone | LimitKind::SlowZone) => {
-            format!("{} `{name}`", limit.name())
-        }
-        (Some(name), _) => format!("{} of joint `{name}`", limit.name()),
-        (None, LimitKind::Envelope | LimitKind::Separation | LimitKind::SelfCollision) => {
-            format!("{} of {}", limit.name(), link_name(config, index))
-        }
-        (None, _) => limit.name().to_owned(),
-    };
+    let name = limit.name();
+    let what = match limit.indexed() {
+        Indexed::Zones => zones
+            .get(index)
+            .map(|zone| format!("{name} `{}`", zone.name)),
+        Indexed::Joints => (config.robot.joints.get(index))
+            .map(|joint| format!("{name} of joint `{}`", joint.name)),
+        Indexed::Links => Some(format!("{name} of {}", link_name(config, index))),
+        Indexed::Channels | Indexed::Nothing => None,
+    }
+    .unwrap_or_else(|| name.to_owned());
     match figures(limit, verdict) {
         Some(figures) => format!("{what}: {figures}"),
         None => what,

@@ -75,14 +75,7 @@ impl Sweep {
     }
 
     pub(super) fn place(&self, body: usize, forward: &Forward) -> PlacedCapsule {
-        let capsule = self.capsule(body);
-        let frame = forward.frame(capsule.link);
-        PlacedCapsule {
-            link: capsule.link,
-            a: frame * capsule.a,
-            b: frame * capsule.b,
-            radius_m: capsule.radius_m,
-        }
+        self.capsule(body).placed(forward)
     }
 
     pub(super) fn take_survey(
