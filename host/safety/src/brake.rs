@@ -328,6 +328,24 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// What is said without a root is what the ramp says, and is said wherever the ramp is clearly steeper.
+        #[test]
+        fn the_shortcut_agrees_with_the_ramp(
+            v in prop_oneof![1e-9..0.2_f64, 0.0..3.0_f64],
+            deceleration in prop_oneof![-2.0..2.0_f64, 0.0..A],
+        ) {
+            let law = law();
+            let brake = &law.joints[0];
+            let (first, _) = brake.ramp(v);
+            if brake.is_beyond(v, deceleration) {
+                prop_assert!(first > deceleration, "{first}");
+            } else {
+                prop_assert!(first <= deceleration + 0.41 * brake.jerk_step, "{first}");
+            }
+        }
+    }
+
     /// The proof is about this code only as far as its model says what this code does.
     #[test]
     fn the_model_of_the_proof_is_this_code() {
@@ -359,6 +377,13 @@ mod tests {
             points += 1;
         }
         assert_eq!(points, 360);
+    }
+
+    #[test]
+    fn the_next_integer_of_one_is_itself() {
+        for (x, expected) in [(0.0, 0.0), (1e-9, 1.0), (1.0, 1.0), (2.0, 2.0), (2.5, 3.0)] {
+            assert_eq!(ceil(x), expected, "{x}");
+        }
     }
 
     /// A law that was tested only at random points could hide a gap near rest.
