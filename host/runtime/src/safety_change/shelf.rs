@@ -26,10 +26,15 @@ pub(crate) struct Active {
     pub(crate) file: Option<(SafetyFile, SafetyLimits)>,
 }
 
+/// Where what was proposed is kept for a log.
+pub(super) fn kept(audit: &Path, hash: &str) -> PathBuf {
+    let folder = audit.parent().unwrap_or(Path::new(""));
+    folder.join(KEPT).join(format!("{hash}.toml"))
+}
+
 impl Shelf<'_> {
     pub(crate) fn file(&self, hash: &str) -> PathBuf {
-        let folder = self.audit.parent().unwrap_or(Path::new(""));
-        folder.join(KEPT).join(format!("{hash}.toml"))
+        kept(self.audit, hash)
     }
 
     /// The configuration with this hash: built in, or as it was proposed. A file that was changed since has another hash

@@ -6,6 +6,7 @@ use serde::Serialize;
 use sinew_description::Difference;
 
 use super::AUDIT_DEFAULT;
+use super::shelf::kept;
 use crate::safety_config::difference_lines;
 
 /// What was proposed or approved, and what it would change.
@@ -101,10 +102,18 @@ pub(super) fn words_of_refusal(
     let file = file.map_or_else(String::new, |file| {
         format!(" {}", quoted(&file.display().to_string()))
     });
+    // What is active lies beside the log, unless it is what is built in.
+    let kept = kept(audit, active);
+    let go_on = if kept.is_file() {
+        let kept = quoted(&kept.display().to_string());
+        format!("\nTo go on with what is active: `--safety-config {kept}`")
+    } else {
+        String::new()
+    };
     format!(
         "safety configuration {hash} is not active ({active} is), and nobody approved the change. To see and approve it:\n  \
          sinew safety propose{file} --actor YOU{option}\n  \
-         sinew safety approve {hash} --actor SOMEBODY-ELSE{option}"
+         sinew safety approve {hash} --actor SOMEBODY-ELSE{option}{go_on}"
     )
 }
 
@@ -154,5 +163,13 @@ mod tests {
             words.ends_with("approve aa --actor SOMEBODY-ELSE --audit x/audit.jsonl"),
             "{words}"
         );
+        let folder = tempfile::tempdir().expect("a folder");
+        let audit = folder.path().join("audit.jsonl");
+        let file = kept(&audit, "bb");
+        std::fs::create_dir_all(file.parent().expect("it has one")).expect("made");
+        std::fs::write(&file, "").expect("written");
+        let words = words_of_refusal("aa", "bb", None, &audit);
+        let option = format!("`--safety-config {}`", file.display());
+        assert!(words.ends_with(&option), "{words}");
     }
 }
