@@ -379,6 +379,46 @@ mod tests {
         assert_eq!(points, 360);
     }
 
+    /// What is slower than rest is at rest, with its last acceleration in the tick in which it gets there.
+    #[test]
+    fn what_rounding_leaves_is_none() {
+        let law = law();
+        let d = J * TICK_S;
+        assert_eq!(law.step(0, 0.0, d + 1e-9), (0.0, 0.0));
+        assert_eq!(law.advance(0, 0.9 * REST_RAD_S, 0.0), (0.0, 0.0));
+        assert_eq!(law.advance(0, REST_RAD_S, 0.0), (REST_RAD_S, 0.0));
+        let (v, a) = law.advance(0, d * TICK_S, -d);
+        assert_eq!((v, a), (0.0, -d));
+        // Too quick to come to rest in one tick: it goes through.
+        assert_ne!(law.advance(0, 2.0 * d * TICK_S + 5e-11, -2.0 * d).0, 0.0);
+    }
+
+    /// Ticks that are taken at once are those that the law takes one by one, and nearly all of them.
+    #[test]
+    fn steady_ticks_are_those_of_the_law() {
+        let law = law();
+        for sign in [1.0, -1.0] {
+            assert_eq!(law.steady_ticks(0, 2.0 * sign, A * sign), 0);
+            assert_eq!(law.steady_ticks(0, 2.0 * sign, -0.9 * A * sign), 0);
+            for speed in [0.01, 0.1, 0.5, 2.0, 3.0] {
+                let (mut v, mut a) = (speed * sign, -A * sign);
+                let told = law.steady_ticks(0, v, a);
+                let mut steady = 0;
+                loop {
+                    (v, a) = law.step(0, v, a);
+                    if a != -A * sign {
+                        break;
+                    }
+                    steady += 1;
+                }
+                assert!(
+                    told <= steady && steady <= told + 4,
+                    "{told} of {steady} from {speed}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn the_next_integer_of_one_is_itself() {
         for (x, expected) in [(0.0, 0.0), (1e-9, 1.0), (1.0, 1.0), (2.0, 2.0), (2.5, 3.0)] {
