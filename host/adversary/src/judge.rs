@@ -40,7 +40,7 @@ const EFFORT_ROUNDING: f64 = 1e-6;
 const EFFORT_RATE_ROUNDING: f64 = 1e-1;
 
 /// What each look is about.
-const GIVEN: [&str; 20] = [
+const GIVEN: [&str; 21] = [
     "finite",
     "stop",
     "velocity",
@@ -57,6 +57,7 @@ const GIVEN: [&str; 20] = [
     "self-collision",
     "orientation",
     "contact-push",
+    "contact-stop",
     "contact-speed",
     "momentum",
     "singularity",
@@ -372,8 +373,8 @@ impl Judge {
             kind: verdict.kind,
             brakes: off <= JERK_ROUNDING * TICK_S,
         });
-        if let Some((margin, words)) = pressed {
-            self.note("contact-push", margin, || words);
+        for (name, margin, words) in pressed.into_iter().flatten() {
+            self.note(name, margin, || words);
         }
     }
 
@@ -401,7 +402,7 @@ impl Judge {
         if self.heavier && brakes && !kept {
             return;
         }
-        self.heavier &= !kept;
+        self.heavier &= brakes;
         if bearable.is_finite() {
             self.note("contact-speed", speed_left, || {
                 format!("{fastest} over {bearable} m/s")

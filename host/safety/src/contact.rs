@@ -20,6 +20,8 @@ const STOPS_MAX: u32 = 3;
 /// Speed into a contact that counts as pushing, m/s; and what rounding makes of none.
 const PUSH_M_S: f64 = 1e-3;
 const ROUNDING_M_S: f64 = 1e-9;
+/// Room that a motion may use which leaves a contact or slides along it, m: the bound on the way cannot tell less.
+pub(crate) const PRESS_BAND_M: f64 = 1e-4;
 /// Longest retreat, ticks.
 const YIELD_TICKS_MAX: u32 = 2_000;
 /// The last part of the way that a retreat may go is gone in this time, s, so that it ends softly and in time.
@@ -102,12 +104,34 @@ pub(crate) enum Answer {
 
 /// A contact that may only be left.
 #[derive(Clone, Copy, Debug)]
-struct Pressed {
+pub(crate) struct Pressed {
     force: Vector3<f64>,
     /// The limit that it exceeds.
-    violation: Violation,
+    pub(crate) violation: Violation,
     /// Fastest that the tool may go into it, m/s.
     push_max_m_s: f64,
+    /// Where the tool was given to be, m.
+    at: Vector3<f64>,
+    /// How much farther in that is than the tool was before, m; at most the band that a motion may use.
+    deeper_m: f64,
+}
+
+impl Pressed {
+    /// Unit vector into the contact: the force is that of the world on the hand.
+    fn inward(&self) -> Vector3<f64> {
+        -self.force / self.force.norm().max(1e-9)
+    }
+
+    /// How much farther out the tool is here than it has to stay, m.
+    pub(crate) fn margin(&self, tool: &Vector3<f64>) -> f64 {
+        -self.inward().dot(&(tool - self.at)) - self.deeper_m
+    }
+
+    /// It goes on from `before`, and forgets nothing of what was gone in since then.
+    fn follows(&mut self, before: &Self) {
+        let gone_in = self.inward().dot(&(self.at - before.at));
+        self.deeper_m = (before.deeper_m + gone_in).clamp(0.0, PRESS_BAND_M);
+    }
 }
 
 /// Memory of the contact.
@@ -137,7 +161,22 @@ impl ContactWatch {
         tool_velocity: &Vector3<f64>,
         at_rest: bool,
     ) -> Answer {
-        self.pressed = None;
+        let before = self.pressed.take();
+        let answer = self.answer(frame, c, tool, tool_velocity, at_rest);
+        if let (Some(pressed), Some(before)) = (&mut self.pressed, before) {
+            pressed.follows(&before);
+        }
+        answer
+    }
+
+    fn answer(
+        &mut self,
+        frame: &SensorFrame,
+        c: &SafetyConfig,
+        tool: &Forward,
+        tool_velocity: &Vector3<f64>,
+        at_rest: bool,
+    ) -> Answer {
         if c.force_reaction == ForceReaction::Off {
             return Answer::GoOn;
         }
@@ -152,11 +191,14 @@ impl ContactWatch {
         if c.force_reaction == ForceReaction::Latch {
             return over.map_or(Answer::GoOn, Answer::Latch);
         }
+        let at = tool.tool.translation.vector;
         let pressed = |violation, push_max_m_s| {
             Some(Pressed {
                 force,
                 violation,
                 push_max_m_s,
+                at,
+                deeper_m: 0.0,
             })
         };
         self.pressed = over
@@ -195,7 +237,6 @@ impl ContactWatch {
                 if -force.dot(tool_velocity) > PUSH_M_S * force_n {
                     return Answer::Hold(violation);
                 }
-                let at = tool.tool.translation.vector;
                 let (from, ticks) = self.retreat.unwrap_or((at, 0));
                 self.retreat = Some((from, ticks + 1));
                 let room = limits.distance_max_m - (at - from).norm();
@@ -250,6 +291,11 @@ impl ContactWatch {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The contact that it stands in or gives way to: no motion or stop may get farther into it.
+    pub(crate) fn pressed(&self) -> Option<&Pressed> {
+        self.pressed.as_ref()
     }
 
     /// The limit that the contact exceeds.

@@ -4,7 +4,7 @@
 //! Everything here is a *margin*: a number that falls at most by `ℓ = Σ r_j w_j` while the joints travel `w_j`.
 //! For the clearance of a capsule `r_j` is its distance from joint j's axis: a point at distance `r` moves
 //! `r·|Δq|`, and the displacements of all joints add up. For two links only the joints between them count.
-//! For the tilt of the tool every `r_j` is 1. So between two samples with margins `c₀`, `c₁` it is nowhere
+//! For the tilt of the tool every `r_j` is 1; for a contact the margin is how far the tool's point is out of it. So between two samples with margins `c₀`, `c₁` it is nowhere
 //! below `(c₀ + c₁ − ℓ)/2`. That decides an interval of the stop, or it is halved; what a bounded number of
 //! samples cannot decide is a violation. `r_j` is the distance at the given state plus all that it can grow
 //! by, and never more than the stretched-out arm.
@@ -17,10 +17,11 @@ mod pairs;
 mod posture;
 mod survey;
 
-use sinew_kinematics::{CAPSULES_MAX, Chain, Forward, HAND, LinkCapsule};
+use sinew_kinematics::{CAPSULES_MAX, Chain, Forward, HAND, LinkCapsule, Point};
 use sinew_messages::{JOINTS, JointVector, LimitKind, OBSTACLES_MAX};
 
 use crate::brake::{ArmState, STOP_TICKS_MAX, StopLaw};
+use crate::contact::Pressed;
 use crate::limits::{SafetyConfig, SafetyLimits};
 use crate::obstacles::{Near, Threats};
 use crate::setpoint::at_most;
@@ -96,6 +97,8 @@ pub(crate) struct Question<'a> {
     pub(crate) carry_on: &'a JointVector,
     /// Moving obstacles of this tick, with the margin that each needs.
     pub(crate) threats: &'a Threats,
+    /// The contact that may only be left.
+    pub(crate) pressed: Option<&'a Pressed>,
     /// Fastest point of the arm along the stop, m/s: slow zones that allow it don't matter.
     pub(crate) speed_m_s: f64,
     /// Whoever is outside may move if it gets better by that.
@@ -113,6 +116,8 @@ pub(crate) struct Sweep {
     slow: ZoneIndex,
     /// Longest lever arm of each body about each joint, whatever the posture.
     lever_max: [Levers; BODIES_MAX],
+    /// And of the tool's point.
+    tool_lever_max: Levers,
     pairs: Vec<Pair>,
     survey: Survey,
     /// Moving obstacles that the check is about.
@@ -133,11 +138,12 @@ impl Sweep {
         let config = limits.config();
         // What is carried is one more. Slow zones are looked at by themselves.
         let bodies = chain.capsules().len() + 1;
-        let items_max = bodies * (6 + 2 * APART_MAX) + bodies * (bodies - 1) / 2 + 2;
+        let items_max = bodies * (6 + 2 * APART_MAX) + bodies * (bodies - 1) / 2 + 3;
         let mut sweep = Self {
             forbidden: ZoneIndex::new(&config.zones, |zone| zone.speed_max_m_s.is_none()),
             slow: ZoneIndex::new(&config.zones, |zone| zone.speed_max_m_s.is_some()),
             lever_max: [[0.0; JOINTS]; BODIES_MAX],
+            tool_lever_max: longest_levers(&chain, &tool_point(&chain)),
             pairs: Vec::new(),
             survey: Survey::none(),
             near: Near::NONE,
@@ -295,7 +301,7 @@ impl Sweep {
             let item = &mut self.items[n];
             let carry_on = dot(&item.lever, question.carry_on);
             let loses = at_given - at_end.min(at_start);
-            let retreat = item.need - RETREAT_BAND;
+            let retreat = item.need - item.subject.retreat_band();
             item.need = if item.subject.is_many() {
                 item.need + carry_on
             } else if gains && question.recovers && at_given < retreat {
@@ -435,6 +441,9 @@ impl Sweep {
             }
             Subject::Somewhere => f64::NEG_INFINITY,
             Subject::Cone => cone_margin(forward, config),
+            Subject::Contact => (question.pressed).map_or(f64::INFINITY, |pressed| {
+                pressed.margin(&forward.tool.translation.vector)
+            }),
         }
     }
 
@@ -470,6 +479,11 @@ impl Sweep {
             }
             Subject::Somewhere => (LimitKind::Separation, None),
             Subject::Cone => (LimitKind::Orientation, None),
+            Subject::Contact => match question.pressed {
+                // The force is what is too large; how deep it is nobody set a limit to.
+                Some(pressed) => return pressed.violation,
+                None => (LimitKind::Force, None),
+            },
         };
         let asked = self.measure(subject, &forward, question, config, &mut work);
         self.work = work;
@@ -498,6 +512,7 @@ impl Sweep {
             forward,
             carry_on: &[0.0; JOINTS],
             threats,
+            pressed: None,
             speed_m_s: f64::INFINITY,
             recovers: false,
             samples_max: SAMPLES_PROPOSED,
@@ -510,6 +525,17 @@ impl Sweep {
 /// up. No step begins at a round number: what stays near one would cross it to and fro.
 fn in_steps(margin: f64) -> f64 {
     (margin / ROUNDING + 0.381_966).floor()
+}
+
+/// The tool's point, as a body.
+fn tool_point(chain: &Chain) -> LinkCapsule {
+    let at = Point::from(chain.tool_in_hand().translation.vector);
+    LinkCapsule {
+        link: HAND,
+        a: at,
+        b: at,
+        radius_m: 0.0,
+    }
 }
 
 /// Longest lever arms of a capsule about each joint, whatever the posture.

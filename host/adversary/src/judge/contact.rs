@@ -12,6 +12,8 @@ use super::braking::Motion;
 const ROUNDING_M_S: f64 = 1e-6;
 /// Speed into the contact below which the arm may begin to give way, m/s.
 const RETREAT_PUSH_M_S: f64 = 1e-3;
+/// How far the stop of a motion may get into the contact, m: what is told as the band of a retreat, and rounding.
+const STOP_BAND_M: f64 = 1e-4 + 1e-8;
 /// Steps out of rest that may press, in one contact that stays over its limit: one tells that the arm stands in it
 /// when it is touched, and one when it has stopped.
 const STARTS_MAX: u32 = 2;
@@ -41,8 +43,9 @@ pub(super) struct ContactJudge {
 }
 
 impl ContactJudge {
-    /// Looks at one step: how fast it presses into a contact that is over its limit, as a margin with its words.
-    pub(super) fn look(&mut self, step: &Step<'_>) -> Option<(f64, String)> {
+    /// Looks at one step in a contact that is over its limit: how fast it presses, and how far its stop would, each as a
+    /// margin with its name and words.
+    pub(super) fn look(&mut self, step: &Step<'_>) -> Option<[(&'static str, f64, String); 2]> {
         let Step {
             chain,
             c,
@@ -79,8 +82,21 @@ impl ContactJudge {
         } else {
             0.0
         };
-        let words = format!("{push} m/s into {} N, {kind:?}", force.norm());
-        Some((most + ROUNDING_M_S - push, words))
+        let pressed = into.dot(&chain.forward(&before.q).tool.translation.vector);
+        let deeper = now.tool_reach(chain, c, &into) - pressed;
+        let words = |figure| format!("{figure} into {} N, {kind:?}", force.norm());
+        Some([
+            (
+                "contact-push",
+                most + ROUNDING_M_S - push,
+                words(format!("{push} m/s")),
+            ),
+            (
+                "contact-stop",
+                STOP_BAND_M - deeper,
+                words(format!("a stop of {deeper} m")),
+            ),
+        ])
     }
 
     /// How much deeper the tool may truly get into a contact over its limit, m.

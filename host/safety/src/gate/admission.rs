@@ -189,6 +189,7 @@ impl Gate {
             forward: &forward,
             carry_on: &late::apart(&after, law, config.reaction_ticks),
             threats: &self.threats,
+            pressed: self.contact.pressed(),
             speed_m_s: f64::INFINITY,
             recovers: self.mode == SafetyMode::Recovery,
             samples_max: effort.samples,

@@ -3,7 +3,8 @@
 use sinew_messages::{JOINTS, JointVector};
 
 use super::survey::to_face;
-use super::{APART_MAX, BODIES_MAX, Group, Levers, Question, Sweep, dot};
+use super::{APART_MAX, BODIES_MAX, Group, Levers, Question, RETREAT_BAND, Sweep, dot};
+use crate::contact::PRESS_BAND_M;
 use crate::limits::SafetyConfig;
 use crate::setpoint::at_most;
 
@@ -27,12 +28,22 @@ pub(super) enum Subject {
     Somewhere,
     /// The tool against its cone.
     Cone,
+    /// The tool's point against the contact that may only be left.
+    Contact,
 }
 
 impl Subject {
     /// True for several things together: what a motion gains on one of them says nothing about the others.
     pub(super) fn is_many(self) -> bool {
         matches!(self, Self::Zones(..) | Self::Threats(_))
+    }
+
+    /// Room that a motion may use which gains margin or keeps it.
+    pub(super) fn retreat_band(self) -> f64 {
+        match self {
+            Self::Contact => PRESS_BAND_M,
+            _ => RETREAT_BAND,
+        }
     }
 }
 
@@ -97,6 +108,7 @@ impl Sweep {
     ) {
         self.items.clear();
         if group == Group::Hard {
+            self.list_contact(way, question);
             self.list_open_threats(way, question);
         }
         for body in 0..self.bodies() {
@@ -135,6 +147,26 @@ impl Sweep {
                 lever,
             });
         }
+    }
+
+    /// The tool's point in a contact. It is always near.
+    fn list_contact(&mut self, way: &JointVector, question: &Question<'_>) {
+        let Some(pressed) = question.pressed else {
+            return;
+        };
+        let forward = question.given_forward;
+        let tool = &forward.tool.translation.vector;
+        let most = dot(&self.tool_lever_max, way);
+        let lever = core::array::from_fn(|j| {
+            let arm = tool - forward.links[j].translation.vector;
+            (forward.axes[j].cross(&arm).norm() + most).min(self.tool_lever_max[j])
+        });
+        self.items.push(Item {
+            subject: Subject::Contact,
+            need: 0.0,
+            surveyed: pressed.margin(tool),
+            lever,
+        });
     }
 
     /// Faces of the envelope that are nearer to a body than `reach`.

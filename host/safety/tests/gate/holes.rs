@@ -361,3 +361,56 @@ fn efforts_are_forgotten_with_the_power() {
         (VerdictKind::Limited, LimitKind::Effort)
     );
 }
+
+/// Promise 9. In a contact over its limit two joints hold each other back, so that the tool slides along and does not
+/// push. One of them stops later than the other.
+#[test]
+fn a_stop_does_not_press_where_its_motion_does_not() {
+    let mut c = config();
+    (c.acceleration_max_rad_s2[2], c.stop_acceleration_rad_s2[2]) = (3.0, 3.0);
+    c.velocity_max_rad_s[2] = 1.0;
+    let mut rig = Rig::ready_with(c);
+    let tool_y = |rig: &Rig| {
+        let q = rig.gate.given().position_rad;
+        chain().forward(&q).tool.translation.vector.y
+    };
+    // It is pushed while it moves, and comes to stand in the contact.
+    let mut target = HOME;
+    target[0] = 1.0;
+    let mut before = HOME;
+    for tick in 0..600 {
+        if tick == 100 {
+            rig.frame.tool_force_n = [0.0, -100.0, 0.0];
+        }
+        let u = GENTLE.toward(rig.gate.given(), &before, &target);
+        before = rig.gate.given().position_rad;
+        rig.step(&u, None);
+    }
+    rig.brake();
+    let mut farthest_out = tool_y(&rig);
+    let mut refused = 0;
+    let (mut v, mut a) = (0.0, 0.0_f64);
+    for _ in 0..400 {
+        let given = *rig.gate.given();
+        let jacobian = chain().jacobian(&chain().forward(&given.position_rad));
+        a = (a + 0.1).min(2.0);
+        v = (v + T * a).min(0.5);
+        let mut u = given;
+        u.velocity_rad_s = [0.0; 7];
+        u.velocity_rad_s[2] = v;
+        u.velocity_rad_s[0] = -(jacobian[(1, 2)] * v + 1e-3) / jacobian[(1, 0)];
+        for i in 0..7 {
+            u.position_rad[i] += T * u.velocity_rad_s[i];
+            u.acceleration_rad_s2[i] = (u.velocity_rad_s[i] - given.velocity_rad_s[i]) / T;
+        }
+        let verdict = rig.step(&u, None).1;
+        refused += u32::from(verdict.limit == LimitKind::Force);
+        v = rig.gate.given().velocity_rad_s[2];
+        farthest_out = farthest_out.min(tool_y(&rig));
+    }
+    rig.brake();
+    let deeper = tool_y(&rig) - farthest_out;
+    assert!(deeper < 1.1e-4, "{deeper} m in");
+    assert!(refused > 10, "{refused}");
+    assert!(v > 0.0, "it may slide along");
+}
