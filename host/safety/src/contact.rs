@@ -162,21 +162,6 @@ impl ContactWatch {
         at_rest: bool,
     ) -> Answer {
         let before = self.pressed.take();
-        let answer = self.answer(frame, c, tool, tool_velocity, at_rest);
-        if let (Some(pressed), Some(before)) = (&mut self.pressed, before) {
-            pressed.follows(&before);
-        }
-        answer
-    }
-
-    fn answer(
-        &mut self,
-        frame: &SensorFrame,
-        c: &SafetyConfig,
-        tool: &Forward,
-        tool_velocity: &Vector3<f64>,
-        at_rest: bool,
-    ) -> Answer {
         if c.force_reaction == ForceReaction::Off {
             return Answer::GoOn;
         }
@@ -188,29 +173,46 @@ impl ContactWatch {
         }
         // It follows a contact that eases, and never one that grows.
         self.base_n = self.base_n.map(|base| base.min(force_n));
-        if c.force_reaction == ForceReaction::Latch {
-            return over.map_or(Answer::GoOn, Answer::Latch);
-        }
         let at = tool.tool.translation.vector;
-        let pressed = |violation, push_max_m_s| {
-            Some(Pressed {
-                force,
-                violation,
-                push_max_m_s,
-                at,
-                deeper_m: 0.0,
-            })
+        let answer = self.answer(c, over, &force, &at, tool_velocity, at_rest);
+        // Whoever stands in a contact from this tick on may not press in this tick.
+        let pressed = match answer {
+            // Joints that do not get there together must not push on the way.
+            Answer::Yield(violation, _) => Some((violation, PUSH_M_S)),
+            _ => (over.filter(|_| self.base_n.is_some())).map(|over| (over, ROUNDING_M_S)),
         };
-        self.pressed = over
-            .filter(|_| self.base_n.is_some())
-            .and_then(|over| pressed(over, ROUNDING_M_S));
+        self.pressed = pressed.map(|(violation, push_max_m_s)| Pressed {
+            force,
+            violation,
+            push_max_m_s,
+            at,
+            deeper_m: 0.0,
+        });
+        if let (Some(pressed), Some(before)) = (&mut self.pressed, before) {
+            pressed.follows(&before);
+        }
+        answer
+    }
+
+    /// What is to be done about a force of the world on the hand, N, with the limit that the contact exceeds.
+    fn answer(
+        &mut self,
+        c: &SafetyConfig,
+        over: Option<Violation>,
+        force: &Vector3<f64>,
+        at: &Vector3<f64>,
+        tool_velocity: &Vector3<f64>,
+        at_rest: bool,
+    ) -> Answer {
+        let force_n = force.norm();
         let grew = |violation: &Violation| {
             violation.limit == LimitKind::Power
                 || self.base_n.is_none_or(|base| force_n > GROWTH * base)
         };
         let new = over.filter(grew);
         match c.force_reaction {
-            ForceReaction::Off | ForceReaction::Latch => Answer::GoOn,
+            ForceReaction::Off => Answer::GoOn,
+            ForceReaction::Latch => over.map_or(Answer::GoOn, Answer::Latch),
             ForceReaction::Hold => {
                 if at_rest && self.met.take().is_some() {
                     self.stand(c, force_n);
@@ -237,7 +239,7 @@ impl ContactWatch {
                 if -force.dot(tool_velocity) > PUSH_M_S * force_n {
                     return Answer::Hold(violation);
                 }
-                let (from, ticks) = self.retreat.unwrap_or((at, 0));
+                let (from, ticks) = self.retreat.unwrap_or((*at, 0));
                 self.retreat = Some((from, ticks + 1));
                 let room = limits.distance_max_m - (at - from).norm();
                 let over =
@@ -253,8 +255,6 @@ impl ContactWatch {
                 let speed = (limits.admittance_m_s_n * force_n)
                     .min(limits.speed_max_m_s)
                     .min(room / YIELD_SETTLE_S);
-                // Joints that do not get there together must not push on the way.
-                self.pressed = pressed(violation, PUSH_M_S);
                 Answer::Yield(violation, force * (speed / force_n.max(1e-9)))
             }
         }
@@ -410,3 +410,6 @@ fn common_share(values: &JointVector, most: &JointVector) -> f64 {
 
 /// Of the least squares that a retreat is found by, m and 1.
 const RETREAT_DAMPING: f64 = 0.05;
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,8 @@
 //! by, and never more than the stretched-out arm.
 //!
 //! The broad phase is the same bound over the whole stop, from the last margins that were computed: far
-//! from everything, a tick costs a few dozen multiplications.
+//! from everything, a tick costs a few dozen multiplications. What few margins it leaves open are looked at again
+//! from where the arm is, before all are.
 
 mod open;
 mod pairs;
@@ -58,6 +59,8 @@ const ROUNDING: f64 = 5e-10;
 pub(crate) const BODIES_MAX: usize = CAPSULES_MAX + 1;
 /// Zones, and moving obstacles, that are told apart for each body.
 const APART_MAX: usize = 8;
+/// Margins that are looked at again one by one where an old survey leaves them open; for more it is taken anew.
+const AGAIN_MAX: usize = 2;
 /// Pairs of capsules that could meet.
 const PAIRS_MAX: usize = BODIES_MAX * (BODIES_MAX - 1) / 2;
 
@@ -122,7 +125,7 @@ pub(crate) struct Sweep {
     survey: Survey,
     /// Moving obstacles that the check is about.
     near: Near,
-    /// What the survey said did not decide the last check.
+    /// What the survey said left much of the last check open.
     is_near: bool,
     /// What this tick may still look at.
     work: Work,
@@ -257,12 +260,16 @@ impl Sweep {
             self.take_survey(&given.q, question.given_forward, config);
         }
         self.list_open(group, &way_from(&self.survey.q), question, config);
-        if !self.items.is_empty() && self.survey.q != given.q {
-            self.take_survey(&given.q, question.given_forward, config);
-            self.list_open(group, &way_from(&given.q), question, config);
+        if self.survey.q != given.q {
+            if self.items.len() > AGAIN_MAX {
+                self.take_survey(&given.q, question.given_forward, config);
+                self.list_open(group, &way_from(&given.q), question, config);
+            } else {
+                self.look_again(&way_from(&given.q), question, config);
+            }
         }
         if group == Group::Hard {
-            self.is_near = !self.items.is_empty();
+            self.is_near = self.items.len() > AGAIN_MAX;
         }
         !self.items.is_empty()
     }

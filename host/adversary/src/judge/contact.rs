@@ -14,9 +14,9 @@ const ROUNDING_M_S: f64 = 1e-6;
 const RETREAT_PUSH_M_S: f64 = 1e-3;
 /// How far the stop of a motion may get into the contact, m: what is told as the band of a retreat, and rounding.
 const STOP_BAND_M: f64 = 1e-4 + 1e-8;
-/// Steps out of rest that may press, in one contact that stays over its limit: one tells that the arm stands in it
-/// when it is touched, and one when it has stopped.
-const STARTS_MAX: u32 = 2;
+/// Steps out of rest that may press, in one contact that stays over its limit: an arm that is touched while it rests
+/// is told by the step that follows.
+const STARTS_MAX: u32 = 1;
 
 /// The tick's step of the arm, and what it feels.
 pub(super) struct Step<'a> {

@@ -1,9 +1,11 @@
 //! The broad phase: which margins the last survey leaves open.
 
+use sinew_kinematics::{Forward, PlacedCapsule};
 use sinew_messages::{JOINTS, JointVector};
 
-use super::survey::to_face;
-use super::{APART_MAX, BODIES_MAX, Group, Levers, Question, RETREAT_BAND, Sweep, dot};
+use super::pairs::Pair;
+use super::survey::{levers_of, to_face};
+use super::{APART_MAX, BODIES_MAX, Group, Levers, Question, RETREAT_BAND, Sweep, dot, tool_point};
 use crate::contact::PRESS_BAND_M;
 use crate::limits::SafetyConfig;
 use crate::setpoint::at_most;
@@ -149,24 +151,72 @@ impl Sweep {
         }
     }
 
-    /// The tool's point in a contact. It is always near.
+    /// The tool's point in a contact. It is always near, and looked at from where the arm is.
     fn list_contact(&mut self, way: &JointVector, question: &Question<'_>) {
-        let Some(pressed) = question.pressed else {
-            return;
-        };
+        if let Some(pressed) = question.pressed {
+            let forward = question.given_forward;
+            self.items.push(Item {
+                subject: Subject::Contact,
+                need: 0.0,
+                surveyed: pressed.margin(&forward.tool.translation.vector),
+                lever: self.lever_from(Subject::Contact, forward, way),
+            });
+        }
+    }
+
+    /// Looks at what is open from where the arm is, and keeps what is open from there, too.
+    pub(super) fn look_again(
+        &mut self,
+        way: &JointVector,
+        question: &Question<'_>,
+        config: &SafetyConfig,
+    ) {
         let forward = question.given_forward;
-        let tool = &forward.tool.translation.vector;
-        let most = dot(&self.tool_lever_max, way);
-        let lever = core::array::from_fn(|j| {
-            let arm = tool - forward.links[j].translation.vector;
-            (forward.axes[j].cross(&arm).norm() + most).min(self.tool_lever_max[j])
+        let mut items = core::mem::take(&mut self.items);
+        let mut work = self.work;
+        items.retain_mut(|item| {
+            item.surveyed = self.measure(item.subject, forward, question, config, &mut work);
+            item.lever = self.lever_from(item.subject, forward, way);
+            !at_most(item.need, item.surveyed - dot(&item.lever, way))
         });
-        self.items.push(Item {
-            subject: Subject::Contact,
-            need: 0.0,
-            surveyed: pressed.margin(tool),
-            lever,
-        });
+        self.work = work;
+        self.items = items;
+    }
+
+    /// Levers of a margin while the joints go no farther than `way` from where `forward` has them.
+    fn lever_from(&self, subject: Subject, forward: &Forward, way: &JointVector) -> Levers {
+        let grown = |placed: &PlacedCapsule, lever_max: &Levers, from: usize| -> Levers {
+            let lever = levers_of(placed, forward);
+            let most: f64 = (from..JOINTS).map(|j| lever_max[j] * way[j]).sum();
+            core::array::from_fn(|j| {
+                if j < from {
+                    0.0
+                } else {
+                    (lever[j] + most).min(lever_max[j])
+                }
+            })
+        };
+        let of_body = |body: usize, from: usize| {
+            grown(&self.place(body, forward), &self.lever_max[body], from)
+        };
+        match subject {
+            Subject::Face(body, ..)
+            | Subject::Zone(_, body, _)
+            | Subject::Zones(_, body)
+            | Subject::Threat(body, _)
+            | Subject::Threats(body) => of_body(body, 0),
+            // Only the joints between them bring two links together.
+            Subject::Pair(n) => {
+                let Pair { near, far, .. } = self.pairs[n];
+                of_body(far, self.capsule(near).link)
+            }
+            Subject::Contact => {
+                let tool = tool_point(&self.chain).placed(forward);
+                grown(&tool, &self.tool_lever_max, 0)
+            }
+            Subject::Somewhere => [0.0; JOINTS],
+            Subject::Cone => [1.0; JOINTS],
+        }
     }
 
     /// Faces of the envelope that are nearer to a body than `reach`.

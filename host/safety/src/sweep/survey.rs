@@ -101,13 +101,7 @@ impl Sweep {
             let slow = (self.slow).nearest(&placed, f64::INFINITY, f64::INFINITY, &mut work);
             self.survey.slow[body] = slow.0;
             self.work = work;
-            for (joint, link) in forward.links.iter().enumerate().take(placed.link) {
-                let axis = forward.axes[joint];
-                let origin = Point::from(link.translation.vector);
-                let a = axis.cross(&(placed.a - origin)).norm();
-                let b = axis.cross(&(placed.b - origin)).norm();
-                self.survey.lever[body][joint] = a.max(b);
-            }
+            self.survey.lever[body] = levers_of(&placed, forward);
         }
         for (n, pair) in self.pairs.iter().enumerate() {
             self.survey.pairs[n] = apart(
@@ -138,6 +132,19 @@ impl Sweep {
     pub(super) fn levers(&self, body: usize, most: f64) -> Levers {
         core::array::from_fn(|j| (self.survey.lever[body][j] + most).min(self.lever_max[body][j]))
     }
+}
+
+/// Distance of a body's farther end from the axis of each joint that moves it, m.
+pub(super) fn levers_of(placed: &PlacedCapsule, forward: &Forward) -> Levers {
+    let mut lever = [0.0; JOINTS];
+    let joints = forward.links.iter().zip(&forward.axes);
+    for (lever, (link, axis)) in lever.iter_mut().zip(joints).take(placed.link) {
+        let origin = Point::from(link.translation.vector);
+        let a = axis.cross(&(placed.a - origin)).norm_squared();
+        let b = axis.cross(&(placed.b - origin)).norm_squared();
+        *lever = a.max(b).sqrt();
+    }
+    lever
 }
 
 /// Clearance of a capsule to a face of the envelope, m.

@@ -1,0 +1,364 @@
+//! The watch by itself: what it answers, tick by tick, to a force, a motion and a place.
+
+use sinew_kinematics::{Body, Isometry};
+use sinew_messages::{DriveStatus, JOINTS, SafetyInputs};
+
+use super::*;
+use crate::limits::ModeLimits;
+
+/// Force that stops, N.
+const STOP_N: f64 = 60.0;
+const YIELD: YieldLimits = YieldLimits {
+    admittance_m_s_n: 0.0002,
+    speed_max_m_s: 0.05,
+    distance_max_m: 0.03,
+};
+
+fn config(force_reaction: ForceReaction) -> SafetyConfig {
+    let mode = ModeLimits {
+        speed_max_m_s: 1.0,
+        joint_speed_share: 1.0,
+    };
+    SafetyConfig {
+        position_min_rad: [-1.0; JOINTS],
+        position_max_rad: [1.0; JOINTS],
+        velocity_max_rad_s: [1.0; JOINTS],
+        acceleration_max_rad_s2: [1.0; JOINTS],
+        jerk_max_rad_s3: [1.0; JOINTS],
+        stop_acceleration_rad_s2: [1.0; JOINTS],
+        stop_jerk_rad_s3: [1.0; JOINTS],
+        reaction_ticks: 1,
+        tool_speed_max_m_s: 1.0,
+        elbow_speed_max_m_s: 1.0,
+        reduced: mode,
+        recovery: mode,
+        cone: None,
+        self_collision: None,
+        effort: None,
+        separation: None,
+        envelope_min_m: [-1.0; 3],
+        envelope_max_m: [1.0; 3],
+        zones: Vec::new(),
+        gripper_width_min_m: 0.0,
+        gripper_width_max_m: 1.0,
+        gripper_force_max_n: 1.0,
+        tracking_margin_m: 0.0,
+        following_error_max_rad: [1.0; JOINTS],
+        following_error_ticks: 1,
+        force_stop_n: STOP_N,
+        force_reaction,
+        contact: None,
+        grip: None,
+        singularity: None,
+        heartbeat_ticks: 1,
+        standstill_rad_s: 1.0,
+    }
+}
+
+/// A watch, and what it sees. The world pushes along x.
+struct Touched {
+    watch: ContactWatch,
+    config: SafetyConfig,
+    /// Where the tool is along x, m.
+    at_m: f64,
+}
+
+/// What the arm does: at rest, or moving with this velocity along x, m/s.
+const REST: Option<f64> = None;
+const ASIDE: Option<f64> = Some(0.0);
+
+impl Touched {
+    fn new(force_reaction: ForceReaction) -> Self {
+        Self {
+            watch: ContactWatch::default(),
+            config: config(force_reaction),
+            at_m: 0.2,
+        }
+    }
+
+    fn feels(&mut self, force_n: f64, moves: Option<f64>) -> Answer {
+        let frame = SensorFrame {
+            tick: 1,
+            time_ns: 0,
+            position_rad: [0.0; JOINTS],
+            velocity_rad_s: [0.0; JOINTS],
+            effort_nm: [0.0; JOINTS],
+            gripper_width_m: 0.0,
+            gripper_velocity_m_s: 0.0,
+            gripper_force_n: 0.0,
+            tool_force_n: [force_n, 0.0, 0.0],
+            drive_status: DriveStatus::POWERED,
+            safety_inputs: SafetyInputs::ALL_CLOSED,
+        };
+        let forward = Forward {
+            links: [Isometry::identity(); JOINTS],
+            axes: [Vector3::z(); JOINTS],
+            hand: Isometry::identity(),
+            tool: Isometry::translation(self.at_m, 0.0, 0.0),
+        };
+        // Whoever moves aside moves, too.
+        let velocity = Vector3::new(
+            moves.unwrap_or(0.0),
+            f64::from(u8::from(moves.is_some())),
+            0.0,
+        );
+        (self.watch).look(&frame, &self.config, &forward, &velocity, moves.is_none())
+    }
+
+    /// It is touched on the way, stops, and stands in the contact.
+    fn stands_in(force_reaction: ForceReaction, force_n: f64) -> Self {
+        let mut touched = Self::new(force_reaction);
+        assert!(matches!(touched.feels(force_n, ASIDE), Answer::Hold(_)));
+        assert_eq!(touched.feels(force_n, REST), Answer::GoOn);
+        touched
+    }
+
+    /// Whether a motion along x at this speed may begin, m/s.
+    fn may_move(&self, speed_m_s: f64) -> bool {
+        (self.watch.check(&Vector3::new(speed_m_s, 0.3, 0.0))).is_ok()
+    }
+}
+
+fn is_hold(answer: Answer) -> bool {
+    matches!(answer, Answer::Hold(violation) if violation.limit == LimitKind::Force)
+}
+
+/// Speed along x with which it gives way.
+fn yields(answer: Answer) -> f64 {
+    match answer {
+        Answer::Yield(_, velocity) => {
+            assert_eq!((velocity.y, velocity.z), (0.0, 0.0));
+            velocity.x
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_hold_lasts_until_the_robot_stands() {
+    let mut touched = Touched::new(ForceReaction::Hold);
+    assert_eq!(touched.feels(STOP_N, ASIDE), Answer::GoOn);
+    assert!(is_hold(touched.feels(61.0, ASIDE)));
+    for _ in 0..10 {
+        assert!(is_hold(touched.feels(0.0, ASIDE)));
+    }
+    assert_eq!(touched.feels(0.0, REST), Answer::GoOn);
+    assert_eq!(touched.feels(0.0, ASIDE), Answer::GoOn);
+}
+
+#[test]
+fn who_stands_is_not_held_and_may_go_anywhere_until_it_stood_in_the_contact() {
+    let mut touched = Touched::new(ForceReaction::Hold);
+    for _ in 0..10 {
+        assert_eq!(touched.feels(100.0, REST), Answer::GoOn);
+        assert!(touched.may_move(-0.1));
+    }
+    assert!(is_hold(touched.feels(100.0, ASIDE)));
+}
+
+#[test]
+fn a_contact_that_it_stands_in_may_be_left_and_not_pressed() {
+    let mut touched = Touched::stands_in(ForceReaction::Hold, 100.0);
+    for moves in [REST, ASIDE] {
+        assert_eq!(touched.feels(100.0, moves), Answer::GoOn);
+        assert!(touched.may_move(0.1) && touched.may_move(0.0));
+        assert!(!touched.may_move(-2e-9));
+    }
+    // Below the limit it may be pressed again, and above it not: it is the same contact down to what counts as gone.
+    touched.feels(59.0, REST);
+    assert!(touched.may_move(-0.1));
+    touched.feels(48.0, REST);
+    assert_eq!(touched.feels(60.0, ASIDE), Answer::GoOn);
+    assert_eq!(
+        touched.feels(60.1, ASIDE),
+        touched.watch.met.map_or(Answer::GoOn, Answer::Hold)
+    );
+    let mut touched = Touched::stands_in(ForceReaction::Hold, 100.0);
+    touched.feels(47.9, REST);
+    touched.feels(100.0, REST);
+    assert!(touched.may_move(-0.1), "another contact");
+}
+
+#[test]
+fn a_contact_that_grows_stops_again_and_latches_the_fourth_time() {
+    let mut touched = Touched::stands_in(ForceReaction::Hold, 100.0);
+    // What eases is the measure from then on.
+    touched.feels(80.0, REST);
+    assert_eq!(touched.feels(100.0, ASIDE), Answer::GoOn);
+    for _ in 0..2 {
+        for _ in 0..3 {
+            for _ in 0..5 {
+                assert_eq!(touched.feels(55.0, ASIDE), Answer::GoOn);
+            }
+            for _ in 0..5 {
+                assert!(is_hold(touched.feels(101.0, ASIDE)));
+            }
+            assert_eq!(touched.feels(101.0, REST), Answer::GoOn);
+        }
+        // Once it is gone it counts anew.
+        touched.feels(0.0, REST);
+        assert!(is_hold(touched.feels(80.0, ASIDE)));
+        assert_eq!(touched.feels(80.0, REST), Answer::GoOn);
+    }
+    for _ in 0..3 {
+        assert!(is_hold(touched.feels(101.0, ASIDE)));
+        touched.feels(101.0, REST);
+    }
+    assert!(matches!(touched.feels(101.0, ASIDE), Answer::Latch(_)));
+}
+
+#[test]
+fn power_stops_in_a_contact_that_does_not_grow() {
+    let mut touched = Touched::stands_in(ForceReaction::Hold, 100.0);
+    touched.config.force_stop_n = 1e3;
+    touched.config.contact = Some(ContactLimits {
+        regions: Vec::new(),
+        transient_ticks: 0,
+        power_max_w: 10.0,
+        momentum_max_kg_m_s: 1.0,
+    });
+    touched.watch.base_n = Some(100.0);
+    assert_eq!(touched.feels(100.0, Some(-0.1)), Answer::GoOn);
+    assert!(matches!(
+        touched.feels(100.0, Some(-0.11)),
+        Answer::Hold(violation) if violation.limit == LimitKind::Power
+    ));
+}
+
+#[test]
+fn a_configured_latch_latches_and_nothing_is_looked_at_where_that_is_configured() {
+    let mut touched = Touched::new(ForceReaction::Latch);
+    assert_eq!(touched.feels(60.0, REST), Answer::GoOn);
+    assert!(matches!(touched.feels(61.0, REST), Answer::Latch(_)));
+    let mut touched = Touched::new(ForceReaction::Off);
+    assert_eq!(touched.feels(1e9, ASIDE), Answer::GoOn);
+    assert!(touched.may_move(-1.0));
+}
+
+#[test]
+fn it_gives_way_with_the_force_and_not_too_fast() {
+    let mut touched = Touched::new(ForceReaction::Yield(YIELD));
+    assert_eq!(touched.feels(60.0, REST), Answer::GoOn);
+    assert!((yields(touched.feels(100.0, REST)) - 0.02).abs() < 1e-12);
+    assert!((yields(touched.feels(-200.0, ASIDE)) + 0.04).abs() < 1e-12);
+    assert!((yields(touched.feels(400.0, ASIDE)) - 0.05).abs() < 1e-12);
+    // It goes on until the contact counts as gone.
+    assert!((yields(touched.feels(48.0, ASIDE)) - 0.0096).abs() < 1e-12);
+    assert!(is_hold(touched.feels(47.9, ASIDE)));
+    assert_eq!(touched.feels(47.9, REST), Answer::GoOn);
+    assert_eq!(touched.feels(55.0, REST), Answer::GoOn);
+}
+
+#[test]
+fn who_pushes_is_braked_before_it_gives_way() {
+    let mut touched = Touched::new(ForceReaction::Yield(YIELD));
+    assert!(is_hold(touched.feels(100.0, Some(-1.1e-3))));
+    yields(touched.feels(100.0, Some(-0.9e-3)));
+    // Nor does it push more than that on its way.
+    assert!(touched.may_move(-0.9e-3) && !touched.may_move(-1.1e-3));
+}
+
+#[test]
+fn a_retreat_ends_where_it_has_to() {
+    let mut touched = Touched::new(ForceReaction::Yield(YIELD));
+    for (way_m, speed_m_s) in [(0.0, 0.02), (0.028, 0.02), (0.029, 0.01), (-0.029, 0.01)] {
+        touched.at_m = 0.2 + way_m;
+        let speed = yields(touched.feels(100.0, ASIDE));
+        assert!((speed - speed_m_s).abs() < 1e-9, "{speed} after {way_m}");
+    }
+    touched.at_m = 0.2295;
+    assert!(is_hold(touched.feels(100.0, ASIDE)));
+    assert_eq!(touched.feels(100.0, REST), Answer::GoOn);
+    assert!(!touched.may_move(-0.1), "it stands in it");
+    // It gives way again to what grows, and the fourth time that is for a person.
+    for _ in 0..3 {
+        assert_eq!(touched.feels(125.0, REST), Answer::GoOn);
+        yields(touched.feels(126.0, REST));
+        touched.at_m += 0.03;
+        assert!(is_hold(touched.feels(126.0, ASIDE)));
+        assert_eq!(touched.feels(126.0, REST), Answer::GoOn);
+    }
+    assert!(matches!(touched.feels(126.0, REST), Answer::Latch(_)));
+}
+
+#[test]
+fn a_retreat_that_gets_nowhere_ends_in_time() {
+    let mut touched = Touched::new(ForceReaction::Yield(YIELD));
+    for _ in 0..YIELD_TICKS_MAX {
+        yields(touched.feels(100.0, ASIDE));
+    }
+    assert!(is_hold(touched.feels(100.0, ASIDE)));
+    assert_eq!(touched.feels(100.0, REST), Answer::GoOn);
+}
+
+fn pressed(at: [f64; 3]) -> Pressed {
+    Pressed {
+        force: Vector3::new(0.0, -100.0, 0.0),
+        violation: Violation::of(LimitKind::Force),
+        push_max_m_s: 0.0,
+        at: Vector3::from(at),
+        deeper_m: 0.0,
+    }
+}
+
+fn assert_near(found: f64, expected: f64) {
+    assert!((found - expected).abs() < 1e-12, "{found} for {expected}");
+}
+
+#[test]
+fn what_was_gone_in_is_not_forgotten_before_it_is_gone_out() {
+    // Into it is up y.
+    let mut last = pressed([0.3, 0.2, 0.1]);
+    for (way_m, deeper_m) in [
+        (3e-5, 3e-5),
+        (3e-5, 6e-5),
+        (-2e-5, 4e-5),
+        (-1e-3, 0.0),
+        (1e-5, 1e-5),
+        (5e-3, PRESS_BAND_M),
+        (-4e-5, 6e-5),
+    ] {
+        let mut next = pressed([0.3, last.at.y + way_m, 0.1]);
+        next.follows(&last);
+        assert_near(next.deeper_m, deeper_m);
+        assert_near(next.margin(&next.at), -deeper_m);
+        let out = next.at - Vector3::new(0.7, 2e-3, -0.4);
+        assert_near(next.margin(&out), 2e-3 - deeper_m);
+        last = next;
+    }
+}
+
+#[test]
+fn the_bearable_speed_is_that_of_the_standard() {
+    let region = |force_max_n, transient_factor, stiffness_n_m, mass_kg| BodyRegion {
+        name: String::new(),
+        force_max_n,
+        transient_factor,
+        stiffness_n_m,
+        mass_kg,
+    };
+    let body = |mass_kg| Body {
+        mass_kg,
+        ..Body::NONE
+    };
+    let masses = Masses {
+        links: [body(2.0); 7],
+        hand: body(1.0),
+    };
+    let mut contact = ContactLimits {
+        regions: vec![region(140.0, 2.0, 75_000.0, 0.6)],
+        transient_ticks: 0,
+        power_max_w: 0.0,
+        momentum_max_kg_m_s: 0.0,
+    };
+    // 280 N/√75000 N/m · √(1/(7.5 + 0.5) kg + 1/0.6 kg)
+    let hand = 280.0 / 75_000_f64.sqrt() * (1.0 / 8.0 + 1.0 / 0.6_f64).sqrt();
+    assert_near(contact.speed_max_m_s(Some(&masses), 0.5), hand);
+    // Nothing is known of what moves: it is as heavy as can be.
+    let by_any = 280.0 / 75_000_f64.sqrt() * (1.0 / 0.6_f64).sqrt();
+    assert_near(contact.speed_max_m_s(None, 0.5), by_any);
+    // The most sensitive region counts.
+    contact.regions.push(region(65.0, 1.0, 150_000.0, 4.4));
+    let face = 65.0 / 150_000_f64.sqrt() * (1.0 / 8.0 + 1.0 / 4.4_f64).sqrt();
+    assert_near(contact.speed_max_m_s(Some(&masses), 0.5), face);
+}
