@@ -169,7 +169,6 @@ impl Person {
             self.scanned = ([self.at[0] + off * cos, self.at[1] + off * sin], tick);
         }
         out.seen_tick = tick;
-        out.count = 1;
         out.obstacles[0] = Obstacle {
             kind: ObstacleKind::Column as u32,
             reserved: 0,

@@ -20,6 +20,8 @@ enum Fault {
     Clock,
     /// The skill brain is silent.
     Brain,
+    /// The scanner says that something is somewhere.
+    Somewhere,
     /// The scanner is silent; what it said grows older.
     Scanner,
     /// A joint's sensor stands still at this reading.
@@ -83,7 +85,7 @@ impl Faults {
                 requests.heartbeat_tick = requests.heartbeat_tick.saturating_sub(age).max(1);
             }
             Fault::NoNumber => frame.effort_nm[0] = f64::NAN,
-            Fault::Scanner | Fault::NoFrame => {}
+            Fault::Scanner | Fault::Somewhere | Fault::NoFrame => {}
             // A robot without power starts from where it is measured: that is where it is.
             _ if !powered => {}
             Fault::Frozen(joint, at) => frame.position_rad[joint] = at,
@@ -97,6 +99,11 @@ impl Faults {
             }
             Fault::Overload(joint) => frame.effort_nm[joint] = 1e4,
         }
+    }
+
+    /// True if the scanner lost somebody.
+    pub(crate) fn loses_somebody(&self) -> bool {
+        matches!(self.now, Some((Fault::Somewhere, ..)))
     }
 
     /// True if the scanner says nothing.
@@ -114,7 +121,8 @@ impl Faults {
 fn draw(frame: &SensorFrame, c: &SafetyConfig, stream: &mut Stream) -> (Fault, u64) {
     let joint = stream.below(JOINTS as u64) as usize;
     let silent = c.separation.map_or(1, |separation| separation.silent_ticks);
-    match stream.below(12) {
+    match stream.below(13) {
+        12 => (Fault::Somewhere, 20 + stream.below(400)),
         0 => {
             let (a, b) = (
                 SafetyInputs::EMERGENCY_A_CLOSED,

@@ -11,7 +11,9 @@ mod space;
 use std::collections::BTreeMap;
 
 use nalgebra::Vector3;
-use sinew_kinematics::{Body, Chain, Forward, PlacedCapsule, clearance_to_column};
+use sinew_kinematics::{
+    Body, Chain, Forward, HAND, LinkCapsule, PlacedCapsule, clearance_to_column,
+};
 use sinew_messages::{
     JOINTS, JointVector, Payload, SafetyMode, SensorFrame, Setpoint, VerdictKind,
 };
@@ -22,7 +24,7 @@ use crate::arena::Person;
 use braking::{Motion, STOP_TICKS_MAX, braking, stop_law};
 use contact::{ContactJudge, Step};
 use grip::GripJudge;
-use moving::{bearable_m_s, singular_margins, watched, weights};
+use moving::{Part, bearable_m_s, singular_margins, watched, weights};
 use space::{between_links, position_room, to_envelope, to_zones};
 
 pub use margins::Margins;
@@ -40,8 +42,9 @@ const EFFORT_ROUNDING: f64 = 1e-6;
 const EFFORT_RATE_ROUNDING: f64 = 1e-1;
 
 /// What each look is about.
-const GIVEN: [&str; 21] = [
+const GIVEN: [&str; 22] = [
     "finite",
+    "somewhere",
     "stop",
     "velocity",
     "acceleration",
@@ -81,6 +84,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) frame: Option<&'a SensorFrame>,
     /// Width of the gripper that was given before, m.
     pub(crate) gripper_width_m: f64,
+    /// Something is where nobody knows.
+    pub(crate) somewhere: bool,
     /// A reset was granted: what was touched before counts no more.
     pub(crate) granted: bool,
 }
@@ -89,7 +94,7 @@ pub(crate) struct Seen<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Judge {
     motion: Motion,
-    points: Vec<(Vector3<f64>, bool)>,
+    points: Vec<(Vector3<f64>, Part)>,
     weights: Vec<(f64, Vector3<f64>)>,
     /// Condition number of the tool's Jacobian.
     condition: f64,
@@ -97,7 +102,10 @@ pub(crate) struct Judge {
     grip: GripJudge,
     /// What the arm carries, and the efforts of what was given last, N·m.
     carried: Body,
+    thing: Option<LinkCapsule>,
     efforts: Option<JointVector>,
+    /// What was given last is a step of the stop.
+    brakes: bool,
     /// Something else is carried: what is too fast with it may brake.
     heavier: bool,
     /// What was short already where the drives were switched on: it may not get worse.
@@ -114,14 +122,16 @@ impl Judge {
         let forward = chain.forward(q);
         let mut judge = Self {
             motion: Motion::at_rest(q),
-            points: watched(chain, &forward),
+            points: watched(chain, &forward, None),
             weights: weights(chain, &forward, &Body::NONE),
             // Nothing is known of it before: what comes first is no farther in.
             condition: f64::INFINITY,
             contact: ContactJudge::default(),
             grip: GripJudge::default(),
             carried: Body::NONE,
+            thing: None,
             efforts: None,
+            brakes: true,
             heavier: false,
             short: BTreeMap::new(),
             margins: Margins::default(),
@@ -189,8 +199,15 @@ impl Judge {
             com_m: payload.com_m,
             inertia_kg_m2: [0.0; 3],
         };
+        self.thing = (payload.radius_m > 0.0).then(|| LinkCapsule {
+            link: HAND,
+            a: payload.a_m.into(),
+            b: payload.b_m.into(),
+            radius_m: payload.radius_m,
+        });
         self.efforts = self.efforts_now(chain);
         let forward = chain.forward(&self.motion.q);
+        self.points = watched(chain, &forward, self.thing.as_ref());
         self.weights = weights(chain, &forward, &self.carried);
         self.heavier = true;
         self.grip.carry(payload, width_m);
@@ -212,6 +229,8 @@ impl Judge {
             .collect();
         let mut judge = Self {
             carried: self.carried,
+            thing: self.thing,
+            points: watched(chain, &chain.forward(q), self.thing.as_ref()),
             weights: weights(chain, &chain.forward(q), &self.carried),
             grip: core::mem::take(&mut self.grip),
             short,
@@ -262,6 +281,11 @@ impl Judge {
             })
             .fold(0.0, f64::max);
         let brakes = off <= JERK_ROUNDING * TICK_S;
+        if seen.somewhere {
+            self.note("somewhere", JERK_ROUNDING * TICK_S - off, || {
+                format!("{off} rad/s² off the stop, {verdict:?}")
+            });
+        }
         if verdict.kind == VerdictKind::Stop {
             self.note("stop", JERK_ROUNDING * TICK_S - off, || {
                 format!("{off} rad/s² off the stop, {verdict:?}")
@@ -314,20 +338,30 @@ impl Judge {
             self.note("gripper", -1.0, || format!("{given:?}"));
         }
         self.look_at_efforts(chain, c, &forward, brakes);
-        let points = watched(chain, &forward);
+        let points = watched(chain, &forward, self.thing.as_ref());
         let last = core::mem::take(&mut self.points);
         let mut fastest = 0.0_f64;
-        for ((now, is_elbow), (before, _)) in points.iter().zip(&last) {
+        for ((now, part), (before, _)) in points.iter().zip(&last) {
             let speed = (now - before).norm() / TICK_S;
+            let most = if *part == Part::Elbow {
+                elbow_max
+            } else {
+                tool_max
+            };
+            // Whoever is too fast with what is carried since may brake.
+            if *part == Part::Carried && self.heavier && brakes {
+                continue;
+            }
             fastest = fastest.max(speed);
-            let most = if *is_elbow { elbow_max } else { tool_max };
             self.note("tool-speed", most + ROUNDING - speed, || {
-                format!("{speed} over {most} m/s, {verdict:?}")
+                format!("{part:?} with {speed} over {most} m/s, {verdict:?}")
             });
         }
         self.points = points;
         self.space(chain, c, &forward, fastest, seen.mode);
         self.look_at_mass(chain, c, &forward, fastest, brakes);
+        self.brakes = brakes;
+        self.heavier &= brakes;
         if let Some(limits) = &c.singularity {
             let length = limits.characteristic_length_m;
             let now = chain.conditioning(&forward, length).number();
@@ -402,7 +436,6 @@ impl Judge {
         if self.heavier && brakes && !kept {
             return;
         }
-        self.heavier &= brakes;
         if bearable.is_finite() {
             self.note("contact-speed", speed_left, || {
                 format!("{fastest} over {bearable} m/s")
@@ -512,8 +545,9 @@ impl Judge {
             let late = tick < c.reaction_ticks;
             for i in 0..JOINTS {
                 if late {
-                    // Whoever was slowing down goes on as fast as it is; nothing turns round.
-                    if motion.v[i] * motion.a[i] > 0.0 {
+                    // A motion goes on with what it was given, and may turn round. A stop is on its way: whoever slows down
+                    // there stays as fast.
+                    if !self.brakes || motion.v[i] * motion.a[i] > 0.0 {
                         motion.v[i] += TICK_S * motion.a[i];
                     }
                     motion.q[i] += TICK_S * motion.v[i];

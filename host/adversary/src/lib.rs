@@ -29,8 +29,9 @@ use std::collections::BTreeMap;
 use nalgebra::Vector3;
 use sinew_kinematics::Chain;
 use sinew_messages::{
-    DriveStatus, JOINTS, JointVector, LimitKind, ObstacleFrame, Payload, RequestCounts,
-    ResetAnswer, SafetyInputs, SafetyMode, SensorFrame, Setpoint, StopState, VerdictKind,
+    DriveStatus, JOINTS, JointVector, LimitKind, Obstacle, ObstacleFrame, ObstacleKind, Payload,
+    RequestCounts, ResetAnswer, SafetyInputs, SafetyMode, SensorFrame, Setpoint, StopState,
+    VerdictKind,
 };
 use sinew_safety::{Gate, Inputs, PowerDemand, SafeCommand, SafetyConfig, SafetyLimits, Verdict};
 use sinew_units::TICK_NS;
@@ -345,6 +346,7 @@ impl<'a> Shard<'a> {
             mode: status.mode,
             frame,
             gripper_width_m: before_m,
+            somewhere: self.obstacles.count > 1,
             granted: status.reset_answer == ResetAnswer::Granted
                 && status.reset_answered != self.answered,
         };
@@ -409,6 +411,14 @@ impl<'a> Shard<'a> {
                 person.grow_old(tick, &mut self.obstacles);
             } else {
                 person.scan(tick, &mut self.stream, &mut self.obstacles);
+            }
+            self.obstacles.count = 1;
+            if self.faults.loses_somebody() {
+                self.obstacles.count = 2;
+                self.obstacles.obstacles[1] = Obstacle {
+                    kind: ObstacleKind::Somewhere as u32,
+                    ..self.obstacles.obstacles[0]
+                };
             }
         }
         (self.faults).step(&self.frame, &self.config, &mut self.stream);

@@ -80,7 +80,6 @@ impl SafetyFile {
     pub fn limits(&self, robot: &RobotDescription) -> Result<SafetyLimits, DescriptionError> {
         let source = self.source();
         fit::within_mechanics(&source, &self.config, robot)?;
-        fit::grip_can_last(&source, &self.config)?;
         fit::leaves_room(&source, &self.config, robot)?;
         fit::can_brake(&source, &self.config, robot)?;
         let mut config = self.config.clone();

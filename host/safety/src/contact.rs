@@ -2,11 +2,12 @@
 //! is done about one that is more: braking to an unlatched hold, a latched stop, or giving way.
 
 use nalgebra::Vector3;
-use sinew_kinematics::{Chain, Forward, Masses};
+use sinew_kinematics::{Chain, Forward, Isometry, Masses};
 use sinew_messages::{JointVector, LimitKind, SensorFrame};
 use sinew_units::TICK_S;
 
 use crate::brake::ArmState;
+use crate::hand::{HandMotion, HandPoints};
 use crate::limits::{ForceReaction, SafetyConfig, YieldLimits};
 use crate::setpoint::at_most;
 use crate::verdict::Violation;
@@ -22,6 +23,10 @@ const PUSH_M_S: f64 = 1e-3;
 const ROUNDING_M_S: f64 = 1e-9;
 /// Room that a motion may use which leaves a contact or slides along it, m: the bound on the way cannot tell less.
 pub(crate) const PRESS_BAND_M: f64 = 1e-4;
+/// Ticks over which the force of a contact is smoothed, to tell one that grows or is gone from a noisy one.
+const SMOOTH_TICKS: f64 = 32.0;
+/// Who is faster than a retreat may be by this factor has come to it too fast.
+const FASTER: f64 = 1.1;
 /// Longest retreat, ticks.
 const YIELD_TICKS_MAX: u32 = 2_000;
 /// The last part of the way that a retreat may go is gone in this time, s, so that it ends softly and in time.
@@ -41,6 +46,9 @@ pub struct BodyRegion {
     /// Mass that moves with it, kg.
     pub mass_kg: f64,
 }
+
+/// Parts of the body that may be told apart: annex A knows 29.
+pub const REGIONS_MAX: usize = 64;
 
 /// What contacts may be.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,28 +118,43 @@ pub(crate) struct Pressed {
     pub(crate) violation: Violation,
     /// Fastest that the tool may go into it, m/s.
     push_max_m_s: f64,
-    /// Where the tool was given to be, m.
-    at: Vector3<f64>,
-    /// How much farther in that is than the tool was before, m; at most the band that a motion may use.
+    /// Where the hand was given to be.
+    at: Isometry,
+    /// How much farther in that is than it was before, m; at most the band that a motion may use.
     deeper_m: f64,
 }
 
 impl Pressed {
     /// Unit vector into the contact: the force is that of the world on the hand.
-    fn inward(&self) -> Vector3<f64> {
+    pub(crate) fn inward(&self) -> Vector3<f64> {
         -self.force / self.force.norm().max(1e-9)
     }
 
-    /// How much farther out the tool is here than it has to stay, m.
-    pub(crate) fn margin(&self, tool: &Vector3<f64>) -> f64 {
-        -self.inward().dot(&(tool - self.at)) - self.deeper_m
+    /// How much farther out all of the hand is here than it has to stay, m.
+    pub(crate) fn margin(&self, hand_at: &Isometry, hand: &HandPoints) -> f64 {
+        -hand.farthest(&self.at, hand_at, &self.inward()) - self.deeper_m
     }
 
     /// It goes on from `before`, and forgets nothing of what was gone in since then.
-    fn follows(&mut self, before: &Self) {
-        let gone_in = self.inward().dot(&(self.at - before.at));
+    fn follows(&mut self, before: &Self, hand: &HandPoints) {
+        let gone_in = hand.farthest(&before.at, &self.at, &self.inward());
         self.deeper_m = (before.deeper_m + gone_in).clamp(0.0, PRESS_BAND_M);
     }
+}
+
+/// A contact that was over its limit and that the arm stands in. It may only be left until it is gone.
+#[derive(Clone, Copy, Debug)]
+struct Stood {
+    /// The limit that it exceeded last.
+    violation: Violation,
+    /// The force without its noise, N.
+    smooth_n: f64,
+    /// Least force since the arm stood in it first, N: what grows beyond that is a harder contact.
+    base_n: f64,
+    /// The arm has moved since then: before, whatever grows is none of its doing.
+    moved: bool,
+    /// How often the arm was stopped in it since then.
+    stops: u32,
 }
 
 /// Memory of the contact.
@@ -139,11 +162,8 @@ impl Pressed {
 pub(crate) struct ContactWatch {
     /// Why it brakes or gives way, until the robot stands.
     met: Option<Violation>,
-    /// Least force since it stood in this contact first, N; none without a contact.
-    base_n: Option<f64>,
-    /// How often it was met since then.
-    stops: u32,
-    /// Ticks for which the force has been more than what may last.
+    stood: Option<Stood>,
+    /// Ticks for which the force has been more than what may last, less those in which it was not.
     lasting_for: u32,
     /// Where the tool began to give way, and for how many ticks it has.
     retreat: Option<(Vector3<f64>, u32)>,
@@ -151,73 +171,102 @@ pub(crate) struct ContactWatch {
     pressed: Option<Pressed>,
 }
 
+/// What is seen of a contact in one tick.
+pub(crate) struct Touch<'a> {
+    pub(crate) frame: &'a SensorFrame,
+    /// Where the arm was given to be.
+    pub(crate) forward: &'a Forward,
+    /// How the hand moves there, and what of it may touch somebody.
+    pub(crate) motion: &'a HandMotion,
+    pub(crate) hand: &'a HandPoints,
+    pub(crate) at_rest: bool,
+    /// A person leads the robot out of something: what would latch holds, and can be left.
+    pub(crate) recovers: bool,
+}
+
 impl ContactWatch {
-    /// `tool_velocity` is that of the setpoint given last, m/s.
-    pub(crate) fn look(
-        &mut self,
-        frame: &SensorFrame,
-        c: &SafetyConfig,
-        tool: &Forward,
-        tool_velocity: &Vector3<f64>,
-        at_rest: bool,
-    ) -> Answer {
+    pub(crate) fn look(&mut self, touch: &Touch<'_>, c: &SafetyConfig) -> Answer {
         let before = self.pressed.take();
-        if c.force_reaction == ForceReaction::Off {
-            return Answer::GoOn;
-        }
-        let force = Vector3::from(frame.tool_force_n.map(|n| n.clamp(-SEEN_MAX_N, SEEN_MAX_N)));
-        let force_n = force.norm();
-        let over = self.over(c, &force, force_n, tool_velocity);
-        if force_n < released_n(c) {
-            (self.base_n, self.stops) = (None, 0);
-        }
-        // It follows a contact that eases, and never one that grows.
-        self.base_n = self.base_n.map(|base| base.min(force_n));
-        let at = tool.tool.translation.vector;
-        let answer = self.answer(c, over, &force, &at, tool_velocity, at_rest);
+        let reaction = match c.force_reaction {
+            ForceReaction::Off => return Answer::GoOn,
+            ForceReaction::Latch if touch.recovers => ForceReaction::Hold,
+            reaction => reaction,
+        };
+        let force = force_of(touch.frame);
+        let over = self.over(c, &force, touch.motion.most_against(&force, touch.hand));
+        self.follow(c, over, force.norm(), touch.at_rest);
+        let answer = self.answer(c, reaction, over, &force, touch);
         // Whoever stands in a contact from this tick on may not press in this tick.
         let pressed = match answer {
             // Joints that do not get there together must not push on the way.
             Answer::Yield(violation, _) => Some((violation, PUSH_M_S)),
-            _ => (over.filter(|_| self.base_n.is_some())).map(|over| (over, ROUNDING_M_S)),
+            _ => (self.stood).map(|stood| (stood.violation, ROUNDING_M_S)),
         };
         self.pressed = pressed.map(|(violation, push_max_m_s)| Pressed {
             force,
             violation,
             push_max_m_s,
-            at,
+            at: touch.forward.hand,
             deeper_m: 0.0,
         });
         if let (Some(pressed), Some(before)) = (&mut self.pressed, before) {
-            pressed.follows(&before);
+            pressed.follows(&before, touch.hand);
         }
         answer
+    }
+
+    /// The contact that a robot that is switched on now would latch for, if it latches for contacts.
+    pub(crate) fn would_latch(frame: &SensorFrame, c: &SafetyConfig) -> Option<Violation> {
+        let force = force_of(frame);
+        (c.force_reaction == ForceReaction::Latch)
+            .then(|| Self::default().over(c, &force, 0.0))
+            .flatten()
+    }
+
+    /// Follows the force of a contact that the arm stands in, until it is gone.
+    fn follow(&mut self, c: &SafetyConfig, over: Option<Violation>, force_n: f64, at_rest: bool) {
+        let Some(stood) = &mut self.stood else {
+            return;
+        };
+        stood.smooth_n += (force_n - stood.smooth_n) / SMOOTH_TICKS;
+        stood.moved |= !at_rest;
+        stood.base_n = if stood.moved {
+            // It follows a contact that eases, and never one that grows.
+            stood.base_n.min(stood.smooth_n)
+        } else {
+            stood.smooth_n
+        };
+        stood.violation = over.unwrap_or(stood.violation);
+        if stood.smooth_n < released_n(c) {
+            self.stood = None;
+        }
     }
 
     /// What is to be done about a force of the world on the hand, N, with the limit that the contact exceeds.
     fn answer(
         &mut self,
         c: &SafetyConfig,
+        reaction: ForceReaction,
         over: Option<Violation>,
         force: &Vector3<f64>,
-        at: &Vector3<f64>,
-        tool_velocity: &Vector3<f64>,
-        at_rest: bool,
+        touch: &Touch<'_>,
     ) -> Answer {
         let force_n = force.norm();
         let grew = |violation: &Violation| {
             violation.limit == LimitKind::Power
-                || self.base_n.is_none_or(|base| force_n > GROWTH * base)
+                || (self.stood).is_none_or(|stood| force_n > GROWTH * stood.base_n)
         };
         let new = over.filter(grew);
-        match c.force_reaction {
+        match reaction {
             ForceReaction::Off => Answer::GoOn,
             ForceReaction::Latch => over.map_or(Answer::GoOn, Answer::Latch),
             ForceReaction::Hold => {
-                if at_rest && self.met.take().is_some() {
-                    self.stand(c, force_n);
+                if touch.at_rest {
+                    // It was stopped, or is touched where it stands.
+                    let why = self.met.take().or(over);
+                    self.stand(c, why, force_n);
                 }
-                if self.met.is_none() && !at_rest && new.is_some() {
+                if self.met.is_none() && !touch.at_rest && new.is_some() {
                     self.met = new;
                     if let Some(latch) = self.count() {
                         return latch;
@@ -235,18 +284,21 @@ impl ContactWatch {
                 let Some(violation) = self.met else {
                     return Answer::GoOn;
                 };
-                // Nobody gives way who pushes, or pushes again: that is braked first, and as hard as a stop may.
-                if -force.dot(tool_velocity) > PUSH_M_S * force_n {
+                // Nobody gives way who pushes, or pushes again, or is faster than that: it is braked first, and as hard as
+                // a stop may.
+                let pushes = touch.motion.most_against(force, touch.hand) > PUSH_M_S * force_n;
+                if pushes || touch.motion.tool_speed(touch.hand) > FASTER * limits.speed_max_m_s {
                     return Answer::Hold(violation);
                 }
-                let (from, ticks) = self.retreat.unwrap_or((*at, 0));
+                let at = touch.forward.tool.translation.vector;
+                let (from, ticks) = self.retreat.unwrap_or((at, 0));
                 self.retreat = Some((from, ticks + 1));
                 let room = limits.distance_max_m - (at - from).norm();
                 let over =
                     force_n < released_n(c) || ticks >= YIELD_TICKS_MAX || room <= limits.end_m();
-                if over && at_rest {
+                if over && touch.at_rest {
                     (self.met, self.retreat) = (None, None);
-                    self.stand(c, force_n);
+                    self.stand(c, Some(violation), force_n);
                     return Answer::GoOn;
                 }
                 if over {
@@ -261,29 +313,36 @@ impl ContactWatch {
     }
 
     /// It stands, and what is left of the force is where the contact begins.
-    fn stand(&mut self, c: &SafetyConfig, force_n: f64) {
-        if force_n >= released_n(c) {
-            self.base_n = Some(self.base_n.map_or(force_n, |base| base.min(force_n)));
+    fn stand(&mut self, c: &SafetyConfig, why: Option<Violation>, force_n: f64) {
+        if let Some(violation) = why
+            && self.stood.is_none()
+            && force_n >= released_n(c)
+        {
+            self.stood = Some(Stood {
+                violation,
+                smooth_n: force_n,
+                base_n: force_n,
+                moved: false,
+                stops: 0,
+            });
         }
     }
 
     /// Counts a stop in a contact that it stood in already: one that does not end in a retreat is for a person.
     fn count(&mut self) -> Option<Answer> {
-        if self.base_n.is_some() {
-            self.stops += 1;
-        }
-        (self.stops > STOPS_MAX)
+        let stood = self.stood.as_mut()?;
+        stood.stops += 1;
+        (stood.stops > STOPS_MAX)
             .then(|| self.met.map(Answer::Latch))
             .flatten()
     }
 
-    /// Checks that a candidate with this tool velocity does not push into a contact that the robot stands in or gives way
-    /// to.
-    pub(crate) fn check(&self, tool_velocity: &Vector3<f64>) -> Result<(), Violation> {
+    /// Checks that no part of the hand pushes into a contact that the robot stands in or gives way to.
+    pub(crate) fn check(&self, motion: &HandMotion, hand: &HandPoints) -> Result<(), Violation> {
         match &self.pressed {
             Some(pressed)
                 if !at_most(
-                    -pressed.force.dot(tool_velocity),
+                    motion.most_against(&pressed.force, hand),
                     pressed.push_max_m_s * pressed.force.norm(),
                 ) =>
             {
@@ -298,14 +357,9 @@ impl ContactWatch {
         self.pressed.as_ref()
     }
 
-    /// The limit that the contact exceeds.
-    fn over(
-        &mut self,
-        c: &SafetyConfig,
-        force: &Vector3<f64>,
-        force_n: f64,
-        tool_velocity: &Vector3<f64>,
-    ) -> Option<Violation> {
+    /// The limit that the contact exceeds. `power` is what goes into it at the most, W.
+    fn over(&mut self, c: &SafetyConfig, force: &Vector3<f64>, power: f64) -> Option<Violation> {
+        let force_n = force.norm();
         let exceeds = |limit, limit_value, asked| {
             (!at_most(asked, limit_value)).then_some(Violation {
                 limit,
@@ -319,22 +373,26 @@ impl ContactWatch {
             return found;
         };
         let lasting = contact.lasting_n();
+        // A force that is noisy, or eases now and then, lasts nevertheless.
         self.lasting_for = if at_most(force_n, lasting) {
-            0
+            self.lasting_for.saturating_sub(1)
         } else {
-            self.lasting_for.saturating_add(1)
+            (self.lasting_for + 1).min(contact.transient_ticks.saturating_add(1))
         };
         let bears = if self.lasting_for > contact.transient_ticks {
             lasting
         } else {
             contact.transient_n()
         };
-        // The force is that of the world on the hand: what the hand pushes into goes against it.
-        let power = -force.dot(tool_velocity);
         found
             .or_else(|| exceeds(LimitKind::Force, bears, force_n))
             .or_else(|| exceeds(LimitKind::Power, contact.power_max_w, power))
     }
+}
+
+/// Force of the world on the hand, N.
+fn force_of(frame: &SensorFrame) -> Vector3<f64> {
+    Vector3::from(frame.tool_force_n.map(|n| n.clamp(-SEEN_MAX_N, SEEN_MAX_N)))
 }
 
 /// Force below which nothing is touched any more, N. What a part of the body bears may be less than the force that stops.
@@ -348,16 +406,6 @@ impl YieldLimits {
     fn end_m(&self) -> f64 {
         0.02 * self.distance_max_m
     }
-}
-
-/// Velocity of the TCP, m/s.
-pub(crate) fn tool_velocity(forward: &Forward, v: &JointVector) -> Vector3<f64> {
-    let tool = forward.tool.translation.vector;
-    let mut velocity = Vector3::zeros();
-    for ((link, axis), v) in forward.links.iter().zip(&forward.axes).zip(v) {
-        velocity += axis.cross(&(tool - link.translation.vector)) * *v;
-    }
-    velocity
 }
 
 /// Joint velocities that move the tool with `velocity`, none of them over `most`.

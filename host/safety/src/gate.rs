@@ -235,8 +235,7 @@ impl Gate {
         self.write_failed();
         self.watch
             .look_at_requests(requests, |demand| self.latch.set(demand));
-        if requests.reset > self.reset_answered {
-            self.reset_answered = requests.reset;
+        if self.takes_reset(requests) {
             self.reset_answer = ResetAnswer::CauseStays;
         }
         if self.powered {
@@ -270,14 +269,6 @@ impl Gate {
     pub fn stop_end(&mut self) -> JointVector {
         self.path.lay(&self.state, &self.rules.law);
         self.path.position(STOP_TICKS_MAX)
-    }
-
-    /// Smallest distance of any link to the envelope or a zone at the given setpoint, m.
-    #[must_use]
-    pub fn smallest_clearance_m(&self) -> f64 {
-        self.rules
-            .sweep
-            .smallest_clearance(&self.given.position_rad, self.rules.config())
     }
 
     /// The limits in force.

@@ -16,10 +16,14 @@ pub struct GripLimits {
     pub lost_ticks: u32,
 }
 
+/// How much wider than the hand holds something it has to be told to open before that is taken for letting go, m.
+const OPENS_M: f64 = 1e-3;
+
 /// Memory of the grip.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct GripWatch {
-    /// Width at which the hand took what it carries, and the setpoint's then, m: one that is wider than both opens it.
+    /// Width at which the hand took what it carries, and the setpoint's then, m: one that is clearly wider than both opens
+    /// it.
     taken_at_m: Option<f64>,
     weak_for: u32,
     /// What was seen when it was lost: until the hand is said to carry something else, or nothing.
@@ -46,7 +50,7 @@ impl GripWatch {
         if self.lost.is_some() {
             return self.lost;
         }
-        if given.gripper_width_m > taken_at {
+        if given.gripper_width_m > taken_at + OPENS_M {
             self.taken_at_m = None;
             return None;
         }

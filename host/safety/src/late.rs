@@ -16,21 +16,51 @@ pub(crate) fn drift(state: &ArmState, reaction_ticks: u32) -> JointVector {
     state.a.map(|a| a * f64::from(reaction_ticks) * TICK_S)
 }
 
-/// How far each joint on a late stop is at most from where it is on the stop, rad.
-pub(crate) fn apart(state: &ArmState, law: &StopLaw, reaction_ticks: u32) -> JointVector {
-    let reaction_s = f64::from(reaction_ticks) * TICK_S;
-    core::array::from_fn(|i| {
-        let (speed, a) = (state.v[i].abs(), state.a[i].abs());
-        let gained = a * reaction_s;
-        if state.v[i] * state.a[i] >= 0.0 {
-            let longest = law.longest_s(i, speed + gained, a);
-            reaction_s * (speed + 0.5 * gained) + gained * longest
-        } else {
-            // It is behind by what it loses, and ahead by the way of the reaction time.
-            let longest = law.longest_s(i, speed.max(gained), a);
-            (reaction_s * speed).max(gained * (0.5 * reaction_s + longest))
+/// How far each joint on a late stop is from where it is on the stop at most, rad.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Apart {
+    /// In its positive direction.
+    pub(crate) up: JointVector,
+    /// And in the other one.
+    pub(crate) down: JointVector,
+}
+
+impl Apart {
+    /// Of a stop that is not late.
+    pub(crate) const NONE: Self = Self {
+        up: [0.0; JOINTS],
+        down: [0.0; JOINTS],
+    };
+
+    pub(crate) fn new(state: &ArmState, law: &StopLaw, reaction_ticks: u32) -> Self {
+        let reaction_s = f64::from(reaction_ticks) * TICK_S;
+        let mut apart = Self::NONE;
+        for i in 0..JOINTS {
+            let (v, speed, a) = (state.v[i], state.v[i].abs(), state.a[i].abs());
+            let gained = a * reaction_s;
+            let (ahead, behind) = if v * state.a[i] >= 0.0 {
+                let longest = law.longest_s(i, speed + gained, a);
+                let ahead = reaction_s * (speed + 0.5 * gained) + gained * longest;
+                (ahead, 0.0)
+            } else {
+                // It is behind by what it loses, and ahead by the way of the reaction time.
+                let longest = law.longest_s(i, speed.max(gained), a);
+                (reaction_s * speed, gained * (0.5 * reaction_s + longest))
+            };
+            let goes_up = if v == 0.0 { state.a[i] } else { v } >= 0.0;
+            (apart.up[i], apart.down[i]) = if goes_up {
+                (ahead, behind)
+            } else {
+                (behind, ahead)
+            };
         }
-    })
+        apart
+    }
+
+    /// In either direction.
+    pub(crate) fn most(&self, joint: usize) -> f64 {
+        self.up[joint].max(self.down[joint])
+    }
 }
 
 /// How much farther than its stop's way up and down joint `i` may come on a late stop, rad. One that decelerates may
@@ -115,18 +145,21 @@ mod tests {
     fn late_stop_is_near(law: &StopLaw, v: f64, a: f64, late: u32) {
         let mut stop = start(v, a);
         let drift = drift(&stop, late)[0];
-        let apart = apart(&stop, law, late)[0];
+        let apart = Apart::new(&stop, law, late);
+        let (lowest, highest) = (-apart.down[0] - 1e-12, apart.up[0] + 1e-12);
         let peak = peaks(&stop, law, &[drift; JOINTS])[0];
         let mut ticks = 0;
         let mut longest = stop_s(&stop, law) / TICK_S;
         let mut delayed = stop;
         for _ in 0..late {
             goes_on(&mut delayed);
+            let off = delayed.q[0] - stop.q[0];
+            assert!((lowest..=highest).contains(&off), "{off} for {apart:?}");
             assert!(delayed.v[0].abs() <= peak + 1e-12);
         }
         while !(stop.is_at_rest() && delayed.is_at_rest()) {
-            let off = (delayed.q[0] - stop.q[0]).abs();
-            assert!(off <= apart + 1e-12, "{off} for {apart}");
+            let off = delayed.q[0] - stop.q[0];
+            assert!((lowest..=highest).contains(&off), "{off} for {apart:?}");
             let faster = delayed.v[0] - stop.v[0];
             let room = 1e-9;
             assert!(
@@ -143,7 +176,7 @@ mod tests {
             ticks += 1;
             assert!(ticks < 2_000);
         }
-        assert!((delayed.q[0] - stop.q[0]).abs() <= apart + 1e-12);
+        assert!((lowest..=highest).contains(&(delayed.q[0] - stop.q[0])));
     }
 
     proptest! {

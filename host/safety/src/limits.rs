@@ -6,7 +6,7 @@ mod hash;
 use sinew_messages::JointVector;
 
 use crate::brake::STOP_TICKS_MAX;
-use crate::contact::ContactLimits;
+use crate::contact::{ContactLimits, REGIONS_MAX};
 use crate::effort::EffortLimits;
 use crate::grip::GripLimits;
 use crate::obstacles::SeparationConfig;
@@ -181,6 +181,14 @@ pub enum LimitsError {
         "slow zones with {count} different speeds; at most {SLOW_SPEEDS_MAX} are possible: give some of them the same one"
     )]
     TooManySpeeds {
+        /// How many there are.
+        count: usize,
+    },
+    /// More parts of the body than the gate looks at.
+    #[error(
+        "{count} parts of the body; at most {REGIONS_MAX} are possible: the most sensitive ones count"
+    )]
+    TooManyRegions {
         /// How many there are.
         count: usize,
     },

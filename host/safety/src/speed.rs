@@ -20,8 +20,8 @@ use crate::stop::{Knot, StopPath};
 use crate::sweep::longest_levers;
 use crate::verdict::Violation;
 
-/// Points that are watched.
-const POINTS_MAX: usize = CAPSULES_MAX + 2;
+/// Points that are watched: one of each capsule, the tool's, the elbow, and both ends of what is carried.
+const POINTS_MAX: usize = CAPSULES_MAX + 4;
 /// Link whose origin is the elbow.
 const ELBOW_LINK: usize = 4;
 /// Intervals that the stop is looked at in before any is halved.
@@ -121,6 +121,8 @@ pub(crate) struct SpeedQuestion<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct SpeedCheck {
     points: Vec<Watched>,
+    /// How many of them are the arm's: what follows is carried.
+    of_arm: usize,
     /// Centres of mass of what moves, the load last, and their masses, kg.
     masses: Vec<(f64, Watched)>,
     /// Most momentum that a rad/s of each joint can make, kg·m.
@@ -201,10 +203,9 @@ struct Approach<'a> {
 impl SpeedCheck {
     pub(crate) fn new(chain: &Chain) -> Self {
         let tool = Point::from(chain.tool_in_hand().translation.vector);
-        let mut points = vec![
-            watched(chain, HAND, tool, false),
-            watched(chain, ELBOW_LINK, Point::origin(), true),
-        ];
+        let mut points = Vec::with_capacity(POINTS_MAX);
+        points.push(watched(chain, HAND, tool, false));
+        points.push(watched(chain, ELBOW_LINK, Point::origin(), true));
         // Of each capsule of the hand the end that is farther out.
         for capsule in chain
             .capsules()
@@ -219,16 +220,21 @@ impl SpeedCheck {
             points.push(watched(chain, HAND, far, false));
         }
         let mut check = Self {
+            of_arm: points.len(),
             points,
             masses: Vec::with_capacity(MASSES_MAX),
             momentum_levers: [0.0; JOINTS],
         };
-        check.carry(chain, &Body::NONE);
+        check.carry(chain, &Body::NONE, None);
         check
     }
 
     /// Takes over what the hand carries.
-    pub(crate) fn carry(&mut self, chain: &Chain, load: &Body) {
+    pub(crate) fn carry(&mut self, chain: &Chain, load: &Body, carried: Option<&LinkCapsule>) {
+        self.points.truncate(self.of_arm);
+        for end in carried.into_iter().flat_map(|thing| [thing.a, thing.b]) {
+            self.points.push(watched(chain, HAND, end, false));
+        }
         self.masses.clear();
         if let Some(masses) = chain.masses() {
             for (n, body) in masses.links.iter().enumerate() {

@@ -4,7 +4,7 @@
 //! Everything here is a *margin*: a number that falls at most by `ℓ = Σ r_j w_j` while the joints travel `w_j`.
 //! For the clearance of a capsule `r_j` is its distance from joint j's axis: a point at distance `r` moves
 //! `r·|Δq|`, and the displacements of all joints add up. For two links only the joints between them count.
-//! For the tilt of the tool every `r_j` is 1; for a contact the margin is how far the tool's point is out of it. So between two samples with margins `c₀`, `c₁` it is nowhere
+//! For the tilt of the tool every `r_j` is 1; for a contact the margin is how far the hand is out of it. So between two samples with margins `c₀`, `c₁` it is nowhere
 //! below `(c₀ + c₁ − ℓ)/2`. That decides an interval of the stop, or it is halved; what a bounded number of
 //! samples cannot decide is a violation. `r_j` is the distance at the given state plus all that it can grow
 //! by, and never more than the stretched-out arm.
@@ -18,11 +18,13 @@ mod pairs;
 mod posture;
 mod survey;
 
-use sinew_kinematics::{CAPSULES_MAX, Chain, Forward, HAND, LinkCapsule, Point};
+use sinew_kinematics::{CAPSULES_MAX, Chain, Forward, HAND, LinkCapsule};
 use sinew_messages::{JOINTS, JointVector, LimitKind, OBSTACLES_MAX};
 
 use crate::brake::{ArmState, STOP_TICKS_MAX, StopLaw};
 use crate::contact::Pressed;
+use crate::hand::HandPoints;
+use crate::late::Apart;
 use crate::limits::{SafetyConfig, SafetyLimits};
 use crate::obstacles::{Near, Threats};
 use crate::setpoint::at_most;
@@ -97,7 +99,7 @@ pub(crate) struct Question<'a> {
     /// Where that puts them.
     pub(crate) forward: &'a Forward,
     /// How far each joint may be from where it is on the stop, if that takes effect late.
-    pub(crate) carry_on: &'a JointVector,
+    pub(crate) late: &'a Apart,
     /// Moving obstacles of this tick, with the margin that each needs.
     pub(crate) threats: &'a Threats,
     /// The contact that may only be left.
@@ -119,8 +121,8 @@ pub(crate) struct Sweep {
     slow: ZoneIndex,
     /// Longest lever arm of each body about each joint, whatever the posture.
     lever_max: [Levers; BODIES_MAX],
-    /// And of the tool's point.
-    tool_lever_max: Levers,
+    /// Where the hand and what it carries may touch somebody.
+    hand: HandPoints,
     pairs: Vec<Pair>,
     survey: Survey,
     /// Moving obstacles that the check is about.
@@ -146,7 +148,7 @@ impl Sweep {
             forbidden: ZoneIndex::new(&config.zones, |zone| zone.speed_max_m_s.is_none()),
             slow: ZoneIndex::new(&config.zones, |zone| zone.speed_max_m_s.is_some()),
             lever_max: [[0.0; JOINTS]; BODIES_MAX],
-            tool_lever_max: longest_levers(&chain, &tool_point(&chain)),
+            hand: HandPoints::new(&chain, None),
             pairs: Vec::new(),
             survey: Survey::none(),
             near: Near::NONE,
@@ -172,6 +174,7 @@ impl Sweep {
     /// Takes over what the hand carries. The survey is of another body then, so it is taken again.
     pub(crate) fn carry(&mut self, carried: Option<LinkCapsule>, config: &SafetyConfig) {
         self.carried = carried;
+        self.hand = HandPoints::new(&self.chain, carried.as_ref());
         self.survey.lever[self.chain.capsules().len()] = [0.0; JOINTS];
         let body = self.chain.capsules().len();
         self.pairs.retain(|pair| pair.far != body);
@@ -207,6 +210,11 @@ impl Sweep {
             && (self.leaves_open(Group::Slow, question, law, config) || self.work.is_spent())
     }
 
+    /// Where the hand and what it carries may touch somebody.
+    pub(crate) fn hand(&self) -> &HandPoints {
+        &self.hand
+    }
+
     /// A new tick begins: it may do its own work.
     pub(crate) fn begin_tick(&mut self) {
         self.work = Work::TICK;
@@ -227,12 +235,7 @@ impl Sweep {
             Ok(())
         };
         if self.work.is_spent() {
-            return Err(Violation {
-                limit: LimitKind::Configuration,
-                index: None,
-                limit_value: Work::PER_TICK,
-                asked: Work::PER_TICK + 1.0,
-            });
+            return Err(Work::exceeded());
         }
         decided
     }
@@ -250,7 +253,7 @@ impl Sweep {
         } = question;
         let stop_way: JointVector = core::array::from_fn(|i| {
             let (up, down) = law.way(i, candidate.v[i], candidate.a[i]);
-            up + down + question.carry_on[i]
+            up + down + question.late.most(i)
         });
         let way_from = |q: &JointVector| -> JointVector {
             core::array::from_fn(|i| stop_way[i] + (candidate.q[i] - q[i]).abs())
@@ -292,10 +295,15 @@ impl Sweep {
         let end = path.ticks();
         self.note(0, question.forward, [0.0; JOINTS], question, config);
         self.sample(1, end, path, question, config);
+        let carry_on: JointVector = core::array::from_fn(|j| question.late.most(j));
+        let pressed_late = self.pressed_late(question);
         for n in 0..self.items.len() {
             let at_given = self.items[n].surveyed;
             let (at_start, at_end) = (self.margin(0, n), self.margin(1, n));
-            let gains = if question.recovers {
+            let gains = if self.items[n].subject == Subject::Somewhere {
+                // Nobody knows what would be nearer to it.
+                false
+            } else if question.recovers {
                 // Along a wall that it is in, the depth stays what it is but for rounding.
                 let [given, start, end] = [at_given, at_start, at_end].map(in_steps);
                 start >= given && end >= start
@@ -306,17 +314,19 @@ impl Sweep {
                 self.travelled[1][j] + (question.candidate.q[j] - question.given.q[j]).abs()
             });
             let item = &mut self.items[n];
-            let carry_on = dot(&item.lever, question.carry_on);
+            let carry_on = match item.subject {
+                Subject::Contact => pressed_late,
+                _ => dot(&item.lever, &carry_on),
+            };
             let loses = at_given - at_end.min(at_start);
-            let retreat = item.need - item.subject.retreat_band();
+            // A stop that takes effect late may turn round what gains, too.
+            let retreat = item.need - item.subject.retreat_band() + carry_on;
             item.need = if item.subject.is_many() {
                 item.need + carry_on
-            } else if gains && question.recovers && at_given < retreat {
-                at_given - RECOVERY_BAND
-            } else if gains {
+            } else if gains && question.recovers {
+                retreat.min(at_given - RECOVERY_BAND + carry_on)
+            } else if gains || loses <= SLIDE * dot(&item.lever, &way) {
                 retreat
-            } else if loses <= SLIDE * dot(&item.lever, &way) {
-                retreat + carry_on
             } else {
                 item.need + carry_on
             };
@@ -449,7 +459,7 @@ impl Sweep {
             Subject::Somewhere => f64::NEG_INFINITY,
             Subject::Cone => cone_margin(forward, config),
             Subject::Contact => (question.pressed).map_or(f64::INFINITY, |pressed| {
-                pressed.margin(&forward.tool.translation.vector)
+                pressed.margin(&forward.hand, &self.hand)
             }),
         }
     }
@@ -517,7 +527,7 @@ impl Sweep {
             given_forward: forward,
             candidate: state,
             forward,
-            carry_on: &[0.0; JOINTS],
+            late: &Apart::NONE,
             threats,
             pressed: None,
             speed_m_s: f64::INFINITY,
@@ -532,17 +542,6 @@ impl Sweep {
 /// up. No step begins at a round number: what stays near one would cross it to and fro.
 fn in_steps(margin: f64) -> f64 {
     (margin / ROUNDING + 0.381_966).floor()
-}
-
-/// The tool's point, as a body.
-fn tool_point(chain: &Chain) -> LinkCapsule {
-    let at = Point::from(chain.tool_in_hand().translation.vector);
-    LinkCapsule {
-        link: HAND,
-        a: at,
-        b: at,
-        radius_m: 0.0,
-    }
 }
 
 /// Longest lever arms of a capsule about each joint, whatever the posture.

@@ -1,6 +1,10 @@
 //! How much one tick may look at. A tick has to be over in time whatever the configuration, the robot and what moves
 //! around it are like: what cannot be looked at in that time is refused, and the robot brakes.
 
+use sinew_messages::LimitKind;
+
+use crate::verdict::Violation;
+
 /// Distances to simple shapes that one tick may take. The hardest of two million adversarial ticks took less than half
 /// of them.
 const A_TICK: u32 = 24_000;
@@ -12,8 +16,6 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// What a tick may do, as a figure for a verdict.
-    pub(crate) const PER_TICK: f64 = A_TICK as f64;
     /// A new tick begins.
     pub(crate) const TICK: Self = Self { left: A_TICK };
     /// Not in a tick.
@@ -24,6 +26,17 @@ impl Work {
         let enough = self.left.checked_sub(distances);
         self.left = enough.unwrap_or(0);
         enough.is_some()
+    }
+
+    /// That of a tick whose work did not do.
+    pub(crate) fn exceeded() -> Violation {
+        let most = f64::from(A_TICK);
+        Violation {
+            limit: LimitKind::Configuration,
+            index: None,
+            limit_value: most,
+            asked: most + 1.0,
+        }
     }
 
     /// There is none left, and what was found is not all that there is.

@@ -14,10 +14,6 @@ const ROUNDING_M_S: f64 = 1e-6;
 const RETREAT_PUSH_M_S: f64 = 1e-3;
 /// How far the stop of a motion may get into the contact, m: what is told as the band of a retreat, and rounding.
 const STOP_BAND_M: f64 = 1e-4 + 1e-8;
-/// Steps out of rest that may press, in one contact that stays over its limit: an arm that is touched while it rests
-/// is told by the step that follows.
-const STARTS_MAX: u32 = 1;
-
 /// The tick's step of the arm, and what it feels.
 pub(super) struct Step<'a> {
     pub(super) chain: &'a Chain,
@@ -36,8 +32,6 @@ pub(super) struct Step<'a> {
 pub(super) struct ContactJudge {
     /// Ticks with more than a part of the body bears for long.
     lasting_for: u32,
-    /// Steps out of rest that pressed since the force is over its limit.
-    starts: u32,
     /// Into the contact that is over its limit, and how far the tool may get, m.
     deepest: Option<(Vector3<f64>, f64)>,
 }
@@ -57,7 +51,7 @@ impl ContactJudge {
         } = *step;
         let over = self.is_over(step);
         if c.force_reaction == ForceReaction::Off || !over {
-            (self.starts, self.deepest) = (0, None);
+            self.deepest = None;
             return None;
         }
         let into = -force / force.norm();
@@ -73,10 +67,6 @@ impl ContactJudge {
             return None;
         }
         let push = into.dot(&now.tool_velocity(chain));
-        if push > ROUNDING_M_S && before.rests() && self.starts < STARTS_MAX {
-            self.starts += 1;
-            return None;
-        }
         let most = if kind == VerdictKind::Yield {
             RETREAT_PUSH_M_S
         } else {
@@ -113,10 +103,11 @@ impl ContactJudge {
         };
         let bears = |factor: fn(f64) -> f64| least_force(contact, factor);
         let lasting = bears(|_| 1.0);
+        // What eases now and then lasts as long as it is over its limit more often than not.
         self.lasting_for = if force > lasting {
-            self.lasting_for.saturating_add(1)
+            (self.lasting_for + 1).min(contact.transient_ticks + 1)
         } else {
-            0
+            self.lasting_for.saturating_sub(1)
         };
         let most = if self.lasting_for > contact.transient_ticks {
             lasting

@@ -2,15 +2,27 @@
 //! from a posture in which the tool cannot be moved in every direction.
 
 use nalgebra::Vector3;
-use sinew_kinematics::{Body, Chain, Forward, Point};
+use sinew_kinematics::{Body, Chain, Forward, LinkCapsule, Point};
 use sinew_messages::{JOINTS, JointVector};
 use sinew_safety::{ContactLimits, Singularity};
 
-/// Points whose speed is limited, and whether each is the elbow's.
-pub(super) fn watched(chain: &Chain, forward: &Forward) -> Vec<(Vector3<f64>, bool)> {
+/// What a point whose speed is limited is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Hand,
+    Elbow,
+    Carried,
+}
+
+/// Points whose speed is limited.
+pub(super) fn watched(
+    chain: &Chain,
+    forward: &Forward,
+    carried: Option<&LinkCapsule>,
+) -> Vec<(Vector3<f64>, Part)> {
     let mut points = vec![
-        (forward.tool.translation.vector, false),
-        (forward.links[3].translation.vector, true),
+        (forward.tool.translation.vector, Part::Hand),
+        (forward.links[3].translation.vector, Part::Elbow),
     ];
     for capsule in chain
         .capsules()
@@ -22,7 +34,10 @@ pub(super) fn watched(chain: &Chain, forward: &Forward) -> Vec<(Vector3<f64>, bo
         } else {
             capsule.b
         };
-        points.push(((forward.hand * far).coords, false));
+        points.push(((forward.hand * far).coords, Part::Hand));
+    }
+    for end in carried.into_iter().flat_map(|thing| [thing.a, thing.b]) {
+        points.push(((forward.hand * end).coords, Part::Carried));
     }
     points
 }

@@ -41,6 +41,7 @@ fn look_in(
         mode: SafetyMode::Normal,
         frame: None,
         gripper_width_m: given.gripper_width_m,
+        somewhere: false,
         granted: false,
     };
     judge.given(chain, config, &seen, given, &verdict);
@@ -234,6 +235,7 @@ fn pressed(force_n: f64, kind: VerdictKind) -> Vec<bool> {
                 mode: SafetyMode::Normal,
                 frame: Some(&frame),
                 gripper_width_m: given.gripper_width_m,
+                somewhere: false,
                 granted: false,
             };
             judge.given(&chain, &config, &seen, &given, &verdict);

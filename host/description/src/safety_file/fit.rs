@@ -54,41 +54,6 @@ pub(super) fn within_mechanics(
     Ok(())
 }
 
-/// A grip that the gripper can have does not count as lost.
-pub(super) fn grip_can_last(
-    source: &Source<'_>,
-    config: &SafetyConfig,
-) -> Result<(), DescriptionError> {
-    let Some(grip) = &config.grip else {
-        return Ok(());
-    };
-    for (key, value, limit, unit, allowed) in [
-        (
-            "grip.lost_force_n",
-            grip.lost_force_n,
-            config.gripper_force_max_n,
-            "N",
-            "below gripper.force_max_n: nothing is ever held as hard as that, and every grip would count as lost",
-        ),
-        (
-            "grip.empty_width_m",
-            grip.empty_width_m,
-            config.gripper_width_max_m,
-            "m",
-            "below gripper.width_max_m: the fingers are never farther apart, and would always count as empty",
-        ),
-    ] {
-        if value >= limit {
-            return Err(source.refuse(
-                key,
-                format!("{value} {unit} where the limit of the gripper is {limit} {unit}"),
-                allowed,
-            ));
-        }
-    }
-    Ok(())
-}
-
 /// Postures that the brakes are tried in.
 const BRAKE_POSTURES: u32 = 400;
 

@@ -89,6 +89,9 @@ pub(super) fn refusal(source: &Source<'_>, error: &LimitsError) -> DescriptionEr
             format!("too weak for joint {joint} (of 0 to {})", JOINTS - 1),
             &error.to_string(),
         ),
+        LimitsError::TooManyRegions { .. } => {
+            source.refuse("contact.region", "too many".into(), &error.to_string())
+        }
         LimitsError::TooManyZones { .. } | LimitsError::TooManySpeeds { .. } => {
             source.refuse("zone", "too many".into(), &error.to_string())
         }

@@ -7,8 +7,9 @@ use super::Gate;
 use super::rules::Rules;
 use crate::brake::ArmState;
 use crate::command::SafeCommand;
-use crate::contact::{retreat_step, retreat_velocities, tool_velocity};
-use crate::late;
+use crate::contact::{retreat_step, retreat_velocities};
+use crate::hand::HandMotion;
+use crate::late::{self, Apart};
 use crate::setpoint::{blend, check_joints, check_statement, clamped, same_bits};
 use crate::speed::{HALVINGS_PROPOSED, HALVINGS_SEARCHED, SpeedLimits, SpeedQuestion};
 use crate::sweep::{Group, Question, SAMPLES_PROPOSED, SAMPLES_SEARCHED};
@@ -167,7 +168,8 @@ impl Gate {
             let most = config.velocity_max_rad_s.map(|most| share * most);
             check.check(&self.chain, &self.forward, &after, &forward, &most, limits)?;
         }
-        self.contact.check(&tool_velocity(&forward, &after.v))?;
+        let motion = HandMotion::new(&forward, &after.v);
+        self.contact.check(&motion, sweep.hand())?;
         if let Some(limits) = &config.effort {
             self.effort.check(&self.chain, &after, &forward, limits)?;
         }
@@ -187,7 +189,7 @@ impl Gate {
             given_forward: &self.forward,
             candidate: &after,
             forward: &forward,
-            carry_on: &late::apart(&after, law, config.reaction_ticks),
+            late: &Apart::new(&after, law, config.reaction_ticks),
             threats: &self.threats,
             pressed: self.contact.pressed(),
             speed_m_s: f64::INFINITY,

@@ -30,7 +30,7 @@ impl Gate {
                 inertia_kg_m2: [0.0; 3],
             };
             self.rules.sweep.carry(capsule, config);
-            self.speed.carry(&self.chain, &load);
+            self.speed.carry(&self.chain, &load, capsule.as_ref());
             self.contact_speed_m_s = contact_speed(config, &self.chain, load.mass_kg);
             self.effort
                 .carry(&self.chain, &self.state, &self.forward, load);

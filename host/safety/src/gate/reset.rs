@@ -2,12 +2,16 @@
 
 use sinew_messages::{LimitKind, RequestCounts, ResetAnswer, SafetyMode, SensorFrame};
 
+use super::rules::Rules;
 use super::{Gate, PowerDemand};
 use crate::contact::ContactWatch;
 use crate::encoder::EncoderWatch;
 use crate::limits::SafetyConfig;
 use crate::verdict::Violation;
 use crate::watch::stands;
+
+/// Resets that may be asked for between two ticks: more is no count.
+const RESETS_MAX: u64 = 1 << 20;
 
 impl Gate {
     /// Edge-triggered: each request is answered once. Granted only if every cause is gone and nothing moves.
@@ -18,11 +22,9 @@ impl Gate {
         cause: bool,
         was_latched: bool,
     ) -> bool {
-        // A counter that runs backwards is no request.
-        if requests.reset <= self.reset_answered {
+        if !self.takes_reset(requests) {
             return false;
         }
-        self.reset_answered = requests.reset;
         self.reset_answer = self.judge_reset(frame, cause, was_latched);
         if self.reset_answer != ResetAnswer::Granted {
             return false;
@@ -39,6 +41,17 @@ impl Gate {
         true
     }
 
+    /// True once for each request.
+    pub(super) fn takes_reset(&mut self, requests: &RequestCounts) -> bool {
+        let new = requests.reset.wrapping_sub(self.reset_answered);
+        // A counter that runs backwards or leaps is none, and must not make those that come look old.
+        let asked = (1..=RESETS_MAX).contains(&new);
+        if asked {
+            self.reset_answered = requests.reset;
+        }
+        asked
+    }
+
     fn judge_reset(&mut self, frame: &SensorFrame, cause: bool, was_latched: bool) -> ResetAnswer {
         if cause {
             return ResetAnswer::CauseStays;
@@ -49,6 +62,13 @@ impl Gate {
         if !self.state.is_at_rest() || !stands(frame, self.rules.config()) {
             return ResetAnswer::Moving;
         }
+        // It would latch again at once. Recovery mode leads out of it.
+        if self.mode != SafetyMode::Recovery
+            && let Some(touched) = ContactWatch::would_latch(frame, self.rules.config())
+        {
+            self.latch.explain(touched.into());
+            return ResetAnswer::CauseStays;
+        }
         if let Err(refused) = self.check_start(frame) {
             self.latch.explain(refused.into());
             return ResetAnswer::StartState;
@@ -57,13 +77,13 @@ impl Gate {
     }
 
     /// A robot starts within its limits, or in recovery mode.
-    fn check_start(&self, frame: &SensorFrame) -> Result<(), Violation> {
+    fn check_start(&mut self, frame: &SensorFrame) -> Result<(), Violation> {
         if self.mode == SafetyMode::Recovery {
             return Ok(());
         }
-        let config = self.rules.config();
-        within_limits(frame, config, LimitKind::StartState)?;
-        self.rules.sweep.check_start(&frame.position_rad, config)
+        let Rules { limits, sweep, .. } = &mut self.rules;
+        within_limits(frame, limits.config(), LimitKind::StartState)?;
+        sweep.check_start(&frame.position_rad, limits.config())
     }
 
     /// A tighter mode counts at once, as does `normal`; recovery begins when the robot stands, and it holds until

@@ -5,7 +5,8 @@ use sinew_messages::{LimitKind, SafetyMode, SensorFrame, StopCategory};
 
 use super::reset::within_limits;
 use super::{Gate, Inputs};
-use crate::contact::{Answer, tool_velocity};
+use crate::contact::{Answer, Touch};
+use crate::hand::HandMotion;
 use crate::verdict::Violation;
 use crate::watch::{Demand, lagging_joint, too_old};
 
@@ -52,6 +53,8 @@ impl Gate {
             }
         } else {
             self.watch.forget_time();
+            // Whoever asks for a stop is heard with a frame that says nothing, too.
+            self.watch.look_at_requests(requests, &mut latch);
             latch(Demand::new(
                 StopCategory::ControlledThenOff,
                 LimitKind::NonFinite,
@@ -103,11 +106,15 @@ impl Gate {
 
     /// What is to be done about what the hand touches.
     fn look_at_contact(&mut self, frame: &SensorFrame) -> Answer {
-        let velocity = tool_velocity(&self.forward, &self.state.v);
-        let at_rest = self.state.is_at_rest();
-        let config = self.rules.config();
-        self.contact
-            .look(frame, config, &self.forward, &velocity, at_rest)
+        let touch = Touch {
+            frame,
+            forward: &self.forward,
+            motion: &HandMotion::new(&self.forward, &self.state.v),
+            hand: self.rules.sweep.hand(),
+            at_rest: self.state.is_at_rest(),
+            recovers: self.mode == SafetyMode::Recovery,
+        };
+        self.contact.look(&touch, self.rules.config())
     }
 
     /// Brakes at once on a following error; latches it when it lasts.

@@ -6,6 +6,8 @@ use sinew_units::TICK_S;
 
 use super::{ForceReaction, LimitsError, SafetyConfig};
 use crate::brake::STOP_TICKS_MAX;
+use crate::contact::REGIONS_MAX;
+use crate::grip::GripLimits;
 use crate::setpoint::at_most;
 use crate::singularity::Singularity;
 use crate::zones::{SLOW_SPEEDS_MAX, ZONES_MAX, Zone, ZoneShape, slow_speeds};
@@ -251,7 +253,36 @@ pub(super) fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
             allowed: "0 to 100",
         });
     }
-    check_zones(&c.zones)
+    check_zones(&c.zones)?;
+    c.grip.as_ref().map_or(Ok(()), |grip| check_grip(grip, c))
+}
+
+/// What the gripper can do at all must be more than what counts as a lost grip.
+fn check_grip(grip: &GripLimits, c: &SafetyConfig) -> Result<(), LimitsError> {
+    for (field, found, most, allowed) in [
+        (
+            "grip.empty_width_m",
+            grip.empty_width_m,
+            c.gripper_width_max_m,
+            "below the gripper's largest width: the fingers are never farther apart, and would always count as empty",
+        ),
+        (
+            "grip.lost_force_n",
+            grip.lost_force_n,
+            c.gripper_force_max_n,
+            "below the gripper's largest force: nothing is ever held as hard as that, and every grip would count as lost",
+        ),
+    ] {
+        if found >= most {
+            return Err(LimitsError::Value {
+                field,
+                index: None,
+                found,
+                allowed,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Longest time for which the gate may be configured to wait and see: a minute.
@@ -306,6 +337,10 @@ fn check_contact(c: &SafetyConfig) -> Result<(), LimitsError> {
         contact.momentum_max_kg_m_s,
         &MOMENTUM,
     )?;
+    let count = contact.regions.len();
+    if count > REGIONS_MAX {
+        return Err(LimitsError::TooManyRegions { count });
+    }
     for (index, region) in contact.regions.iter().enumerate() {
         for (field, found, range) in [
             ("contact.region.force_max_n", region.force_max_n, &FORCE),

@@ -1,11 +1,11 @@
 //! The broad phase: which margins the last survey leaves open.
 
-use sinew_kinematics::{Forward, PlacedCapsule};
+use sinew_kinematics::Forward;
 use sinew_messages::{JOINTS, JointVector};
 
 use super::pairs::Pair;
 use super::survey::{levers_of, to_face};
-use super::{APART_MAX, BODIES_MAX, Group, Levers, Question, RETREAT_BAND, Sweep, dot, tool_point};
+use super::{APART_MAX, BODIES_MAX, Group, Levers, Question, RETREAT_BAND, Sweep, dot};
 use crate::contact::PRESS_BAND_M;
 use crate::limits::SafetyConfig;
 use crate::setpoint::at_most;
@@ -30,7 +30,7 @@ pub(super) enum Subject {
     Somewhere,
     /// The tool against its cone.
     Cone,
-    /// The tool's point against the contact that may only be left.
+    /// The hand against the contact that may only be left.
     Contact,
 }
 
@@ -151,17 +151,43 @@ impl Sweep {
         }
     }
 
-    /// The tool's point in a contact. It is always near, and looked at from where the arm is.
+    /// The hand in a contact. It is always near, and looked at from where the arm is.
     fn list_contact(&mut self, way: &JointVector, question: &Question<'_>) {
         if let Some(pressed) = question.pressed {
             let forward = question.given_forward;
             self.items.push(Item {
                 subject: Subject::Contact,
                 need: 0.0,
-                surveyed: pressed.margin(&forward.tool.translation.vector),
+                surveyed: pressed.margin(&forward.hand, &self.hand),
                 lever: self.lever_from(Subject::Contact, forward, way),
             });
         }
+    }
+
+    /// How much farther the hand may get into a contact than on its stop where that takes effect late, m: what is late
+    /// in going out presses nobody.
+    pub(super) fn pressed_late(&self, question: &Question<'_>) -> f64 {
+        let Some(pressed) = question.pressed else {
+            return 0.0;
+        };
+        let (forward, late) = (question.forward, question.late);
+        // What a joint moves turns with all of them while they brake.
+        let turns: f64 = (0..JOINTS)
+            .map(|j| self.travelled[1][j] + late.most(j))
+            .sum();
+        (self.hand.iter())
+            .map(|point| {
+                let at = (forward.hand * point).coords;
+                (0..JOINTS)
+                    .map(|j| {
+                        let arm = at - forward.links[j].translation.vector;
+                        let inward = pressed.inward().dot(&forward.axes[j].cross(&arm));
+                        let first = (inward * late.up[j]).max(-inward * late.down[j]);
+                        first + late.most(j) * turns * self.hand.lever_max[j]
+                    })
+                    .sum()
+            })
+            .fold(f64::NEG_INFINITY, f64::max)
     }
 
     /// Looks at what is open from where the arm is, and keeps what is open from there, too.
@@ -185,8 +211,9 @@ impl Sweep {
 
     /// Levers of a margin while the joints go no farther than `way` from where `forward` has them.
     fn lever_from(&self, subject: Subject, forward: &Forward, way: &JointVector) -> Levers {
-        let grown = |placed: &PlacedCapsule, lever_max: &Levers, from: usize| -> Levers {
-            let lever = levers_of(placed, forward);
+        let of_body = |body: usize, from: usize| -> Levers {
+            let lever_max = &self.lever_max[body];
+            let lever = levers_of(&self.place(body, forward), forward);
             let most: f64 = (from..JOINTS).map(|j| lever_max[j] * way[j]).sum();
             core::array::from_fn(|j| {
                 if j < from {
@@ -195,9 +222,6 @@ impl Sweep {
                     (lever[j] + most).min(lever_max[j])
                 }
             })
-        };
-        let of_body = |body: usize, from: usize| {
-            grown(&self.place(body, forward), &self.lever_max[body], from)
         };
         match subject {
             Subject::Face(body, ..)
@@ -211,8 +235,9 @@ impl Sweep {
                 of_body(far, self.capsule(near).link)
             }
             Subject::Contact => {
-                let tool = tool_point(&self.chain).placed(forward);
-                grown(&tool, &self.tool_lever_max, 0)
+                let most = dot(&self.hand.lever_max, way);
+                let lever = self.hand.levers(forward);
+                core::array::from_fn(|j| (lever[j] + most).min(self.hand.lever_max[j]))
             }
             Subject::Somewhere => [0.0; JOINTS],
             Subject::Cone => [1.0; JOINTS],

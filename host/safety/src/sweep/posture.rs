@@ -12,28 +12,15 @@ use crate::verdict::Violation;
 use crate::work::Work;
 
 impl Sweep {
-    /// Smallest clearance of any moving body to the envelope or a forbidden zone at `q`, m.
-    pub(crate) fn smallest_clearance(&self, q: &JointVector, config: &SafetyConfig) -> f64 {
-        let forward = self.chain.forward(q);
-        let mut work = Work::ENDLESS;
-        (0..self.bodies())
-            .filter(|body| self.moves(*body))
-            .map(|body| {
-                self.to_fixed(&self.place(body, &forward), config, &mut work)
-                    .0
-            })
-            .fold(f64::INFINITY, f64::min)
-    }
-
     /// The first thing that is not as it must be for a start at `q`: touched envelope or zone, links that touch,
     /// a tool outside its cone.
     pub(crate) fn check_start(
-        &self,
+        &mut self,
         q: &JointVector,
         config: &SafetyConfig,
     ) -> Result<(), Violation> {
         let forward = self.chain.forward(q);
-        let mut work = Work::ENDLESS;
+        let mut work = self.work;
         let refuse = |limit, index, limit_value, asked| {
             Err(Violation {
                 limit,
@@ -42,9 +29,16 @@ impl Sweep {
                 asked,
             })
         };
-        for body in (0..self.bodies()).filter(|body| self.moves(*body)) {
+        for body in 0..self.bodies() {
+            if !self.moves(body) {
+                continue;
+            }
             let placed = self.place(body, &forward);
             let (clearance, zone) = self.to_fixed(&placed, config, &mut work);
+            self.work = work;
+            if work.is_spent() {
+                return Err(Work::exceeded());
+            }
             if !at_most(0.0, clearance) {
                 return match zone {
                     Some(zone) => refuse(LimitKind::Zone, Some(zone), 0.0, clearance),

@@ -213,10 +213,12 @@ fn a_contact_that_eased_stops_when_it_grows_again() {
     let mut go = |rig: &mut Rig, force: f64, ticks: u64| {
         let mut stopped = false;
         for _ in 0..ticks {
-            rig.frame.tool_force_n = [force, 0.0, 0.0];
+            // The tool turns that way.
+            rig.frame.tool_force_n = [-force, 0.0, 0.0];
             let u = GENTLE.toward(rig.gate.given(), &before, &target);
             before = rig.gate.given().position_rad;
-            stopped |= rig.step(&u, None).1.limit == LimitKind::Force;
+            let verdict = rig.step(&u, None).1;
+            stopped |= (verdict.kind, verdict.limit) == (VerdictKind::Stop, LimitKind::Force);
         }
         stopped
     };

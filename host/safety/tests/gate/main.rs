@@ -4,6 +4,7 @@
 
 mod activation;
 mod allocation;
+mod attacks;
 mod breaches;
 mod configuration;
 mod contact;

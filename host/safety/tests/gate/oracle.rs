@@ -32,14 +32,22 @@ impl Motion {
         }
     }
 
-    /// One tick of going on: what is being gained goes on too, and whoever was slowing down stays as fast.
-    pub(crate) fn go_on(&mut self) {
+    /// One tick of going on: with its acceleration, and it may turn round. A stop is on its way: whoever slows down there
+    /// stays as fast.
+    pub(crate) fn go_on(&mut self, is_motion: bool) {
         for i in 0..JOINTS {
-            if self.v[i] * self.a[i] > 0.0 {
+            if is_motion || self.v[i] * self.a[i] > 0.0 {
                 self.v[i] += T * self.a[i];
             }
             self.q[i] += T * self.v[i];
         }
+    }
+
+    /// True if `next` is this one's next tick on the stop.
+    pub(crate) fn stopped_by(&self, next: &Self, c: &SafetyConfig) -> bool {
+        let mut stop = *self;
+        stop.brake(c);
+        (stop.a.iter().zip(&next.a)).all(|(stop, next)| (stop - next).abs() < 1e-5)
     }
 
     /// One tick of the stop: toward a ramp `x, x − d, …` of whole ticks that ends at rest, one jerk step a tick, and

@@ -306,13 +306,15 @@ proptest! {
         let mut rig = Rig::ready_with(c.clone());
         let mut last = [HOME; 3];
         wander(&mut rig, seed, TICKS, |tick, rig, _| {
+            let before = Motion::of(&last);
             last = [last[1], last[2], rig.gate.given().position_rad];
             if tick % 7 != 6 {
                 return Ok(());
             }
             let mut motion = Motion::of(&last);
+            let is_motion = !before.stopped_by(&motion, &c);
             for _ in 0..reaction_ticks {
-                motion.go_on();
+                motion.go_on(is_motion);
             }
             for stop_tick in 0..512 {
                 for (i, q) in motion.q.into_iter().enumerate() {
