@@ -23,7 +23,6 @@ use crate::grip::GripWatch;
 use crate::limits::SafetyLimits;
 use crate::obstacles::Threats;
 use crate::speed::SpeedCheck;
-use crate::stop::StopPath;
 use crate::verdict::{Verdict, Violation};
 use crate::watch::{Demand, Latch, Watch};
 
@@ -94,7 +93,6 @@ pub struct Gate {
     speed: SpeedCheck,
     /// Speed at which a contact is bearable with what is carried, m/s.
     contact_speed_m_s: f64,
-    path: StopPath,
     threats: Threats,
     mode: SafetyMode,
     /// Why what the hand carries was not accepted.
@@ -144,7 +142,6 @@ impl Gate {
             forward,
             checked: (start.q, forward),
             speed: SpeedCheck::new(&chain),
-            path: StopPath::new(),
             threats: Threats::NONE,
             mode: SafetyMode::Normal,
             misfit: None,
@@ -267,8 +264,9 @@ impl Gate {
     /// Joint positions at which the stop from the given setpoint ends, rad.
     #[must_use]
     pub fn stop_end(&mut self) -> JointVector {
-        self.path.lay(&self.state, &self.rules.law);
-        self.path.position(STOP_TICKS_MAX)
+        let Rules { law, path, .. } = &mut self.rules;
+        path.lay(&self.state, law);
+        path.position(STOP_TICKS_MAX)
     }
 
     /// The limits in force.

@@ -225,13 +225,8 @@ impl StopPath {
         }
     }
 
-    /// What stands there is of no use any more: the law is another one.
-    pub(crate) fn forget(&mut self) {
-        self.laid = None;
-    }
-
     /// Writes down the stop from `start`, if that is not what stands there. False if it does not end within
-    /// [`STOP_TICKS_MAX`]. The law is always the same one, or [`Self::forget`] was called.
+    /// [`STOP_TICKS_MAX`]. The law is always the same one.
     pub(crate) fn lay(&mut self, start: &ArmState, law: &StopLaw) -> bool {
         if let Some((laid, ends)) = &self.laid
             && laid == start

@@ -7,7 +7,6 @@ use sinew_messages::{ActivationRefusal, SensorFrame};
 
 use super::Gate;
 use super::rules::Rules;
-use crate::contact::ContactWatch;
 use crate::limits::{ConfigHash, SafetyLimits};
 use crate::obstacles::Threats;
 use crate::watch::stands;
@@ -89,11 +88,9 @@ impl Gate {
         }
         approved.spent = true;
         core::mem::swap(&mut self.rules, &mut approved.rules);
-        // What was learned under the other limits: obstacles come again with the next tick, the rest is worked out anew.
+        // What was learned under the other limits: obstacles come again with the next tick, the rest is worked out anew. (A
+        // contact counts anew after the reset that has to follow.)
         self.threats = Threats::NONE;
-        self.path.forget();
-        self.contact = ContactWatch::default();
-        self.effort.give(&self.chain, &self.state, &self.forward);
         let (payload, grip) = (self.payload, self.grip);
         self.carry(&payload);
         // What was lost is lost under other limits, too.

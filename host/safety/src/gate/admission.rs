@@ -154,6 +154,7 @@ impl Gate {
         let Rules {
             limits,
             law,
+            path,
             sweep,
             singularity,
             slow_speeds,
@@ -182,7 +183,7 @@ impl Gate {
             law,
             halvings: effort.halvings,
         };
-        self.speed.check(&speeds, &mut self.path, &speed_limits)?;
+        self.speed.check(&speeds, path, &speed_limits)?;
         self.threats.stop_takes(late::stop_s(&after, law));
         let mut question = Question {
             given: &self.state,
@@ -196,7 +197,7 @@ impl Gate {
             recovers: self.mode == SafetyMode::Recovery,
             samples_max: effort.samples,
         };
-        sweep.check(Group::Hard, &question, &mut self.path, law, config)?;
+        sweep.check(Group::Hard, &question, path, law, config)?;
         // Who is in a slow zone can go slowly: that is no violation to be recovered from.
         question.recovers = false;
         if sweep.nears_slow_zones(&question, law, config) {
@@ -204,12 +205,12 @@ impl Gate {
             // faster ones.
             let too_slow = slow_speeds.partition_point(|speed| {
                 let limits = SpeedLimits::of_points(*speed);
-                self.speed.check(&speeds, &mut self.path, &limits).is_err()
+                self.speed.check(&speeds, path, &limits).is_err()
             });
             if let Some(speed) = slow_speeds.get(too_slow) {
                 question.speed_m_s = *speed;
             }
-            sweep.check(Group::Slow, &question, &mut self.path, law, config)?;
+            sweep.check(Group::Slow, &question, path, law, config)?;
         }
         Ok(after)
     }

@@ -5,6 +5,7 @@ use sinew_kinematics::{Body, Chain, HAND, LinkCapsule};
 use sinew_messages::{LimitKind, Payload, SafetyMode};
 
 use super::Gate;
+use super::rules::Rules;
 use crate::limits::SafetyConfig;
 use crate::obstacles::Threats;
 use crate::verdict::Violation;
@@ -48,21 +49,22 @@ impl Gate {
         if !self.payload.is_possible() {
             return Some(Violation::of(LimitKind::NonFinite));
         }
-        let config = self.rules.limits.config();
+        let Rules {
+            limits,
+            law,
+            path,
+            sweep,
+            ..
+        } = &mut self.rules;
+        let config = limits.config();
         let bears = config
             .effort
             .map_or(Ok(()), |limits| self.effort.check_load(&limits));
         if self.mode == SafetyMode::Recovery {
             return bears.err();
         }
-        let fits = self.rules.sweep.holds(
-            &self.state,
-            &self.forward,
-            &Threats::NONE,
-            &mut self.path,
-            &self.rules.law,
-            config,
-        );
+        let nobody = Threats::NONE;
+        let fits = sweep.holds(&self.state, &self.forward, &nobody, path, law, config);
         bears.and(fits).err()
     }
 }

@@ -5,6 +5,7 @@ use sinew_kinematics::Chain;
 use crate::brake::StopLaw;
 use crate::limits::{SafetyConfig, SafetyLimits};
 use crate::singularity::SingularityCheck;
+use crate::stop::StopPath;
 use crate::sweep::Sweep;
 use crate::zones::slow_speeds;
 
@@ -14,6 +15,8 @@ pub(super) struct Rules {
     pub(super) limits: SafetyLimits,
     /// How the robot brakes.
     pub(super) law: StopLaw,
+    /// A stop by that law, written down.
+    pub(super) path: StopPath,
     pub(super) sweep: Sweep,
     pub(super) singularity: Option<SingularityCheck>,
     /// Speeds that slow zones allow, ascending, m/s.
@@ -26,6 +29,7 @@ impl Rules {
         let config = limits.config();
         Self {
             law: StopLaw::new(&config.stop_acceleration_rad_s2, &config.stop_jerk_rad_s3),
+            path: StopPath::new(),
             singularity: (config.singularity.as_ref())
                 .map(|limits| SingularityCheck::new(chain, limits)),
             slow_speeds: slow_speeds(&config.zones),

@@ -1,10 +1,14 @@
 //! Another configuration: when it may become active, and what it takes to move afterwards.
 
-use sinew_kinematics::{Aabb, Point};
+use sinew_kinematics::{Aabb, Body, HAND, HalfSpace, LinkCapsule, Point};
 use sinew_messages::{
-    ActivationRefusal, LimitKind, ObstacleFrame, Payload, ResetAnswer, StopState, VerdictKind,
+    ActivationRefusal, JointVector, LimitKind, ObstacleFrame, Payload, ResetAnswer, StopState,
+    VerdictKind,
 };
-use sinew_safety::{Approval, ApprovedLimits, Gate, SafetyConfig, SafetyLimits, Zone, ZoneShape};
+use sinew_safety::{
+    Approval, ApprovedLimits, EffortLimits, Gate, GripLimits, SafetyConfig, SafetyLimits, Zone,
+    ZoneShape,
+};
 
 use crate::rig::{Eager, HARD, HOME, Rig, T, chain, config};
 
@@ -215,4 +219,120 @@ fn an_activated_gate_gives_what_a_new_one_gives() {
     made.gate.carry(&payload);
     made.hold();
     assert_eq!(run(changed), run(made));
+}
+
+const BAR_M: f64 = 0.3;
+
+/// A bar that the hand holds at one end.
+fn bar() -> Payload {
+    Payload {
+        mass_kg: 0.3,
+        com_m: [0.0, 0.5 * BAR_M, 0.12],
+        a_m: [0.0, 0.0, 0.12],
+        b_m: [0.0, BAR_M, 0.12],
+        radius_m: 0.01,
+    }
+}
+
+/// What is carried is carried under other limits: it keeps out of a zone that is new, and is as heavy as before.
+#[test]
+fn what_is_carried_stays_carried() {
+    let bar_at = |q: &JointVector| {
+        let bar = LinkCapsule {
+            link: HAND,
+            a: Point::new(0.0, 0.0, 0.12),
+            b: Point::new(0.0, BAR_M, 0.12),
+            radius_m: 0.01,
+        };
+        bar.placed(&chain().forward(q))
+    };
+    let end = bar_at(&HOME).b;
+    // The way that the end goes when the first joint turns, and a wall across it.
+    let way = nalgebra::Vector3::new(end.y, -end.x, 0.0).normalize();
+    let wall = HalfSpace {
+        normal: -way,
+        offset_m: -way.dot(&end.coords) - 0.15,
+    };
+    let mut c = config();
+    c.zones = vec![Zone {
+        name: "wall".into(),
+        shape: ZoneShape::HalfSpace(wall),
+        speed_max_m_s: None,
+    }];
+    let mut rig = Rig::ready();
+    assert!(rig.gate.carry(&bar()));
+    stop(&mut rig);
+    activate(&mut rig, &mut approved(c)).expect("it stands, stopped");
+    rig.reset();
+    let (mut last, mut least) = (HOME, f64::INFINITY);
+    let mut target = HOME;
+    target[0] = -1.0;
+    for _ in 0..2_000 {
+        let given = *rig.gate.given();
+        rig.step(&HARD.toward(&given, &last, &target), None);
+        last = given.position_rad;
+        let bar = bar_at(&rig.gate.given().position_rad);
+        least = least.min(ZoneShape::HalfSpace(wall).clearance(&bar));
+    }
+    let need = config().tracking_margin_m - 1e-3;
+    assert!((need..0.03).contains(&least), "{least}");
+}
+
+/// What was lost stays lost until the hand is said to carry something else.
+#[test]
+fn a_lost_grip_stays_lost() {
+    let c = SafetyConfig {
+        grip: Some(GripLimits {
+            empty_width_m: 0.005,
+            lost_force_n: 3.0,
+            lost_ticks: 20,
+        }),
+        ..config()
+    };
+    let mut rig = Rig::ready_with(c.clone());
+    rig.frame.gripper_force_n = 20.0;
+    rig.hold();
+    assert!(rig.gate.carry(&bar()));
+    rig.frame.gripper_force_n = 0.0;
+    stop(&mut rig);
+    rig.reset();
+    rig.hold();
+    assert_eq!(rig.hold().1.limit, LimitKind::GripLost);
+    stop(&mut rig);
+    rig.frame.gripper_force_n = 20.0;
+    activate(&mut rig, &mut approved(c)).expect("it stands, stopped");
+    rig.reset();
+    rig.hold();
+    assert_eq!(rig.hold().1.limit, LimitKind::GripLost);
+}
+
+/// Limits of efforts that are new: what the arm needs where it stands is known, and the rate of what comes is limited.
+#[test]
+fn efforts_are_known_under_new_limits() {
+    let still = [0.0; 7];
+    let needed = |a: f64| {
+        let a = [a, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        chain()
+            .efforts(&HOME, &still, &a, &Body::NONE)
+            .expect("masses")[0]
+    };
+    let mut c = config();
+    c.effort = Some(EffortLimits {
+        max_nm: [150.0, 150.0, 100.0, 100.0, 50.0, 50.0, 40.0],
+        rate_max_nm_s: [needed(1.0).abs() / T; 7],
+        load_max_kg: 2.0,
+        measured_ticks: 20,
+    });
+    for (a, expected) in [(0.9, VerdictKind::Pass), (1.4, VerdictKind::Limited)] {
+        let mut rig = Rig::ready();
+        stop(&mut rig);
+        activate(&mut rig, &mut approved(c.clone())).expect("it stands, stopped");
+        rig.reset();
+        rig.hold();
+        let mut u = rig.here();
+        u.position_rad[0] += a * T * T;
+        u.velocity_rad_s[0] = a * T;
+        u.acceleration_rad_s2[0] = a;
+        assert_eq!(rig.step(&u, None).1.kind, expected, "{a}");
+    }
 }

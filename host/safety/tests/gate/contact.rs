@@ -546,33 +546,41 @@ fn giving_way_begins_with_the_stop() {
     assert!(give_way < hold + 1e-3, "{give_way} rad, {hold} with a hold");
 }
 
-/// A payload that was refused where a person stood, or in a zone, is looked at again.
+/// A payload that did not fit where the robot stood is looked at again where it stands next.
 #[test]
 fn a_payload_that_did_not_fit_may_fit_later() {
+    let held = Payload {
+        mass_kg: 0.2,
+        com_m: [0.0, 0.0, 0.2],
+        a_m: [0.0, 0.0, 0.12],
+        b_m: [0.0, 0.0, 0.3],
+        radius_m: 0.01,
+    };
     let mut c = config();
-    // The hand stands in it.
-    let hand = chain().forward(&HOME).hand.translation.vector;
+    // Below the hand, where what it carries would be.
+    let below = tool(&HOME) - Vector3::z() * 0.1;
     c.zones.push(sinew_safety::Zone {
-        name: "around".into(),
+        name: "below".into(),
         shape: sinew_safety::ZoneShape::Box(sinew_kinematics::Aabb {
-            min: Point::from(hand - Vector3::new(0.05, 0.5, 0.05)),
-            max: Point::from(hand + Vector3::new(0.05, 0.01, 0.05)),
+            min: Point::from(below - Vector3::new(0.05, 0.5, 0.05)),
+            max: Point::from(below + Vector3::new(0.05, 0.01, 0.05)),
         }),
         speed_max_m_s: None,
     });
-    let mut rig = Rig::booted(c);
-    rig.requests.mode = sinew_messages::SafetyMode::Recovery as u64;
-    rig.hold();
-    rig.reset();
-    rig.hold();
-    rig.gate.carry(&Payload::NONE);
+    let mut rig = Rig::ready_with(c);
+    assert!(!rig.gate.carry(&held));
     let mut target = HOME;
     target[0] = 0.6;
+    let said = go(&mut rig, &GENTLE, &target, 100);
+    assert!(said.len() == 100 && said.iter().all(|v| v.limit == LimitKind::Payload));
+    assert_eq!(rig.gate.given().position_rad, HOME);
+    rig.requests.mode = sinew_messages::SafetyMode::Recovery as u64;
     go(&mut rig, &GENTLE, &target, 8_000);
     let left = (rig.gate.given().position_rad[0] - target[0]).abs();
     assert!(left < 1e-2, "{left} rad of the way out are left");
     rig.requests.mode = sinew_messages::SafetyMode::Normal as u64;
-    assert!(go(&mut rig, &GENTLE, &HOME, 20).is_empty());
+    target[0] = 0.8;
+    assert!(go(&mut rig, &GENTLE, &target, 20).is_empty());
 }
 
 /// What no sensor says stops as well, and is told in numbers.
