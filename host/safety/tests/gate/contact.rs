@@ -546,6 +546,60 @@ fn giving_way_begins_with_the_stop() {
     assert!(give_way < hold + 1e-3, "{give_way} rad, {hold} with a hold");
 }
 
+/// A contact that stopped the robot again and again latches; a person's reset is where it counts anew.
+#[test]
+fn contacts_count_anew_after_a_reset() {
+    let mut rig = Rig::ready();
+    let mut away = HOME;
+    away[0] = -2.5;
+    let slow = Eager {
+        velocity: 0.05,
+        ..GENTLE
+    };
+    let rounds = |rig: &mut Rig| {
+        rig.frame.tool_force_n = [0.0, -100.0, 0.0];
+        rig.brake();
+        for round in 0.. {
+            rig.frame.tool_force_n = [0.0, -100.0, 0.0];
+            go(rig, &slow, &away, 100);
+            rig.frame.tool_force_n = [0.0, -130.0, 0.0];
+            let said = go(rig, &slow, &away, 1);
+            assert_eq!(said[0].kind, VerdictKind::Stop, "{round}");
+            if rig.gate.status().stop_state == StopState::Latched {
+                return round;
+            }
+            rig.frame.tool_force_n = [0.0, -100.0, 0.0];
+            rig.brake();
+        }
+        0
+    };
+    let first = rounds(&mut rig);
+    assert_eq!(first, 3, "it latches the fourth time");
+    rig.brake();
+    rig.reset();
+    assert_eq!(rig.gate.status().stop_state, StopState::Clear);
+    assert_eq!(rounds(&mut rig), first);
+}
+
+/// No joint gives way faster than one may be led in recovery mode.
+#[test]
+fn giving_way_is_as_slow_as_recovery() {
+    let mut c = yielding();
+    c.recovery.joint_speed_share = 0.01;
+    let most = c.velocity_max_rad_s.map(|v| 0.01 * v);
+    let mut rig = Rig::ready_with(c);
+    rig.frame.tool_force_n = [0.0, 100.0, 0.0];
+    let mut fastest = 0.0_f64;
+    for _ in 0..600 {
+        if rig.hold().1.kind == VerdictKind::Yield {
+            for (v, most) in rig.gate.given().velocity_rad_s.iter().zip(most) {
+                fastest = fastest.max(v.abs() / most);
+            }
+        }
+    }
+    assert!((0.9..1.0 + 1e-9).contains(&fastest), "{fastest}");
+}
+
 /// A payload that did not fit where the robot stood is looked at again where it stands next.
 #[test]
 fn a_payload_that_did_not_fit_may_fit_later() {
