@@ -10,7 +10,7 @@ use crate::chain::{Head, check, line, sha256};
 use crate::clock::WallClock;
 use crate::error::AuditError;
 use crate::place::{folder_of, move_into_place, no_file};
-use crate::reading::{Ending, follow};
+use crate::reading::{Ending, LINE_BYTES_MAX, follow};
 use crate::record::{Entry, Pending, Record, Stamp, TORN};
 
 /// How often a lock that another process holds is tried, and how long is waited in between.
@@ -188,6 +188,7 @@ impl AuditFile {
                 path,
                 line,
                 flaw: flaw.to_string(),
+                active: self.approvals.active().map(str::to_owned),
             }),
         }
     }
@@ -274,6 +275,13 @@ impl AuditFile {
             let (next, after) = line(&head, &pending).map_err(|error| {
                 failed(&self.path, "encoding a record", io::Error::other(error))
             })?;
+            if next.len() as u64 > LINE_BYTES_MAX {
+                return Err(AuditError::TooLong {
+                    path: self.path.clone(),
+                    kind: pending.entry.kind().to_owned(),
+                    bytes: next.len(),
+                });
+            }
             text.push_str(&next);
             head = after;
         }

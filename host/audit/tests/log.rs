@@ -397,6 +397,75 @@ fn a_log_that_is_broken_or_cut_meanwhile_is_not_written() {
     ));
 }
 
+/// Whoever may write one record can't break the log for good with it.
+#[test]
+fn a_record_that_no_reader_takes_is_not_written() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    let whole = written(&path);
+    let mut log = AuditFile::open(&path, WallClock::VirtualTime).expect("it is sound");
+    let named = |bytes: usize| {
+        pending(
+            1,
+            Some("anna"),
+            Entry::ConfigurationProposed {
+                hash: "aa".into(),
+                name: "x".repeat(bytes),
+                against: "built-in".into(),
+                changes: None,
+            },
+        )
+    };
+    let error = (log.append(&[granted(2), named(1 << 20)])).expect_err("nobody could read it");
+    assert!(matches!(error, AuditError::TooLong { .. }), "{error}");
+    let words = error.to_string();
+    for piece in ["audit.jsonl", "configuration-proposed", "at most 1048576"] {
+        assert!(words.contains(piece), "{words}");
+    }
+    assert_eq!(fs::read(&path).expect("it is there"), whole);
+    // The longest that is written can be read.
+    let around = {
+        log.append(&[named(0)]).expect("there is room");
+        let text = fs::read(&path).expect("it is there");
+        lines(&text).pop().expect("it has lines").len()
+    };
+    log.append(&[named((1 << 20) - around)])
+        .expect("it is as long as can be");
+    assert!(log.append(&[named((1 << 20) - around + 1)]).is_err());
+    assert_eq!(records(&path).len(), 6);
+}
+
+/// Who has to begin a new log learns what that changes.
+#[test]
+fn a_broken_log_says_what_was_active_by_it() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    let told = |entry: Entry| {
+        let _ = fs::remove_file(&path);
+        let mut log = AuditFile::open(&path, WallClock::VirtualTime).expect("it can be begun");
+        log.append(&[pending(1, None, entry)])
+            .expect("there is room");
+        let sound = fs::read(&path).expect("it is there");
+        fs::write(&path, [&sound[..], b"{}\n"].concat()).expect("writable");
+        let error = AuditFile::open(&path, WallClock::VirtualTime).expect_err("it is broken");
+        error.to_string()
+    };
+    let words = told(Entry::ConfigurationActivated {
+        hash: "ab12".into(),
+        previous: "before".into(),
+        changes: None,
+    });
+    assert!(
+        words.contains("no approvals") && words.contains("say ab12"),
+        "{words}"
+    );
+    let words = told(Entry::ResetAsked {});
+    assert!(
+        words.ends_with("what is built in is active by it"),
+        "{words}"
+    );
+}
+
 /// The rule of approvals, on a log.
 #[test]
 fn an_approval_counts_for_the_next_change_only() {

@@ -49,7 +49,9 @@ pub fn open_audit_with(path: &Path, clock: WallClock) -> anyhow::Result<Writer> 
 /// The log's trouble as the caller's: what has to be looked into first is a refusal.
 pub(crate) fn trouble(error: &AuditError) -> anyhow::Error {
     match error {
-        AuditError::File { .. } | AuditError::NoFile { .. } => input(error.to_string()),
+        AuditError::File { .. } | AuditError::NoFile { .. } | AuditError::TooLong { .. } => {
+            input(error.to_string())
+        }
         _ => refused(error.to_string()),
     }
 }

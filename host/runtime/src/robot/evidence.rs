@@ -75,6 +75,7 @@ impl LogView {
                     path: path.to_owned(),
                     line,
                     flaw,
+                    active: view.approvals.active().map(str::to_owned),
                 }));
             }
             if verification.records > 0 {
