@@ -14,6 +14,9 @@ const HASH_KEY: &str = ",\"sha256\":\"";
 /// What stands after it.
 const HASH_END: &str = "\"}";
 
+/// What a log begins with.
+pub(crate) const FIRST_BYTES: &[u8] = b"{\"seq\":1,";
+
 /// Where a chain ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {

@@ -18,7 +18,7 @@ pub enum AuditError {
         /// The system's answer.
         source: io::Error,
     },
-    /// It is a folder, a pipe or a device.
+    /// It is a folder, a link, a pipe or a device, or a file of something else.
     #[error("audit log {}: {problem}", path.display())]
     NoFile {
         /// The path.

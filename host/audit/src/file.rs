@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::approvals::Approvals;
-use crate::chain::{Head, check, line, sha256};
+use crate::chain::{FIRST_BYTES, Head, check, line, sha256};
 use crate::clock::WallClock;
 use crate::error::AuditError;
 use crate::place::{folder_of, move_into_place, no_file};
@@ -39,8 +39,8 @@ impl AuditFile {
         let at = |doing| move |source| failed(path, doing, source);
         let folder = folder_of(path);
         fs::create_dir_all(folder).map_err(at("making its folder"))?;
-        // Before it is opened: to open a pipe may take for ever.
-        if let Ok(there) = fs::metadata(path) {
+        // Before it is opened: to open a pipe may take for ever, and a link leads to what is somebody else's.
+        if let Ok(there) = fs::symlink_metadata(path) {
             is_file(path, &there)?;
         }
         let file = OpenOptions::new()
@@ -212,6 +212,13 @@ impl AuditFile {
             self.approvals.take(&record);
             return self.finish_repair(Some(&record));
         }
+        // A crash leaves the beginning of a record. Nothing else was ever a log, so it is not this crate's to cut.
+        if self.head == Head::start() && !begins_a_record(rest) {
+            return Err(AuditError::NoFile {
+                path,
+                problem: "it is no audit log: give another path, or move it away".to_owned(),
+            });
+        }
         let aside = beside(&self.path, "torn");
         let mut kept = read_aside(&aside)
             .map_err(at("reading what was moved aside before"))?
@@ -331,6 +338,13 @@ fn is_file(path: &Path, there: &fs::Metadata) -> Result<(), AuditError> {
     })
 }
 
+/// The first bytes of a log, as far as they go.
+fn begins_a_record(bytes: &[u8]) -> bool {
+    (bytes.iter())
+        .zip(FIRST_BYTES)
+        .all(|(byte, first)| byte == first)
+}
+
 /// What lies beside the log, if anything does. Only this crate puts it there, so a link or a pipe is somebody's trap.
 fn read_aside(aside: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::symlink_metadata(aside) {
@@ -358,11 +372,11 @@ fn file_name(path: &Path) -> String {
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
-/// The open file still is what the path leads to. Records in a file that nobody can find are no evidence.
+/// The open file still is what lies there. Records in a file that nobody can find are no evidence.
 #[cfg(unix)]
 fn still_there(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    match (file.metadata(), fs::metadata(path)) {
+    match (file.metadata(), fs::symlink_metadata(path)) {
         (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
         _ => false,
     }

@@ -28,7 +28,7 @@
 //! Several processes may write one file: each batch is written under a lock, after whatever others wrote was read and
 //! checked. A crash in the middle of a write leaves a **torn** last line. Whoever opens the file next moves
 //! its bytes into a file beside it and says so in a record of the kind `torn`; anything else that is broken is
-//! refused ([`AuditError::Broken`]) and left as it is.
+//! refused ([`AuditError::Broken`]) and left as it is; so is a file that never was a log, and a link, wherever it leads.
 
 mod actor;
 mod approvals;

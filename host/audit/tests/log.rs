@@ -723,6 +723,50 @@ fn links_beside_the_log_lead_nowhere() {
     assert_eq!(fs::read(&precious).expect("it is there"), b"as it was");
 }
 
+/// A file that was never a log is left as it is, whoever names it for one; and so is what a link leads to.
+#[cfg(unix)]
+#[test]
+fn a_file_of_something_else_is_no_log() {
+    let folder = folder();
+    let notes = folder.path().join("notes.txt");
+    let path = folder.path().join("audit.jsonl");
+    for text in ["no newline", "{\"seq\":2,", "{", " ", "whole\nlines\n"] {
+        fs::write(&notes, text).expect("writable");
+        let opened = AuditFile::open(&notes, WallClock::VirtualTime);
+        // One byte of a record may be left of a crash.
+        assert_eq!(opened.is_ok(), text == "{", "{text:?}");
+        if let Err(error) = opened {
+            let left = fs::read_to_string(&notes).expect("it is there");
+            assert_eq!(left, text, "{error}");
+            let others = fs::read_dir(folder.path()).expect("it is there").count();
+            assert_eq!(others, 1, "{error}");
+            assert!(error.to_string().contains("notes.txt"), "{error}");
+        } else {
+            for entry in fs::read_dir(folder.path()).expect("it is there") {
+                fs::remove_file(entry.expect("it is there").path()).expect("writable");
+            }
+        }
+    }
+    fs::write(&notes, "").expect("writable");
+    std::os::unix::fs::symlink(&notes, &path).expect("links can be made");
+    for there in [true, false] {
+        if !there {
+            fs::remove_file(&notes).expect("it is there");
+        }
+        let error = AuditFile::open(&path, WallClock::VirtualTime).expect_err("a link");
+        assert!(error.to_string().contains("it is a link"), "{error}");
+        let left = fs::read(&notes).ok();
+        assert_eq!(left, there.then(Vec::new), "nothing is written or made");
+    }
+    // Neither where a link takes the place of a log that is open.
+    fs::remove_file(&path).expect("it is there");
+    let mut log = AuditFile::open(&path, WallClock::VirtualTime).expect("it can be begun");
+    fs::rename(&path, &notes).expect("it can be moved");
+    std::os::unix::fs::symlink(&notes, &path).expect("links can be made");
+    let error = log.append(&story()).expect_err("a link");
+    assert!(matches!(error, AuditError::Replaced { .. }), "{error}");
+}
+
 /// While a gate is asked, nobody else finds an approval; a refusal gives back what was there.
 #[test]
 fn approvals_are_held_while_a_gate_is_asked() {
