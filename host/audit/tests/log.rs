@@ -671,6 +671,24 @@ fn records_have_the_time_of_the_clock_that_was_handed_in() {
     assert!(words.contains("no wall clock in 1 of them"), "{words}");
 }
 
+/// Whoever keeps a record until it can be written may say when it was, and not that it is yet to come.
+#[test]
+fn no_record_is_of_a_time_after_it_was_written() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    let clock = WallClock::UnixMs(|| 951_782_400_000);
+    let mut log = AuditFile::open(&path, clock).expect("it can be begun");
+    let at = |time_unix_ms| {
+        let mut kept = granted(1);
+        kept.stamp.time_unix_ms = Some(time_unix_ms);
+        kept
+    };
+    log.append(&[at(951_782_399_000), at(u64::MAX)])
+        .expect("there is room");
+    let times: Vec<_> = (records(&path).iter()).map(|r| r.time_unix_ms).collect();
+    assert_eq!(times, [Some(951_782_399_000), Some(951_782_400_000)]);
+}
+
 #[cfg(unix)]
 #[test]
 fn what_is_no_file_is_no_log() {
