@@ -1,9 +1,10 @@
 //! Which safety configuration may become active, by what stands in the log.
 //!
 //! The rule: **every change needs an approval that names the hash of what comes, and an approval counts for the next change
-//! only.** Whatever is activated, approvals given before are void afterwards; going back to what was active earlier
-//! is a change like any other. Tighter limits are no exception: whoever approves them sees what they are. Nobody who
-//! proposed a configuration since it was approved last approves it.
+//! only.** Whatever is activated, approvals given and proposals made before are void afterwards: a person looked at each of
+//! them beside what was active then. Going back to what was active earlier is a change like any other, with a proposal of its
+//! own. Tighter limits are no exception: whoever approves them sees what they are. Nobody who proposed a configuration since it
+//! was approved last approves it.
 //!
 //! A host that runs asks its gate before it knows whether a change comes about. Meanwhile it has all approvals to itself; if
 //! the gate refuses they are given back, and if it is never heard of again they are void.
@@ -17,6 +18,7 @@ use crate::record::{ACTIVATED, APPROVED, ASKED, NOT_APPROVED, PROPOSED, REFUSED,
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Approvals {
     active: Option<String>,
+    /// Since the last change.
     proposed: BTreeMap<String, Proposals>,
     /// Configuration to who approved the next change to it.
     open: BTreeMap<String, String>,
@@ -40,7 +42,7 @@ impl Approvals {
         self.active.as_deref()
     }
 
-    /// Who proposed the configuration last.
+    /// Who proposed the configuration last, since the last change.
     #[must_use]
     pub fn proposer(&self, hash: &str) -> Option<&str> {
         let proposals = self.proposed.get(hash)?;
@@ -91,6 +93,7 @@ impl Approvals {
             }
             ACTIVATED => {
                 self.active = Some(hash.to_owned());
+                self.proposed.clear();
                 self.open.clear();
                 self.held.clear();
             }

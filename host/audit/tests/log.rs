@@ -582,6 +582,35 @@ fn everybody_who_proposed_it_since_it_was_approved_is_kept() {
     assert_eq!(as_whom(&log, "Cleo").as_deref(), Some("cleo"));
 }
 
+/// Two persons agreed on a change once; one of them alone does not bring it back later.
+#[test]
+fn a_change_voids_what_was_proposed_before_it() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    let mut log = AuditFile::open(&path, WallClock::VirtualTime).expect("it can be begun");
+    let activated = |hash: &str| {
+        let entry = Entry::ConfigurationActivated {
+            hash: hash.into(),
+            previous: "before".into(),
+            changes: None,
+        };
+        pending(1, Some("sinew run"), entry)
+    };
+    log.append(&[proposed("anna"), approved("ben"), activated("aa")])
+        .expect("there is room");
+    assert_eq!(log.approvals().proposer("aa"), None, "it was used up");
+    log.append(&[proposed("anna"), activated("built-in")])
+        .expect("there is room");
+    assert_eq!(
+        log.approvals().proposer("aa"),
+        None,
+        "it was compared with another one"
+    );
+    assert_eq!(log.approvals().proposed_as("aa", "anna"), None);
+    log.append(&[proposed("anna")]).expect("there is room");
+    assert_eq!(log.approvals().proposer("aa"), Some("anna"));
+}
+
 /// Many processes see one approval, and one of them makes use of it.
 #[test]
 fn one_approval_is_used_once_whoever_comes_at_the_same_time() {

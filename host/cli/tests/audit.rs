@@ -143,8 +143,14 @@ fn a_configuration_runs_once_somebody_else_approved_it() {
         &[],
     );
     check(folder, GO_HOME, 0, &[&builtin[..16]]);
-    // The approval before that was used up.
+    // The approval before that was used up, and so was the proposal: nobody brings it back alone.
     check(folder, &run, 4, &["nobody approved"]);
+    check(
+        folder,
+        &format!("{approve} --actor ben"),
+        2,
+        &["nobody proposed", "since the last change", "propose FILE"],
+    );
 
     let exported = json(folder, "audit export --json");
     let activated: Vec<&Value> = exported["records"]

@@ -2,7 +2,7 @@
 //!
 //! What runs is what the log says is active: what was activated last, or what is built in as long as nothing ever was. A
 //! change to anything else (tighter, looser, back to the built-in one or to one from before) needs an approval that
-//! names the hash of what comes, and an approval counts for the next change only.
+//! names the hash of what comes, and an approval counts for the next change only. So does a proposal.
 
 mod shelf;
 mod words;
@@ -109,8 +109,12 @@ pub fn approve(
     };
     write_down(&mut open(audit)?, &actor, |approvals| {
         let Some(proposer) = approvals.proposer(hash) else {
+            let since = match approvals.active() {
+                Some(_) => " since the last change, which voids what was proposed before",
+                None => "",
+            };
             return Err(input(format!(
-                "nobody proposed a safety configuration {hash}: `sinew safety propose FILE --actor NAME{}`",
+                "nobody proposed a safety configuration {hash}{since}: `sinew safety propose FILE --actor NAME{}`",
                 audit_option(audit)
             )));
         };

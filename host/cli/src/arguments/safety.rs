@@ -76,7 +76,8 @@ pub(crate) enum SafetyCommand {
     /// Approve the next change to a configuration that somebody proposed, by its hash.
     #[command(after_help = "Example:\n  sinew safety approve HASH --actor ben\n\n\
         Every change of the configuration needs an approval, also one back to what was active before, and an \
-        approval counts for the next change only. Nobody who proposed it since it was approved last approves it.\n\n\
+        approval counts for the next change only; so does a proposal. Nobody who proposed it since it was approved last \
+        approves it.\n\n\
         Exit codes: 0 written down, 2 wrong usage or nobody proposed it, 4 refused: proposed by the same person, changed \
         since, or the log does not verify.")]
     Approve {
