@@ -2,13 +2,18 @@
 //!
 //! Names are taken as they are typed; what can be told apart by a computer only (a letter of another alphabet that looks
 //! the same, a mark that nobody sees) would make two persons of one. So a name is plain, and only its letters and
-//! digits tell persons apart, whatever their case.
+//! digits tell persons apart, whatever their case. Nobody acts under a name that stands for no person in the log.
+
+use crate::record::NOBODY;
 
 /// Most characters of a name.
 pub const NAME_CHARS_MAX: usize = 64;
 
 /// What may stand in a name beside letters and digits.
 const MARKS: &str = " .,_-@+'";
+
+/// What the program's own names begin with: `sinew run` resets what it starts.
+const PROGRAM: &str = "sinew";
 
 /// A name that nobody may act under.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +29,15 @@ pub enum NameError {
     TooLong {
         /// How many it has.
         chars: usize,
+    },
+    /// It stands for no person in the log.
+    #[error(
+        "{found:?} is no person's name: the log says `nobody` of what the robot did by itself, and names that begin with \
+         `sinew` are the program's own"
+    )]
+    Reserved {
+        /// What was given.
+        found: String,
     },
     /// A character that could pass for another one, or for none.
     #[error(
@@ -50,12 +64,15 @@ pub fn actor_name(text: &str) -> Result<String, NameError> {
     if chars > NAME_CHARS_MAX {
         return Err(NameError::TooLong { chars });
     }
-    if !name.chars().any(|c| c.is_ascii_alphanumeric()) {
-        return Err(NameError::Empty {
-            found: name.to_owned(),
-        });
+    let found = name.to_owned();
+    let telling = telling(name);
+    if telling.is_empty() {
+        return Err(NameError::Empty { found });
     }
-    Ok(name.to_owned())
+    if telling == NOBODY || telling.starts_with(PROGRAM) {
+        return Err(NameError::Reserved { found });
+    }
+    Ok(found)
 }
 
 /// True unless two names are surely of two persons. A name that nobody may act under (an older log has them) could be
@@ -70,9 +87,13 @@ pub fn may_be_same_person(a: &str, b: &str) -> bool {
 
 /// What tells a person apart.
 fn person(name: &str) -> Option<String> {
-    let name = actor_name(name).ok()?;
+    actor_name(name).ok().map(|name| telling(&name))
+}
+
+/// Of a name what tells it from others.
+fn telling(name: &str) -> String {
     let telling = name.chars().filter(char::is_ascii_alphanumeric);
-    Some(telling.map(|c| c.to_ascii_lowercase()).collect())
+    telling.map(|c| c.to_ascii_lowercase()).collect()
 }
 
 #[cfg(test)]
@@ -98,6 +119,10 @@ mod tests {
         check("a\nb", "'\\n'");
         check("\u{1b}[31m", "'\\u{1b}'");
         check(&"x".repeat(65), "has 65");
+        for reserved in ["nobody", "No Body.", "sinew run", "SINEW-RUN", "sinew"] {
+            check(reserved, "is no person's name");
+        }
+        assert_eq!(actor_name("no body 2").as_deref(), Ok("no body 2"));
     }
 
     #[test]
@@ -109,6 +134,7 @@ mod tests {
         // Written before names were checked: it could be anybody.
         same("\u{200b}anna", "ben");
         same("", "ben");
+        same("nobody", "ben");
         assert!(!may_be_same_person("anna", "ben"));
         assert!(!may_be_same_person("anna 1", "anna 2"));
     }

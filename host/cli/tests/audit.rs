@@ -465,6 +465,29 @@ fn a_file_is_checked_against_scanner_gripper_host_and_planner() {
     );
 }
 
+/// Whoever acts has a name that is a person's, wherever it is asked for.
+#[test]
+fn nobody_acts_under_a_name_that_stands_for_no_person() {
+    let folder = folder();
+    let folder = folder.path();
+    let hash = "0".repeat(64);
+    for (name, words) in [
+        ("nobody", "no person's name"),
+        ("Sinew-Run", "no person's name"),
+        ("\u{200b}ann", "letters a to z"),
+        ("an\u{202e}n", "letters a to z"),
+        ("\u{430}nn", "letters a to z"),
+    ] {
+        for command in [
+            "robot reset".to_owned(),
+            "safety propose".to_owned(),
+            format!("safety approve {hash}"),
+        ] {
+            check(folder, &format!("{command} --actor {name}"), 2, &[words]);
+        }
+    }
+}
+
 #[test]
 fn what_is_done_by_hand_has_a_time_of_day() {
     let folder = folder();

@@ -162,7 +162,17 @@ mod tests {
     #[test]
     fn names_and_hashes() {
         assert_eq!(parse_actor(" Anna B. ").as_deref(), Ok("Anna B."));
-        for wrong in ["", "  ", "a\nb", "\u{200b}", "\u{430}nna", &"x".repeat(65)] {
+        let long = "x".repeat(65);
+        for wrong in [
+            "",
+            "  ",
+            "a\nb",
+            "\u{200b}",
+            "\u{430}nna",
+            "nobody",
+            "sinew run",
+            &long,
+        ] {
             assert!(parse_actor(wrong).is_err(), "{wrong:?}");
         }
         let hash = "0123456789ABCDEF".repeat(4);

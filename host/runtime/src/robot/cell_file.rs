@@ -16,8 +16,6 @@ use crate::trouble::input;
 const SCHEMA: &str = "sinew-parked-cell";
 /// Of this layout. Version 1 had no `log` and no `unwritten`.
 const VERSION: u32 = 2;
-/// Longest name of an actor, characters.
-pub(super) const NAME_MAX: usize = 120;
 
 /// A parked cell: the robot stands with its drives off and its brakes closed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

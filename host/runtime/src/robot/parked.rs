@@ -12,7 +12,7 @@ use sinew_messages::{JointVector, LoopStatus, Mailbox, SafetyMode, StopCategory,
 use sinew_sim::scenario::WiredInput;
 use sinew_units::TICK_S;
 
-use super::cell_file::{CellFile, NAME_MAX};
+use super::cell_file::CellFile;
 use super::evidence::{EPISODE, LogView};
 use super::jog::{Jog, JogReport, jog};
 use super::kept::KeptCell;
@@ -363,11 +363,6 @@ impl Operated for ParkedCell {
 /// # Errors
 /// [`InputError`](crate::InputError) for one that is none.
 pub fn actor_name(actor: &str) -> anyhow::Result<&str> {
-    let name = actor.trim();
-    if name.is_empty() || name.chars().count() > NAME_MAX || name.chars().any(char::is_control) {
-        return Err(input(format!(
-            "--actor: {actor:?} is no name: 1 to {NAME_MAX} characters that can be printed"
-        )));
-    }
-    Ok(name)
+    sinew_audit::actor_name(actor).map_err(|error| input(format!("--actor: {error}")))?;
+    Ok(actor.trim())
 }
