@@ -4,6 +4,7 @@
 //! limits are refused with the line, the key and what is allowed, before anything is energised.
 
 mod error;
+mod name;
 mod place;
 mod robot;
 mod safety_file;

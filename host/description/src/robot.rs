@@ -8,6 +8,7 @@ use sinew_kinematics::{
 use sinew_messages::{JOINTS, JointVector};
 
 use crate::error::{DescriptionError, Source};
+use crate::name;
 
 /// The robot that comes with Sinew.
 const BUILTIN: &str = include_str!("../robots/sinew-arm-7.toml");
@@ -487,7 +488,9 @@ fn build(source: &Source<'_>, file: file::Robot) -> Result<RobotDescription, Des
     let joints: [JointDescription; JOINTS] = list
         .try_into()
         .expect("the number of joints was checked above");
+    name::check(source, "name", &file.name)?;
     for (index, one) in joints.iter().enumerate() {
+        name::check(source, &format!("joint[{index}].name"), &one.name)?;
         if joints[..index].iter().any(|other| other.name == one.name) {
             return Err(source.refuse(
                 &format!("joint[{index}].name"),
@@ -529,6 +532,7 @@ fn build(source: &Source<'_>, file: file::Robot) -> Result<RobotDescription, Des
     check_posture("rest_rad", &file.rest_rad)?;
     let mut poses = Vec::with_capacity(file.pose.len());
     for (name, pose) in file.pose {
+        name::check(source, "pose", &name)?;
         check_posture(&format!("pose.{name}.joints_rad"), &pose.joints_rad)?;
         poses.push(NamedPose {
             name,

@@ -16,6 +16,7 @@ use self::refusal::refusal;
 pub use self::warnings::Warning;
 use crate::RobotDescription;
 use crate::error::{DescriptionError, Source};
+use crate::name;
 
 /// The configuration of the cell that comes with Sinew.
 const BUILTIN: &str = include_str!("../robots/cell-safety.toml");
@@ -47,6 +48,7 @@ impl SafetyFile {
     pub fn from_toml_str(text: &str, origin: &str) -> Result<Self, DescriptionError> {
         let source = Source { text, origin };
         let file: shape::Safety = source.parse()?;
+        names(&source, &file)?;
         let name = file.name.clone();
         let ignored = (file.self_collision.as_ref())
             .map_or_else(Vec::new, |collision| collision.ignore.clone());
@@ -123,6 +125,20 @@ impl SafetyFile {
             origin: &self.origin,
         }
     }
+}
+
+/// Refuses names that would show others something else than what stands there.
+fn names(source: &Source<'_>, file: &shape::Safety) -> Result<(), DescriptionError> {
+    name::check(source, "name", &file.name)?;
+    for (index, zone) in file.zone.iter().enumerate() {
+        name::check(source, &format!("zone[{index}].name"), &zone.name)?;
+    }
+    let regions = file.contact.iter().flat_map(|contact| &contact.region);
+    for (index, region) in regions.enumerate() {
+        let key = format!("contact.region[{index}].name");
+        name::check(source, &key, &region.name)?;
+    }
+    Ok(())
 }
 
 /// Number of the link with a name: `base`, `hand`, or that of the joint that turns it.

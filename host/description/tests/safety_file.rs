@@ -118,6 +118,48 @@ fn a_broken_file_is_refused_with_line_key_and_what_is_allowed() {
     }
 }
 
+/// Whoever is asked to approve a file is shown its names: they say nothing but themselves.
+#[test]
+fn a_name_that_would_show_something_else_is_refused_with_its_line() {
+    let region = "[[contact.region]]\nname = \"face\\u200b\"\nforce_max_n = 65.0\ntransient_factor = 1.0\nstiffness_n_m = \
+                  75000.0\nmass_kg = 4.4\n\n[grip]";
+    let long = format!("name = \"{}\"", "x".repeat(1_100_000));
+    for (from, to, key, words) in [
+        ("name = \"cell\"", &*long, "name", "1100000 characters"),
+        (
+            "name = \"cell\"",
+            "name = \"cell), proposed by carla\\n\\ntighter:\\n  a: 1.2 to 1.0\\u001b[8m\\n(\"",
+            "name",
+            "'\\n'",
+        ),
+        (
+            "name = \"cabinet\"",
+            "name = \"cabi\\u202Enet\"",
+            "zone[1].name",
+            "'\\u{202e}'",
+        ),
+        ("[grip]", region, "contact.region[0].name", "'\\u{200b}'"),
+    ] {
+        assert!(TEXT.contains(from), "{from}");
+        let broken = TEXT.replacen(from, to, 1);
+        let error = SafetyFile::from_toml_str(&broken, "broken.toml").expect_err(key);
+        let DescriptionError::Value { line, key: at, .. } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(at, key);
+        let named = broken.lines().nth(line - 1).expect("a line of the file");
+        assert!(named.starts_with("name = "), "{error}");
+        assert!(
+            error.to_string().contains(words) && error.to_string().contains("1 to 200"),
+            "{error}"
+        );
+    }
+    let robot = include_str!("../robots/sinew-arm-7.toml");
+    let broken = robot.replacen("name = \"", "name = \"\\u001b[8m", 1);
+    let error = RobotDescription::from_toml_str(&broken, "broken.toml").expect_err("a sequence");
+    assert!(error.to_string().contains("'\\u{1b}'"), "{error}");
+}
+
 #[test]
 fn limits_beyond_the_robots_mechanics_are_refused() {
     let wide = TEXT.replacen("position_max_rad = [2.90", "position_max_rad = [3.00", 1);

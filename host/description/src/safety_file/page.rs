@@ -270,6 +270,12 @@ fn the_page_has_every_key_and_no_other() {
 }
 
 #[test]
+fn the_page_says_what_a_name_is() {
+    let words: Vec<&str> = PAGE.split_whitespace().collect();
+    assert!(words.join(" ").contains(crate::name::ALLOWED));
+}
+
+#[test]
 fn the_page_has_the_values_that_are_built_in() {
     let file = parsed(BUILTIN);
     let mut found = Vec::new();
