@@ -169,7 +169,7 @@ fn safety(what: SafetyCommand) -> anyhow::Result<bool> {
         } => {
             let change =
                 safety_change::propose(&sources(&config), file.as_deref(), &by.audit, &by.actor)?;
-            output::result(&json, &change, &change.to_text())?;
+            output::result(&json, &change, &change.proposal())?;
         }
         SafetyCommand::Approve {
             hash,
@@ -184,8 +184,9 @@ fn safety(what: SafetyCommand) -> anyhow::Result<bool> {
                 &by.audit,
                 &by.actor,
                 same_person,
+                &mut |change| output::before(&json, &change.review()),
             )?;
-            output::result(&json, &change, &change.to_text())?;
+            output::result(&json, &change, &change.approval())?;
         }
     }
     Ok(true)

@@ -1,6 +1,7 @@
 //! Results on standard output, progress on standard error.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -15,6 +16,7 @@ pub(crate) fn result<T: Serialize>(
     value: &T,
     text: &str,
 ) -> anyhow::Result<()> {
+    let text = &escaped(text);
     let Some(file) = &json.json else {
         return self::text(text);
     };
@@ -28,6 +30,16 @@ pub(crate) fn result<T: Serialize>(
     replace(file, encoded.as_bytes()).with_context(|| format!("writing {}", file.display()))
 }
 
+/// Shows what a person has to see before it is done: on standard error where JSON has standard output to itself.
+pub(crate) fn before(json: &JsonArgument, text: &str) -> anyhow::Result<()> {
+    let text = escaped(text);
+    if json.json.as_deref() == Some(Path::new("-")) {
+        return writeln!(std::io::stderr().lock(), "{text}").context("writing to standard error");
+    }
+    let mut out = std::io::stdout().lock();
+    (writeln!(out, "{text}").and_then(|()| out.flush())).context("writing to standard output")
+}
+
 /// No half of the file is ever seen. What is no regular file (`/dev/stdout`, a pipe) is written as it is.
 fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if file.exists() && !file.is_file() {
@@ -39,22 +51,41 @@ fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
 /// Longest message, characters.
 const MESSAGE_MAX: usize = 6_000;
 
-/// A message as a terminal may have it: names from files and plugins bring no escape sequences with them, and
-/// no more than can be read.
-pub(crate) fn plain(message: &str) -> String {
-    let mut out = String::new();
-    for (index, c) in message.chars().enumerate() {
-        if index == MESSAGE_MAX {
-            out.push_str(" …");
-            break;
-        }
-        if c.is_control() && c != '\n' {
+/// Characters that show nothing, and hide what stands beside them or turn its order around.
+const UNSEEN: [RangeInclusive<char>; 10] = [
+    '\u{ad}'..='\u{ad}',
+    '\u{61c}'..='\u{61c}',
+    '\u{180e}'..='\u{180e}',
+    '\u{200b}'..='\u{200f}',
+    '\u{2028}'..='\u{202e}',
+    '\u{2060}'..='\u{206f}',
+    '\u{3164}'..='\u{3164}',
+    '\u{feff}'..='\u{feff}',
+    '\u{fff9}'..='\u{fffb}',
+    '\u{e0000}'..='\u{e007f}',
+];
+
+/// A text as a terminal may have it: names from files and plugins bring no escape sequences with them.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let unseen = UNSEEN.iter().any(|range| range.contains(&c));
+        if unseen || (c.is_control() && c != '\n') {
             out.extend(c.escape_default());
         } else {
             out.push(c);
         }
     }
     out
+}
+
+/// A message as a terminal may have it, and no more of it than can be read.
+pub(crate) fn plain(message: &str) -> String {
+    let mut short: String = message.chars().take(MESSAGE_MAX).collect();
+    if short.len() < message.len() {
+        short.push_str(" …");
+    }
+    escaped(&short)
 }
 
 /// Prints lines to standard output. A reader that hangs up early (`| head`) is no error.
@@ -152,6 +183,10 @@ mod tests {
     #[test]
     fn messages_bring_no_escape_sequences_and_end() {
         assert_eq!(plain("a\nb\tc \u{1b}[31mé"), "a\nb\\tc \\u{1b}[31mé");
+        assert_eq!(
+            escaped("a\u{202e}b\u{200b}c\u{9b}"),
+            "a\\u{202e}b\\u{200b}c\\u{9b}"
+        );
         assert_eq!(plain(&"x".repeat(10_000)).chars().count(), MESSAGE_MAX + 2);
     }
 }

@@ -410,7 +410,7 @@ fn a_file_is_checked_against_scanner_gripper_host_and_planner() {
         folder,
         "safety check mine.toml",
         0,
-        &["cell fits", "not checked: "],
+        &["\"cell\" fits", "not checked: "],
     );
     for (from, to, words) in [
         (
@@ -430,7 +430,7 @@ fn a_file_is_checked_against_scanner_gripper_host_and_planner() {
             folder,
             "safety check mine.toml",
             0,
-            &["cell fits", &place, words],
+            &["\"cell\" fits", &place, words],
         );
         let checked = json(folder, "safety check mine.toml --json");
         assert_eq!(checked["warnings"][0]["line"], line(from), "{checked}");
@@ -463,6 +463,49 @@ fn a_file_is_checked_against_scanner_gripper_host_and_planner() {
             "LOOSER:\n  force.reaction: hold to yield: a force over its limit makes the robot move away",
         ],
     );
+}
+
+/// What is approved was shown before: nothing is written down for who could not see it.
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_is_approved_that_could_not_be_shown() {
+    let folder = folder();
+    let folder = folder.path();
+    let mine = SAFETY
+        .replacen("speed_max_m_s = 1.2", "speed_max_m_s = 1.0", 1)
+        .replacen("name = \"cell\"", "name = \"cell), proposed by carla\"", 1);
+    std::fs::write(folder.join("mine.toml"), mine).expect("writable");
+    let proposed = json(folder, "safety propose mine.toml --actor anna --json");
+    let hash = proposed["hash"].as_str().expect("it has one");
+    let approve = format!("safety approve {hash} --actor ben");
+    let full = || std::fs::File::create("/dev/full").expect("every Linux has it");
+    let shown_nowhere = [
+        command(folder, &approve).stdout(full()).status(),
+        command(folder, &format!("{approve} --json"))
+            .stdout(Stdio::null())
+            .stderr(full())
+            .status(),
+    ];
+    for status in shown_nowhere {
+        assert_eq!(status.expect("it was built for this test").code(), Some(1));
+    }
+    let records = || {
+        let exported = json(folder, "audit export --json");
+        exported["records"].as_array().expect("records").len()
+    };
+    assert_eq!(records(), 1, "nobody approved anything");
+    let words = check(
+        folder,
+        &approve,
+        0,
+        &[
+            "(\"cell), proposed by carla\"), proposed by anna:\ntighter:\n",
+            "ben approves it; recorded in",
+        ],
+    );
+    let (shown, approved) = (words.find("tighter:"), words.find("ben approves it"));
+    assert!(shown < approved, "{words}");
+    assert_eq!(records(), 2);
 }
 
 /// Whoever acts has a name that is a person's, wherever it is asked for.

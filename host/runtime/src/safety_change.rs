@@ -82,18 +82,21 @@ pub fn propose(
     })
 }
 
-/// Writes down that `actor` approves the next change to the configuration with this hash.
+/// Writes down that `actor` approves the next change to the configuration with this hash, once `show` has shown what it changes:
+/// nobody approves what could not be shown.
 ///
 /// # Errors
 /// [`InputError`](crate::InputError) for a name that can't be used, if there is no such log, or nobody proposed such a
 /// configuration; [`Refused`](crate::Refused) if the same person proposed it since it was approved last and `same_person` is
-/// not set, or if the log does not verify.
+/// not set, if what was shown is not what would be approved any more, or if the log does not verify; the error of `show`.
+/// Nothing is written down then.
 pub fn approve(
     sources: &Sources,
     hash: &str,
     audit: &Path,
     actor: &str,
     same_person: bool,
+    show: &mut dyn FnMut(&Change) -> anyhow::Result<()>,
 ) -> anyhow::Result<Change> {
     let actor = name(actor)?;
     if !audit.exists() {
@@ -107,7 +110,7 @@ pub fn approve(
         audit,
         robot: &robot,
     };
-    write_down(&mut open(audit)?, &actor, |approvals| {
+    let review = |approvals: &Approvals| {
         let Some(proposer) = approvals.proposer(hash) else {
             let since = match approvals.active() {
                 Some(_) => " since the last change, which voids what was proposed before",
@@ -158,6 +161,20 @@ pub fn approve(
             ..Change::between([hash, &active], &file.name, difference, audit)
         };
         Ok((entry, change))
+    };
+    let mut log = open(audit)?;
+    // Without the lock: whoever reads may take his time.
+    let (_, shown) = review(log.approvals())?;
+    show(&shown)?;
+    write_down(&mut log, &actor, |approvals| {
+        let (entry, change) = review(approvals)?;
+        if change == shown {
+            return Ok((entry, change));
+        }
+        Err(refused(format!(
+            "somebody else wrote to {} meanwhile, and what was shown is not what would be approved: look at it again",
+            audit.display()
+        )))
     })
 }
 

@@ -140,6 +140,32 @@ fn while_the_log_can_not_be_written_nobody_starts_the_robot() {
     );
 }
 
+/// Whoever reads may take his time: what was written meanwhile is not approved with it.
+#[test]
+fn what_is_approved_is_what_was_shown() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let (file, _) = with_speed(folder.path(), 0.8);
+    let log = folder.path().join("audit.jsonl");
+    let sources = Sources::default();
+    let propose = |actor: &str| propose(&sources, Some(&file), &log, actor);
+    let hash = propose("anna").expect("it can be used").hash;
+    let mut shown = Vec::new();
+    let error = approve(&sources, &hash, &log, "ben", false, &mut |change| {
+        shown.push(change.proposed_by.clone());
+        propose("cleo").map(drop)
+    })
+    .expect_err("somebody else proposed it meanwhile");
+    assert!(
+        error.is::<Refused>() && error.to_string().contains("look at it again"),
+        "{error}"
+    );
+    assert_eq!(shown, ["anna"]);
+    let kinds = || -> Vec<String> { told(&log).into_iter().map(|(kind, _)| kind).collect() };
+    assert!(!kinds().contains(&"configuration-approved".to_owned()));
+    approve(&sources, &hash, &log, "ben", false, &mut |_| Ok(())).expect("nobody else writes");
+    assert_eq!(kinds().len(), 3);
+}
+
 #[test]
 fn another_configuration_becomes_active_at_standstill_with_an_approval_only() {
     let mut rig = Rig::new(603, 0, &Profile::calm());
@@ -151,10 +177,11 @@ fn another_configuration_becomes_active_at_standstill_with_an_approval_only() {
         let sources = Sources::default();
         let change = propose(&sources, Some(file), &log, "anna").expect("it can be used");
         assert_eq!(change.hash, limits.hash().to_string());
-        let refusal = approve(&sources, &change.hash, &log, "anna", false)
+        let refusal = approve(&sources, &change.hash, &log, "anna", false, &mut |_| Ok(()))
             .expect_err("nobody approves what is their own");
         assert!(refusal.is::<Refused>(), "{refusal}");
-        approve(&sources, &change.hash, &log, "ben", false).expect("somebody else does")
+        approve(&sources, &change.hash, &log, "ben", false, &mut |_| Ok(()))
+            .expect("somebody else does")
     };
     let before = rig.host.status().safety_hash;
     assert_eq!(before, rig.host.safety().hash().short());

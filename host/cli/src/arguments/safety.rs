@@ -73,7 +73,7 @@ pub(crate) enum SafetyCommand {
         #[command(flatten)]
         config: ConfigArguments,
     },
-    /// Approve the next change to a configuration that somebody proposed, by its hash.
+    /// Approve the next change to a configuration that somebody proposed, by its hash; shows what it changes first.
     #[command(after_help = "Example:\n  sinew safety approve HASH --actor ben\n\n\
         Every change of the configuration needs an approval, also one back to what was active before, and an \
         approval counts for the next change only; so does a proposal. Nobody who proposed it since it was approved last \

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use sinew_audit::NOBODY;
 use sinew_description::Difference;
 
 use super::AUDIT_DEFAULT;
@@ -10,7 +11,7 @@ use super::shelf::kept;
 use crate::safety_config::difference_lines;
 
 /// What was proposed or approved, and what it would change.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// Hash of the configuration.
     pub hash: String,
@@ -60,19 +61,54 @@ impl Change {
         }
     }
 
-    /// The change as a person reads it.
+    /// What was proposed, as a person reads it.
     #[must_use]
-    pub fn to_text(&self) -> String {
-        let mut lines = vec![match &self.approved_by {
-            Some(approver) => format!(
-                "{approver} approves the next change from {} to {} ({}), proposed by {}",
-                self.active, self.hash, self.name, self.proposed_by
-            ),
-            None => format!(
-                "{} proposes a change from {} to {} ({})",
-                self.proposed_by, self.active, self.hash, self.name
-            ),
-        }];
+    pub fn proposal(&self) -> String {
+        let Self {
+            hash,
+            name,
+            active,
+            proposed_by,
+            ..
+        } = self;
+        format!(
+            "{proposed_by} proposes a change from {active} to {hash} ({name:?})\n{}{}",
+            self.difference(),
+            self.recorded()
+        )
+    }
+
+    /// What somebody is about to approve, as that person reads it: nothing is written down yet.
+    #[must_use]
+    pub fn review(&self) -> String {
+        let Self {
+            hash,
+            name,
+            active,
+            proposed_by,
+            ..
+        } = self;
+        let words = format!(
+            "the next change, from {active} to {hash} ({name:?}), proposed by {proposed_by}:\n{}",
+            self.difference()
+        );
+        words.trim_end().to_owned()
+    }
+
+    /// That it was approved, for whoever has read [`Self::review`].
+    #[must_use]
+    pub fn approval(&self) -> String {
+        let approver = self.approved_by.as_deref().unwrap_or(NOBODY);
+        format!("{approver} approves it; {}", self.recorded())
+    }
+
+    fn recorded(&self) -> String {
+        format!("recorded in {}; next: {}", self.audit.display(), self.next)
+    }
+
+    /// What changes, a line each.
+    fn difference(&self) -> String {
+        let mut lines = Vec::new();
         match (&self.looser, &self.tighter, &self.other) {
             (Some(looser), Some(tighter), Some(other)) => {
                 lines.extend(difference_lines(looser, tighter, other));
@@ -82,12 +118,7 @@ impl Change {
                 self.active
             )),
         }
-        lines.push(format!(
-            "recorded in {}; next: {}",
-            self.audit.display(),
-            self.next
-        ));
-        lines.join("\n")
+        lines.iter().map(|line| format!("{line}\n")).collect()
     }
 }
 

@@ -7,7 +7,7 @@ impl Shown {
     #[must_use]
     pub fn verdict(&self) -> String {
         let mut lines = vec![format!(
-            "{} fits {}: safety configuration {}",
+            "{:?} fits {}: safety configuration {}",
             self.name, self.robot, self.hash
         )];
         lines.extend(self.warnings.iter().map(|odd| {
@@ -44,6 +44,7 @@ impl Shown {
             "force.reaction", "", self.force_reaction
         ));
         for (name, words) in &self.zones {
+            let name = format!("{name:?}");
             lines.push(format!("  {:<34} {name:<16} {words}", "zone"));
         }
         lines.push(self.statement.to_owned());
