@@ -10,6 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use robot::{AxisArgument, CellArguments, ModeArgument, RobotCommand, WiredArgument};
 pub(crate) use safety::{AuditCommand, SafetyCommand};
 
+use crate::report;
+
 /// `sinew` and its commands.
 #[derive(Debug, Parser)]
 #[command(
@@ -185,12 +187,13 @@ pub(crate) enum InferenceArgument {
 /// Where a report goes as JSON.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct JsonArgument {
-    /// Report as JSON to FILE, or to standard output (and nothing else there) without a FILE or with `-`.
+    /// Report as JSON to FILE, or to standard output (and nothing else there) without a FILE or with `-`. A FILE that is there
+    /// is replaced only if it is an earlier report.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-", value_parser = parse_report)]
     pub(crate) json: Option<PathBuf>,
 }
 
-/// A report is written after minutes of work: that it can be is tried before, without touching what is there.
+/// A report is written after minutes of work: that it can be is found out before.
 fn parse_report(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     use clap::CommandFactory as _;
@@ -200,16 +203,7 @@ fn parse_report(text: &str) -> Result<PathBuf, String> {
         ));
     }
     if text != "-" {
-        let is_new = !path.exists();
-        std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .map_err(|error| format!("it can't be written: {error}"))?;
-        if is_new {
-            // Left there it would pass for a report.
-            let _ = std::fs::remove_file(&path);
-        }
+        report::check(&path)?;
     }
     Ok(path)
 }

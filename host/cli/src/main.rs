@@ -9,6 +9,7 @@ mod arguments;
 mod audit;
 mod commands;
 mod output;
+mod report;
 mod robot;
 mod run;
 

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use sinew_runtime::files;
 
 use crate::arguments::JsonArgument;
+use crate::report;
 
 /// Prints a result: as JSON where that was asked for, and as text unless JSON has standard output to itself.
 pub(crate) fn result<T: Serialize>(
@@ -20,14 +20,13 @@ pub(crate) fn result<T: Serialize>(
     let Some(file) = &json.json else {
         return self::text(text);
     };
-    let mut encoded = serde_json::to_string_pretty(value).context("encoding the report")?;
-    encoded.push('\n');
+    let encoded = report::encoded(value)?;
     if file == Path::new("-") {
         return self::text(encoded.trim_end());
     }
     // The text first: it is what is left if the file can't be written.
     self::text(text)?;
-    replace(file, encoded.as_bytes()).with_context(|| format!("writing {}", file.display()))
+    report::write(file, encoded.as_bytes()).with_context(|| format!("writing {}", file.display()))
 }
 
 /// Shows what a person has to see before it is done: on standard error where JSON has standard output to itself.
@@ -38,14 +37,6 @@ pub(crate) fn before(json: &JsonArgument, text: &str) -> anyhow::Result<()> {
     }
     let mut out = std::io::stdout().lock();
     (writeln!(out, "{text}").and_then(|()| out.flush())).context("writing to standard output")
-}
-
-/// No half of the file is ever seen. What is no regular file (`/dev/stdout`, a pipe) is written as it is.
-fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if file.exists() && !file.is_file() {
-        return std::fs::write(file, bytes);
-    }
-    files::replace(file, bytes)
 }
 
 /// Longest message, characters.

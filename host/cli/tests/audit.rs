@@ -465,6 +465,64 @@ fn a_file_is_checked_against_scanner_gripper_host_and_planner() {
     );
 }
 
+/// A report replaces an earlier one, and nothing else: no log, no cell, no configuration.
+#[cfg(unix)]
+#[test]
+fn a_report_replaces_nothing_but_a_report() {
+    let folder = folder();
+    let folder = folder.path();
+    check(folder, "robot status", 0, &[]);
+    std::fs::write(folder.join("my-cell.toml"), SAFETY).expect("writable");
+    std::fs::write(folder.join("other.json"), "{\"a\": 1}").expect("writable");
+    std::os::unix::fs::symlink("nowhere", folder.join("link")).expect("links can be made");
+    let made = Command::new("mkfifo").arg(folder.join("pipe")).status();
+    assert!(made.expect("every unix has mkfifo").success());
+    let read = |name: &str| std::fs::read(folder.join(name)).expect("it is there");
+    for (arguments, file, words) in [
+        ("audit verify", "out/audit.jsonl", "no earlier JSON report"),
+        ("robot status", "out/robot.json", "no earlier JSON report"),
+        ("safety show", "my-cell.toml", "no earlier JSON report"),
+        ("safety show", "other.json", "no earlier JSON report"),
+        ("safety show", "link", "leads nowhere"),
+        ("safety show", "out", "it is a folder"),
+        ("safety show", "pipe", "it is a pipe"),
+    ] {
+        let is_file = folder.join(file).is_file();
+        let before = is_file.then(|| read(file));
+        let command = format!("{arguments} --json {file}");
+        check(folder, &command, 2, &[words, "name "]);
+        assert_eq!(is_file.then(|| read(file)), before, "{file}");
+    }
+    assert!(!folder.join("nowhere").exists());
+    // What the command itself has put there meanwhile, too.
+    let log = "propose.jsonl";
+    check(
+        folder,
+        &format!("safety propose --actor anna --audit {log} --json {log}"),
+        1,
+        &["no earlier JSON report"],
+    );
+    check(folder, &format!("audit verify {log}"), 0, &["1 records"]);
+    // An empty file, an earlier report, and what is no file by nature.
+    let report = folder.join("report.json");
+    std::fs::write(&report, "").expect("writable");
+    for command in ["safety show", "audit verify", "robot status"] {
+        check(folder, &format!("{command} --json report.json"), 0, &[]);
+        let text = std::fs::read(&report).expect("it is there");
+        let value: Value = serde_json::from_slice(&text).expect("it is JSON");
+        assert!(value["written_by"].is_string(), "{value}");
+        // Whoever formatted it anew, it is still one.
+        let tight: Vec<&str> = std::str::from_utf8(&text)
+            .expect("it is text")
+            .split_whitespace()
+            .collect();
+        std::fs::write(&report, tight.concat()).expect("writable");
+    }
+    check(folder, "safety show --json /dev/null", 0, &[]);
+    let words = check(folder, "audit verify --json /dev/stdout", 0, &[]);
+    assert!(words.contains("\"written_by\": \"sinew "), "{words}");
+}
+
 /// What is approved was shown before: nothing is written down for who could not see it.
 #[cfg(target_os = "linux")]
 #[test]
