@@ -6,13 +6,11 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 use serde_json::json;
 use sinew_runtime::grasp::{DemoOptions, EvalOptions, EvalReport, PosesFrom};
-use sinew_runtime::safety_change::AUDIT_DEFAULT;
 use sinew_runtime::safety_config::ActiveBy;
 use sinew_runtime::soak::{self, SoakOptions};
 use sinew_runtime::units::Ticks;
 use sinew_runtime::{
-    AUDIT_FILE, InputError, bench, doctor, perception_eval, policy_lab, safety_change,
-    safety_config,
+    InputError, bench, doctor, perception_eval, policy_lab, safety_change, safety_config,
 };
 
 use crate::allocations;
@@ -140,16 +138,12 @@ fn safety(what: SafetyCommand) -> anyhow::Result<bool> {
             json,
             config,
         } => {
-            let named = audit.or_else(|| cell.map(|cell| cell.with_file_name(AUDIT_FILE)));
-            let shown = match file.as_ref().or(config.safety_config.as_ref()) {
-                Some(file) if named.is_none() => safety_config::show(&sources(&config), file)?,
-                _ => {
-                    let by = ActiveBy {
-                        named: named.is_some(),
-                        audit: named.unwrap_or_else(|| AUDIT_DEFAULT.into()),
-                    };
-                    safety_config::show_active(&sources(&config), &by)?
-                }
+            let sources = sources(&config);
+            let shown = match (audit, cell, file.or(config.safety_config)) {
+                (Some(audit), ..) => safety_config::show_active(&sources, &ActiveBy::Log(audit))?,
+                (_, Some(cell), _) => safety_config::show_active(&sources, &ActiveBy::Cell(cell))?,
+                (.., Some(file)) => safety_config::show(&sources, &file)?,
+                (.., None) => safety_config::show_active(&sources, &ActiveBy::Default)?,
             };
             output::result(&json, &shown, &shown.to_text())?;
         }

@@ -339,7 +339,39 @@ fn what_is_shown_is_what_is_active() {
     check(folder, &run, 0, &[]);
     assert_eq!(show("")["hash"], hash);
     // A cell beside that log; the same log by its name; another cell with a log of its own.
-    assert_eq!(show("--cell out/robot.json ")["hash"], hash);
+    check(
+        folder,
+        "safety show --cell out/robot.json",
+        2,
+        &["out/robot.json", "robot status"],
+    );
+    check(
+        folder,
+        "robot status --safety-config mine.toml",
+        0,
+        &["boot"],
+    );
+    let by_cell = show("--cell out/robot.json ");
+    assert_eq!(by_cell["hash"], hash);
+    assert_eq!(by_cell["log_warning"], Value::Null);
+    std::fs::create_dir(folder.join("elsewhere")).expect("writable");
+    std::fs::copy(
+        folder.join("out/robot.json"),
+        folder.join("elsewhere/robot.json"),
+    )
+    .expect("writable");
+    check(
+        folder,
+        "robot status --cell elsewhere/new.json",
+        0,
+        &["boot"],
+    );
+    check(
+        folder,
+        "safety show --cell elsewhere/robot.json",
+        0,
+        &["warning: elsewhere/audit.jsonl is not that cell's audit log"],
+    );
     assert_eq!(show("--audit out/audit.jsonl ")["hash"], hash);
     check(folder, "robot status --cell other/robot.json", 0, &[]);
     assert_eq!(show("--cell other/robot.json ")["hash"], builtin["hash"]);

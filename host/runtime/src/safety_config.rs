@@ -1,8 +1,9 @@
 //! The safety configuration for people: shown, checked, compared.
 
+mod active;
 mod words;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 use sinew_description::{
@@ -13,12 +14,12 @@ use sinew_safety::SafetyLimits;
 use sinew_sim::CellConfig;
 
 use crate::files;
-use crate::safety_change::Shelf;
 use crate::safety_fit;
 use crate::settings::Settings;
 use crate::sources::Sources;
-use crate::trouble::{input, refused};
+use crate::trouble::input;
 
+pub use self::active::{ActiveBy, show_active};
 pub(crate) use self::words::difference_lines;
 
 /// What stands wherever a person would look.
@@ -73,6 +74,9 @@ pub struct Shown {
     pub origin: String,
     /// It is what an audit log (or that there is none) says is active.
     pub active: bool,
+    /// What is wrong with that log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_warning: Option<String>,
     /// That this is no certified safety function.
     pub statement: &'static str,
 }
@@ -80,6 +84,8 @@ pub struct Shown {
 /// What changes from one to the other.
 #[derive(Clone, Debug, Serialize)]
 pub struct Compared {
+    /// Hash of the second, as every command about a configuration says the hash of what it is about.
+    pub hash: String,
     /// Hash of the first.
     pub hash_a: String,
     /// Hash of the second.
@@ -92,15 +98,6 @@ pub struct Compared {
     pub other: Vec<String>,
     /// Checks that the second one leaves out.
     pub not_checked: Vec<&'static str>,
-}
-
-/// The log that says which configuration is active.
-#[derive(Clone, Debug)]
-pub struct ActiveBy {
-    /// The log.
-    pub audit: PathBuf,
-    /// Somebody named it: that it is not there is a mistake, and not that nothing was ever activated.
-    pub named: bool,
 }
 
 /// What a configuration has to fit.
@@ -178,6 +175,7 @@ impl Surroundings {
             robot: self.robot.name.clone(),
             origin,
             active,
+            log_warning: None,
             statement: STATEMENT,
         }
     }
@@ -208,53 +206,6 @@ pub fn show(sources: &Sources, file: &Path) -> anyhow::Result<Shown> {
     Ok(around.shown(found, file.display().to_string(), false))
 }
 
-/// The configuration that is active by a log: what was activated last, or what is built in if nothing ever was.
-///
-/// # Errors
-/// [`InputError`](crate::InputError) if the log can't be read, or was named and is not there;
-/// [`Refused`](crate::Refused) if it does not verify, or what it names is not to be had any more.
-pub fn show_active(sources: &Sources, by: &ActiveBy) -> anyhow::Result<Shown> {
-    let around = Surroundings::of(sources)?;
-    let log = by.audit.display();
-    if !by.audit.exists() {
-        if by.named {
-            return Err(input(format!(
-                "{log}: there is no such audit log, so nothing says what is active"
-            )));
-        }
-        let origin =
-            format!("built in: there is no audit log {log}, so nothing else was activated");
-        return Ok(around.shown(read(None, &around)?, origin, true));
-    }
-    let (verification, approvals) = sinew_audit::approvals(&by.audit)
-        .map_err(|error| input(format!("audit log {log}: {error}")))?;
-    if !verification.ok {
-        return Err(refused(format!(
-            "audit log {log}: {}. What is active can't be told from it",
-            verification.to_text()
-        )));
-    }
-    let shelf = Shelf {
-        audit: &by.audit,
-        robot: &around.robot,
-    };
-    let active = shelf.active(&approvals);
-    let Some(found) = active.file else {
-        return Err(refused(format!(
-            "{} is active by {log}, and it is not to be had: {} is not there, was changed, or does not fit {}. \
-             `sinew safety show FILE` shows a file",
-            active.hash,
-            shelf.file(&active.hash).display(),
-            around.robot.name
-        )));
-    };
-    let origin = match approvals.active() {
-        Some(_) => format!("activated last by {log}"),
-        None => format!("built in: by {log} nothing else was activated"),
-    };
-    Ok(around.shown(found, origin, true))
-}
-
 /// What changes from the configuration in `a` to that in `b`.
 ///
 /// # Errors
@@ -264,6 +215,7 @@ pub fn compare(sources: &Sources, a: &Path, b: &Path) -> anyhow::Result<Compared
     let ((_, a), (_, b)) = (read(Some(a), &around)?, read(Some(b), &around)?);
     let found = difference(a.config(), b.config(), &around.robot);
     Ok(Compared {
+        hash: b.hash().to_string(),
         hash_a: a.hash().to_string(),
         hash_b: b.hash().to_string(),
         looser: found.looser,

@@ -27,6 +27,7 @@ impl Shown {
         if self.active {
             lines.push(format!("active ({})", self.origin));
         }
+        lines.extend(self.log_warning.iter().map(|odd| format!("warning: {odd}")));
         let mut last = "";
         for number in &self.quantities {
             let value = format!("{} {}", number.value, number.unit);
