@@ -399,6 +399,42 @@ fn what_is_shown_is_what_is_active() {
     check(folder, "safety show", 4, &[hash, "not to be had"]);
 }
 
+/// Only a run makes an approved change: whoever asks for a reset meanwhile is told so, and not that nobody approved it.
+#[test]
+fn a_cell_says_what_an_approved_change_waits_for() {
+    let folder = folder();
+    let folder = folder.path();
+    let mine = SAFETY.replacen("speed_max_m_s = 1.2", "speed_max_m_s = 1.0", 1);
+    std::fs::write(folder.join("mine.toml"), mine).expect("writable");
+    let compared = {
+        std::fs::write(folder.join("builtin.toml"), SAFETY).expect("writable");
+        json(folder, "safety diff builtin.toml mine.toml --json")
+    };
+    let hash = json(folder, "safety propose mine.toml --actor anna --json")["hash"].clone();
+    assert_eq!(compared["hash"], hash, "the hash of what comes");
+    assert_eq!(compared["hash_b"], hash);
+    let hash = hash.as_str().expect("it has one");
+    check(folder, "robot status", 0, &[]);
+    let reset = "robot reset --actor ann --safety-config mine.toml";
+    check(folder, reset, 4, &["nobody approved", "safety propose"]);
+    check(
+        folder,
+        &format!("safety approve {hash} --actor ben"),
+        0,
+        &["for the cells beside that log too"],
+    );
+    let run = "sinew run --cycles 1 --safety-config mine.toml";
+    let words = check(folder, reset, 4, &["ben approved the change", run]);
+    assert!(!words.contains("nobody approved"), "{words}");
+    check(
+        folder,
+        &format!("{GO_HOME} --safety-config mine.toml"),
+        0,
+        &[],
+    );
+    check(folder, reset, 0, &[]);
+}
+
 /// What can't work with what is around the gate is refused with its line, by the check and by a run alike.
 #[test]
 fn a_file_is_checked_against_scanner_gripper_host_and_planner() {

@@ -16,7 +16,7 @@ use sinew_audit::{
 use sinew_description::{Difference, RobotDescription, difference};
 use sinew_safety::{ConfigHash, SafetyLimits};
 
-use self::words::{audit_option, words_of_refusal};
+use self::words::{audit_option, words_of_refusal, words_of_waiting};
 use crate::audit::{now_unix_ms, trouble};
 use crate::files;
 use crate::safety_config::Surroundings;
@@ -157,7 +157,8 @@ pub fn approve(
         let change = Change {
             proposed_by: proposer.to_owned(),
             approved_by: Some(actor.clone()),
-            next: "the next `sinew run` with it makes it active".to_owned(),
+            next: "the next `sinew run` with it makes it active, for the cells beside that log too"
+                .to_owned(),
             ..Change::between([hash, &active], &file.name, difference, audit)
         };
         Ok((entry, change))
@@ -239,7 +240,7 @@ pub(crate) fn check_active(config: &Config, writer: &Writer) -> anyhow::Result<(
     check_approved(config, &approvals, writer.path())
 }
 
-/// [`check_active`] by what a log is known to say.
+/// [`check_active`] by what a log is known to say. That a change was approved makes it none yet.
 pub(crate) fn check_approved(
     config: &Config,
     approvals: &Approvals,
@@ -248,12 +249,15 @@ pub(crate) fn check_approved(
     if is_active(config, approvals) {
         return Ok(());
     }
-    Err(refused(words_of_refusal(
-        &config.safety.hash().to_string(),
-        approvals.active().unwrap_or("what is built in"),
-        config.safety_file.as_deref(),
-        audit,
-    )))
+    let hash = config.safety.hash().to_string();
+    let file = config.safety_file.as_deref();
+    Err(refused(match approvals.approver(&hash) {
+        Some(approver) => words_of_waiting(&hash, approver, file, audit),
+        None => {
+            let active = approvals.active().unwrap_or("what is built in");
+            words_of_refusal(&hash, active, file, audit)
+        }
+    }))
 }
 
 /// The refusal of limits `[hash, active]` that nobody approved.

@@ -148,6 +148,29 @@ pub(super) fn words_of_refusal(
     )
 }
 
+/// Why limits that somebody approved are not active yet, and what makes them.
+pub(super) fn words_of_waiting(
+    hash: &str,
+    approver: &str,
+    file: Option<&Path>,
+    audit: &Path,
+) -> String {
+    let option =
+        |name: &str, path: &Path| format!(" --{name} {}", quoted(&path.display().to_string()));
+    let file = file.map_or_else(String::new, |file| option("safety-config", file));
+    // A run finds its log by the folder.
+    let out = match audit.parent() {
+        _ if audit == Path::new(AUDIT_DEFAULT) => String::new(),
+        Some(folder) if folder.as_os_str().is_empty() => option("out", Path::new(".")),
+        Some(folder) => option("out", folder),
+        None => String::new(),
+    };
+    format!(
+        "safety configuration {hash} is not active yet: {approver} approved the change, and only `sinew run` makes it:\n  \
+         sinew run --cycles 1{file}{out}"
+    )
+}
+
 /// What a command needs to find this log.
 pub(super) fn audit_option(audit: &Path) -> String {
     if audit == Path::new(AUDIT_DEFAULT) {
@@ -194,6 +217,16 @@ mod tests {
             words.ends_with("approve aa --actor SOMEBODY-ELSE --audit x/audit.jsonl"),
             "{words}"
         );
+        let file = Some(Path::new("a b.toml"));
+        for (audit, out) in [
+            (AUDIT_DEFAULT, ""),
+            ("x/audit.jsonl", " --out x"),
+            ("audit.jsonl", " --out ."),
+        ] {
+            let words = words_of_waiting("aa", "ben", file, Path::new(audit));
+            let command = format!("sinew run --cycles 1 --safety-config 'a b.toml'{out}");
+            assert!(words.ends_with(&command), "{words}");
+        }
         let folder = tempfile::tempdir().expect("a folder");
         let audit = folder.path().join("audit.jsonl");
         let file = kept(&audit, "bb");
