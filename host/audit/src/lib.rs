@@ -16,7 +16,8 @@
 //!
 //! **What the chain can't show:** that whole lines at its end were taken away, or that somebody wrote the whole
 //! chain anew, who has the file to himself. Against both there is the head, the hash of the last line: keep it
-//! elsewhere (another machine, paper), and look for it later. [`Verification::head`] and `sinew audit verify` say it.
+//! elsewhere (another machine, paper), and look for it later. [`Verification::head`] and `sinew audit verify` say it. What is
+//! cut off never happened for whoever reads the rest: an approval that was used up by it counts again.
 //!
 //! # Writing
 //!
