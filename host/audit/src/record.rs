@@ -82,6 +82,27 @@ pub enum Entry {
     Stop(Stop),
     /// The latched stop became more severe.
     StopWorsened(Stop),
+    /// Somebody asks for a stop. What came of it is another record, if anything did: what is latched already is not
+    /// latched again.
+    StopAsked {
+        /// Stop category of IEC 60204-1: 0, 1 or 2.
+        category: u32,
+    },
+    /// A wired contact was opened.
+    ContactOpened {
+        /// Its name.
+        contact: &'static str,
+    },
+    /// A wired contact was closed again.
+    ContactClosed {
+        /// Its name.
+        contact: &'static str,
+    },
+    /// More happened than could be kept until the log could be written.
+    RecordsLost {
+        /// Records that are missing.
+        records: u64,
+    },
     /// Somebody asks for a reset. Written before it is passed on.
     ResetAsked {},
     /// A reset was granted.
@@ -184,6 +205,10 @@ impl Entry {
             Self::LogAccepted { .. } => "log-accepted",
             Self::Stop(_) => "stop",
             Self::StopWorsened(_) => "stop-worsened",
+            Self::StopAsked { .. } => "stop-asked",
+            Self::ContactOpened { .. } => "contact-opened",
+            Self::ContactClosed { .. } => "contact-closed",
+            Self::RecordsLost { .. } => "records-lost",
             Self::ResetAsked {} => "reset-asked",
             Self::ResetGranted { .. } => "reset-granted",
             Self::ResetRefused { .. } => "reset-refused",
