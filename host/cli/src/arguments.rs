@@ -7,7 +7,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use robot::{AxisArgument, CellArguments, ModeArgument, RobotCommand, WiredArgument};
+pub(crate) use robot::{
+    AxisArgument, CellArguments, ModeArgument, RobotCommand, StandArguments, WhichCell,
+    WiredArgument,
+};
 pub(crate) use safety::{AuditCommand, SafetyCommand};
 
 use crate::report;

@@ -6,9 +6,12 @@ use sinew_runtime::robot::{
     self, Jog, JogAlong, JogOutcome, JogReport, ParkedCell, ResetAnswer, RobotStatus, SafetyMode,
     StopCategory, StopOrder, Stored, wired_input,
 };
-use sinew_runtime::{Refused, Sources};
+use sinew_runtime::{InputError, Refused, Sources};
 
-use crate::arguments::{AxisArgument, CellArguments, ModeArgument, RobotCommand, WiredArgument};
+use crate::arguments::{
+    AxisArgument, CellArguments, ModeArgument, RobotCommand, StandArguments, WhichCell,
+    WiredArgument,
+};
 use crate::output;
 use crate::run;
 
@@ -24,16 +27,20 @@ struct Jogged<'a> {
 pub(crate) fn operate(what: RobotCommand) -> anyhow::Result<bool> {
     match what {
         RobotCommand::Status { start, cell } => {
-            let sources = sources(&cell);
+            let sources = sources(&cell.which);
             let stored = match start {
-                Some(start) => robot::begin(&sources, &cell.cell, &start)?,
-                None => robot::status(&sources, &cell.cell)?,
+                Some(start) => robot::begin(&sources, &cell.which.cell, &start)?,
+                None => robot::status(&sources, &cell.which.cell)?,
             };
             show(&stored, &cell)
         }
         RobotCommand::Mode { mode, cell } => {
-            let stored = robot::set_mode(&sources(&cell), &cell.cell, mode_of(mode))?;
-            show(&stored, &cell)
+            if mode != ModeArgument::Hold {
+                cell.report().map_err(InputError)?;
+            }
+            let (which, actor) = (&cell.which, cell.actor.as_deref());
+            let stored = robot::set_mode(&sources(which), &which.cell, mode_of(mode), actor)?;
+            show_done(&stored, &cell)
         }
         RobotCommand::Stop {
             category,
@@ -57,8 +64,12 @@ pub(crate) fn operate(what: RobotCommand) -> anyhow::Result<bool> {
                     }
                 }
             };
-            let stored = robot::stop(&sources(&cell), &cell.cell, order)?;
-            show(&stored, &cell)
+            if release {
+                cell.report().map_err(InputError)?;
+            }
+            let (which, actor) = (&cell.which, cell.actor.as_deref());
+            let stored = robot::stop(&sources(which), &which.cell, order, actor)?;
+            show_done(&stored, &cell)
         }
         RobotCommand::Reset {
             actor,
@@ -67,7 +78,7 @@ pub(crate) fn operate(what: RobotCommand) -> anyhow::Result<bool> {
         } => {
             let name = robot::actor_name(&actor)?;
             let accepting = accept_log.then_some(name);
-            let mut parked = ParkedCell::open(&sources(&cell), &cell.cell, accepting)?;
+            let mut parked = ParkedCell::open(&sources(&cell.which), &cell.which.cell, accepting)?;
             let answer = parked.reset(name)?;
             let stored = parked.park()?;
             let whole = show(&stored, &cell)?;
@@ -107,7 +118,7 @@ pub(crate) fn operate(what: RobotCommand) -> anyhow::Result<bool> {
 
 fn held(asked: &Jog, cell: &CellArguments) -> anyhow::Result<bool> {
     let interrupt = run::interrupt().context("waiting for an interrupt")?;
-    let mut parked = ParkedCell::open(&sources(cell), &cell.cell, None)?;
+    let mut parked = ParkedCell::open(&sources(&cell.which), &cell.which.cell, None)?;
     let report = parked.jog(asked, &interrupt)?;
     let stored = parked.park()?;
     let text = report.to_text();
@@ -126,10 +137,10 @@ fn held(asked: &Jog, cell: &CellArguments) -> anyhow::Result<bool> {
     }
 }
 
-fn sources(cell: &CellArguments) -> Sources {
+fn sources(which: &WhichCell) -> Sources {
     Sources {
-        robot: cell.robot_config.clone(),
-        safety: cell.safety_config.clone(),
+        robot: which.robot_config.clone(),
+        safety: which.safety_config.clone(),
         default_grants: sinew_skill_artifacts::GRANTS.to_owned(),
         ..Sources::default()
     }
@@ -141,6 +152,21 @@ fn show(stored: &Stored, cell: &CellArguments) -> anyhow::Result<bool> {
     let whole = say_trouble(stored);
     let status = &stored.status;
     output::result(&cell.json, status, &status.to_text())?;
+    Ok(whole)
+}
+
+/// [`show`] after what may have made a robot stand: where the report goes is looked at now.
+fn show_done(stored: &Stored, cell: &StandArguments) -> anyhow::Result<bool> {
+    let whole = say_trouble(stored);
+    let status = &stored.status;
+    let done = "it is done, and the report of it can't be written";
+    match cell.report() {
+        Ok(json) => output::result(&json, status, &status.to_text()).context(done)?,
+        Err(words) => {
+            output::text(&output::escaped(&status.to_text())).context(done)?;
+            anyhow::bail!("{done}: {words}");
+        }
+    }
     Ok(whole)
 }
 

@@ -237,12 +237,10 @@ fn jogging(cell: &Cell) -> std::process::Child {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .expect("the binary was built for this test");
-    let mut lock = cell.path().into_os_string();
-    lock.push(".lock");
-    let lock = std::fs::File::open(lock).expect("the cell was worked on before");
     let start = std::time::Instant::now();
-    while lock.try_lock().is_ok() {
-        lock.unlock().expect("it was just taken");
+    let is_moving =
+        || std::fs::read_to_string(cell.path()).is_ok_and(|text| text.contains("\"moving\": true"));
+    while !is_moving() {
         assert!(start.elapsed().as_secs() < 60, "the jog never began");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
@@ -284,6 +282,113 @@ fn a_stop_reaches_a_jog_in_another_process() {
     assert_eq!(cell.json(0, &["status"])["stop"]["category"], 1);
 }
 
+/// A reset that waits while the robot is stopped was asked before that: it is refused, and the stop stays.
+#[cfg(unix)]
+#[test]
+fn what_waits_for_a_jog_does_not_clear_the_stop_that_ended_it() {
+    for waits in [
+        &["reset", "--actor", "ann"][..],
+        &["mode", "normal"],
+        &["status", "--start", IN_THE_CABINET],
+    ] {
+        let cell = Cell::new();
+        cell.gives(0, &["reset", "--actor", "ann"]);
+        let jog = jogging(&cell);
+        let waiting = Command::new(env!("CARGO_BIN_EXE_sinew"))
+            .arg("robot")
+            .args(waits)
+            .arg("--cell")
+            .arg(cell.path())
+            .stderr(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("the binary was built for this test");
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        cell.gives(0, &["stop", "--category", "0"]);
+        cut_short(jog);
+        let output = waiting.wait_with_output().expect("it ends");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{waits:?}: {errors}");
+        assert!(errors.contains("then ask again"), "{errors}");
+        let status = cell.json(0, &["status"]);
+        assert_eq!(status["stop"]["category"], 0, "{waits:?}: {status}");
+        assert_eq!(status["may_move"], false);
+    }
+}
+
+/// The order is laid before anything is read, checked, or opened.
+#[cfg(unix)]
+#[test]
+fn a_stop_comes_before_whatever_is_wrong() {
+    let pipe = |cell: &Cell| {
+        let pipe = cell.0.path().join("pipe");
+        let made = Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("every Unix has it").success());
+        pipe.to_str().expect("it is text").to_owned()
+    };
+    type Harm<'a> = &'a dyn Fn(&Cell) -> Vec<String>;
+    let none = |_: &Cell| Vec::new();
+    let damaged = |cell: &Cell| {
+        std::fs::write(cell.path(), "").expect("writable");
+        Vec::new()
+    };
+    let anothers = |cell: &Cell| {
+        let text = std::fs::read_to_string(cell.path()).expect("there");
+        std::fs::write(cell.path(), text.replace("sinew-arm-7", "other-arm")).expect("writable");
+        Vec::new()
+    };
+    let no_config = |_: &Cell| vec!["--safety-config".into(), "no/such.toml".into()];
+    let no_report = |_: &Cell| vec!["--json".into(), "/no/such/x.json".into()];
+    let pipe_report = |cell: &Cell| vec!["--json".into(), pipe(cell)];
+    let no_name = |_: &Cell| vec!["--actor".into(), "\u{200b}".into()];
+    let ways: [(Harm<'_>, i32, &str); 7] = [
+        (&none, 0, ""),
+        (&damaged, 1, "the order is given"),
+        (&anothers, 1, "the order is given"),
+        (&no_config, 1, "no/such.toml"),
+        (&no_report, 1, "/no/such/x.json"),
+        (&pipe_report, 1, "pipe"),
+        (&no_name, 1, "--actor"),
+    ];
+    for (harm, code, expected) in ways {
+        for stop in [&["stop"][..], &["mode", "hold"]] {
+            let cell = Cell::new();
+            cell.gives(0, &["reset", "--actor", "ann"]);
+            let jog = jogging(&cell);
+            let more = harm(&cell);
+            let mut arguments = stop.to_vec();
+            arguments.extend(more.iter().map(String::as_str));
+            let errors = cell.complains(code, &arguments);
+            assert!(errors.contains(expected), "{arguments:?}: {errors}");
+            let ended = jog.wait_with_output().expect("it ends");
+            assert_eq!(ended.status.code(), Some(1), "{arguments:?}");
+        }
+    }
+}
+
+/// A stop that reaches no cell says so, and makes none.
+#[test]
+fn a_stop_for_no_cell_is_no_stop() {
+    let cell = Cell::new();
+    for arguments in [
+        &["stop"][..],
+        &["mode", "hold"],
+        &["stop", "--wired", "emergency"],
+    ] {
+        cell.fails(
+            2,
+            arguments,
+            &["THE STOP WAS NOT GIVEN", "there is no cell"],
+        );
+    }
+    let path = cell.0.path().join("deep/robot.json");
+    assert_eq!(cell.run(&path, &["stop"]).status.code(), Some(2));
+    assert_eq!(std::fs::read_dir(cell.0.path()).expect("there").count(), 0);
+    std::fs::write(cell.path(), "{}").expect("writable");
+    cell.fails(2, &["stop"], &["THE STOP WAS NOT GIVEN", "no parked cell"]);
+    assert_eq!(std::fs::read_dir(cell.0.path()).expect("there").count(), 1);
+}
+
 /// Many at once: every stop is latched whatever else is done to the cell.
 #[cfg(unix)]
 #[test]
@@ -323,27 +428,45 @@ fn commands_at_once_lose_no_stop() {
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_a_jog_with_code_1() {
+    for signal in ["INT", "TERM"] {
+        let cell = Cell::new();
+        cell.gives(0, &["reset", "--actor", "ann"]);
+        let child = jogging(&cell);
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let sent = Command::new("sh")
+            .args(["-c", &format!("kill -{signal} {}", child.id())])
+            .status();
+        assert!(sent.expect("every Unix has it").success());
+        let report = cut_short(child);
+        assert!(
+            report["why"]
+                .as_str()
+                .is_some_and(|why| why.contains("interrupt")),
+            "{report}"
+        );
+        let status = cell.json(0, &["status"]);
+        assert_eq!(
+            status["joints"][0], report["status"]["joints"][0],
+            "it is kept"
+        );
+        assert_eq!(status["stop"], serde_json::Value::Null);
+    }
+}
+
+/// A command that was killed could not say where the robot stands.
+#[cfg(unix)]
+#[test]
+fn a_jog_that_was_killed_leaves_the_robot_stopped() {
     let cell = Cell::new();
     cell.gives(0, &["reset", "--actor", "ann"]);
-    let child = jogging(&cell);
-    std::thread::sleep(std::time::Duration::from_millis(200));
-    let sent = Command::new("sh")
-        .args(["-c", &format!("kill -INT {}", child.id())])
-        .status();
-    assert!(sent.expect("every Unix has it").success());
-    let report = cut_short(child);
-    assert!(
-        report["why"]
-            .as_str()
-            .is_some_and(|why| why.contains("interrupt")),
-        "{report}"
-    );
+    let mut child = jogging(&cell);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    child.kill().expect("it is at work");
+    child.wait().expect("it ends");
     let status = cell.json(0, &["status"]);
-    assert_eq!(
-        status["joints"][0], report["status"]["joints"][0],
-        "it is kept"
-    );
-    assert_eq!(status["stop"], serde_json::Value::Null);
+    assert_eq!(status["may_move"], false, "{status}");
+    cell.fails(4, &["reset", "--actor", "ann"], &["then ask again"]);
+    cell.gives(0, &["reset", "--actor", "ann"]);
 }
 
 /// No byte more than this can be written to any file: as on a full disk.

@@ -7,9 +7,9 @@ use sinew_runtime::robot::CELL_DEFAULT;
 
 use super::JsonArgument;
 
-/// The cell that a robot command is about.
+/// The cell that a robot command is about, and its configuration.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct CellArguments {
+pub(crate) struct WhichCell {
     /// File that the cell is kept in between two commands.
     #[arg(long, value_name = "FILE", default_value = CELL_DEFAULT)]
     pub(crate) cell: PathBuf,
@@ -19,8 +19,44 @@ pub(crate) struct CellArguments {
     /// Safety limits (TOML) instead of the built-in ones.
     #[arg(long, value_name = "FILE", help_heading = "Configuration")]
     pub(crate) safety_config: Option<PathBuf>,
+}
+
+/// What a robot command is about, and where it reports.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CellArguments {
+    #[command(flatten)]
+    pub(crate) which: WhichCell,
     #[command(flatten)]
     pub(crate) json: JsonArgument,
+}
+
+/// The same for what may make the robot stand: nothing about its report keeps that from being done first.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StandArguments {
+    #[command(flatten)]
+    pub(crate) which: WhichCell,
+    /// Report as JSON to FILE, or to standard output (and nothing else there) without a FILE or with `-`. Looked at when the
+    /// robot has been stopped.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<String>,
+    /// Who does it, for the audit log; "unnamed" if not said.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) actor: Option<String>,
+}
+
+impl StandArguments {
+    /// Where the report goes, looked at now.
+    ///
+    /// # Errors
+    /// In words: it can't be written, or it could wait for ever.
+    pub(crate) fn report(&self) -> Result<JsonArgument, String> {
+        let Some(text) = &self.json else {
+            return Ok(JsonArgument::default());
+        };
+        super::parse_report(text)
+            .map(|file| JsonArgument { json: Some(file) })
+            .map_err(|error| format!("--json {text}: {error}"))
+    }
 }
 
 /// A mode of the safety gate.
@@ -66,8 +102,9 @@ macro_rules! robot_help {
         concat!(
             $examples,
             "\n\nExit codes: 0 goal reached; 1 it ran and the goal was not reached (a jog moved less than asked, an interrupt, \
-             evidence that is not in the audit log yet); 2 wrong usage or input; 3 the host could not be reached; 4 refused \
-             (a latched stop, the gate, the audit log, another command at work on the cell)."
+             evidence that is not in the audit log yet, an order that is given and not in the cell's file yet); 2 wrong usage \
+             or input; 3 the host could not be reached; 4 refused (a latched stop, the gate, the audit log, another command at \
+             work on the cell, a stop that came after this was asked for). What stops nothing says so in capitals."
         )
     };
 }
@@ -92,12 +129,12 @@ pub(crate) enum RobotCommand {
         #[arg(value_enum)]
         mode: ModeArgument,
         #[command(flatten)]
-        cell: CellArguments,
+        cell: StandArguments,
     },
     /// Latch a stop, or press or release a wired contact. Reaches a jog that is under way.
     #[command(after_help = robot_help!("Examples:\n  \
         sinew robot stop\n  \
-        sinew robot stop --category 0\n  \
+        sinew robot stop --category 0 --actor ann\n  \
         sinew robot stop --wired emergency-a                # one channel alone\n  \
         sinew robot stop --wired emergency-a --release      # then `sinew robot reset`"))]
     Stop {
@@ -111,7 +148,7 @@ pub(crate) enum RobotCommand {
         #[arg(long, requires = "wired")]
         release: bool,
         #[command(flatten)]
-        cell: CellArguments,
+        cell: StandArguments,
     },
     /// Clear a latched stop. Causes no motion.
     #[command(after_help = robot_help!("Example:\n  sinew robot reset --actor ann"))]

@@ -14,8 +14,8 @@ use crate::trouble::input;
 
 /// What kind of file it is.
 const SCHEMA: &str = "sinew-parked-cell";
-/// Of this layout. Version 1 had no `log` and no `unwritten`.
-const VERSION: u32 = 2;
+/// Of this layout. Version 1 had no `log` and no `unwritten`; version 2 had no `kept_as`, `stood`, `moving` and `lost`.
+const VERSION: u32 = 3;
 
 /// A parked cell: the robot stands with its drives off and its brakes closed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ const VERSION: u32 = 2;
 pub struct CellFile {
     schema: String,
     version: u32,
+    /// Name of the file that it was kept in last.
+    #[serde(default)]
+    pub kept_as: String,
     /// Name of the robot.
     pub robot: String,
     /// Joint positions, rad.
@@ -31,6 +34,12 @@ pub struct CellFile {
     pub mode: String,
     /// The stop that is latched, if one is.
     pub stop: Option<KeptStop>,
+    /// How often it was made to stand: stops, contacts, mode `hold`. It only grows.
+    #[serde(default)]
+    pub stood: u64,
+    /// A command moves it: the positions are those from before.
+    #[serde(default)]
+    pub moving: bool,
     /// Who reset it last.
     pub reset_by: Option<String>,
     /// Wired contacts that are open, [`SafetyInputs`] bits by name.
@@ -43,6 +52,12 @@ pub struct CellFile {
     /// Records that could not be put into the log yet, oldest first.
     #[serde(default)]
     pub unwritten: Vec<Deferred>,
+    /// How many more there were than are kept.
+    #[serde(default)]
+    pub lost: u64,
+    /// How many of those that are kept came out of a file: the first ones.
+    #[serde(skip)]
+    pub(super) out_of_file: usize,
 }
 
 /// A latched stop.
@@ -71,6 +86,7 @@ impl CellFile {
         Self {
             schema: SCHEMA.to_owned(),
             version: VERSION,
+            kept_as: String::new(),
             robot: robot.name.clone(),
             joints_rad: joints_rad.to_vec(),
             mode: SafetyMode::Normal.name().to_owned(),
@@ -79,11 +95,15 @@ impl CellFile {
                 reason: "boot".to_owned(),
                 detail: "switched on, and not reset since".to_owned(),
             }),
+            stood: 1,
+            moving: false,
             reset_by: None,
             open: Vec::new(),
             ran_s: 0.0,
             log: None,
             unwritten: Vec::new(),
+            lost: 0,
+            out_of_file: 0,
         }
     }
 
@@ -128,7 +148,18 @@ impl CellFile {
             .map_err(|error| wrong(format!("it is damaged: {error}")))?;
         file.version = VERSION;
         file.check(robot).map_err(wrong)?;
+        file.settle_in(path);
+        file.bound_unwritten();
         Ok((file, text))
+    }
+
+    /// True if what lies there says that it is a parked cell, whatever else is wrong with it.
+    pub(super) fn is_one(path: &Path) -> bool {
+        let is_one = |text: String| {
+            serde_json::from_str::<serde_json::Value>(&text)
+                .is_ok_and(|cell| cell["schema"] == SCHEMA)
+        };
+        files::read_text(path).is_ok_and(is_one)
     }
 
     fn check(&self, robot: &RobotDescription) -> Result<(), String> {
@@ -236,6 +267,7 @@ mod tests {
     fn what_is_written_is_read_bit_for_bit() {
         let (_folder, path, robot) = there();
         let mut file = CellFile::new(&robot, robot.chain().rest());
+        file.kept_as = "robot.json".into();
         file.joints_rad[3] = 1.0 + f64::EPSILON;
         file.open = vec!["emergency-b".into()];
         file.write(&path).expect("writable");
@@ -253,12 +285,15 @@ mod tests {
     #[test]
     fn a_file_of_the_first_version_is_read() {
         let (_folder, path, robot) = there();
-        let file = CellFile::new(&robot, robot.chain().rest());
+        let mut file = CellFile::new(&robot, robot.chain().rest());
+        file.kept_as = "robot.json".into();
+        file.stood = 0;
         let mut value = serde_json::to_value(&file).expect("plain data");
         value["version"] = 1.into();
         let object = value.as_object_mut().expect("an object");
-        object.remove("log");
-        object.remove("unwritten");
+        for later in ["log", "unwritten", "kept_as", "stood", "moving", "lost"] {
+            object.remove(later);
+        }
         std::fs::create_dir_all(path.parent().expect("it has one")).expect("made");
         std::fs::write(&path, value.to_string()).expect("writable");
         assert_eq!(CellFile::read(&path, &robot).expect("readable"), file);
@@ -287,9 +322,9 @@ mod tests {
         check(String::new(), "no parked cell");
         check(good[..good.len() / 2].to_owned(), "no parked cell");
         check("[1, 2]".into(), "\"schema\"");
-        check(swap("\"version\": 2", "\"version\": 3"), "newer sinew");
-        check(swap("\"version\": 2", "\"version\": 0"), "\"version\"");
-        check(swap("\"version\": 2", "\"version\": \"x\""), "\"version\"");
+        check(swap("\"version\": 3", "\"version\": 4"), "newer sinew");
+        check(swap("\"version\": 3", "\"version\": 0"), "\"version\"");
+        check(swap("\"version\": 3", "\"version\": \"x\""), "\"version\"");
         let log = "\"log\": {\"records\": 1, \"head\": \"ab\"}";
         check(swap("\"log\": null", log), "sha256");
         // Nobody approves anything by way of a cell.

@@ -3,6 +3,7 @@
 //! [`jog`] moves whatever is [`Operated`]; [`ParkedCell`] is a simulated cell that is kept in a file between two commands.
 //! What is promised is the gate's to keep: nothing here moves a joint but through goals in the mailbox.
 
+mod asked;
 mod cell_file;
 mod changes;
 mod evidence;
@@ -12,9 +13,11 @@ mod orders;
 mod parked;
 mod place;
 mod running;
+mod stand;
 mod status;
 #[cfg(test)]
 mod tests;
+mod unwritten;
 mod words;
 
 use sinew_messages::{LoopStatus, Mailbox, VerdictRecord};

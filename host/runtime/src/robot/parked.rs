@@ -2,7 +2,7 @@
 //! brakes closed.
 //!
 //! What makes a robot stand is in the file before anything else is tried, whatever the audit log is like. What lets it move
-//! needs the log first.
+//! needs the log first, and gives way to every stop that came after it was asked for.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -12,13 +12,15 @@ use sinew_messages::{JointVector, LoopStatus, Mailbox, SafetyMode, StopCategory,
 use sinew_sim::scenario::WiredInput;
 use sinew_units::TICK_S;
 
+use super::asked::Asked;
 use super::cell_file::CellFile;
-use super::evidence::{EPISODE, LogView};
+use super::evidence::LogView;
 use super::jog::{Jog, JogReport, jog};
-use super::kept::KeptCell;
-use super::orders::{Order, Orders};
+use super::kept::{KeptCell, stranger};
+use super::orders::{Given, Order, Orders, UNNAMED};
 use super::place::Place;
 use super::running::{ANSWER_TICKS, Running};
+use super::stand::stand;
 use super::status::{RobotStatus, StopView, look, unapproved};
 use super::{Operated, Stored};
 use crate::audit::{AuditTarget, now_unix_ms, open_audit_with};
@@ -78,38 +80,65 @@ pub fn status(sources: &Sources, path: &Path) -> anyhow::Result<Stored> {
 }
 
 /// The cell as it is on the disk, with the orders that wait.
-fn view(config: &Config, place: &Place) -> anyhow::Result<RobotStatus> {
+pub(super) fn view(config: &Config, place: &Place) -> anyhow::Result<RobotStatus> {
     // In this order: an order that is gone by the time that the file is read is in the file.
     let orders = Orders::of(place);
     let waiting = orders.waiting().map_err(|error| orders.trouble(&error))?;
+    let is_at_work = place.is_at_work();
     let mut file = CellFile::read(&place.file, &config.robot)?;
-    for (order, _) in waiting {
-        file.obey(order);
+    if !is_at_work {
+        file.find_moving();
     }
-    let log = LogView::read(&place.log(), file.log.as_ref());
-    Ok(look(config, place, &file, log))
+    for (given, _) in &waiting.orders {
+        file.obey(given);
+    }
+    if !waiting.strangers.is_empty() {
+        file.carry_out(&Given::by_itself());
+    }
+    let log = LogView::read(&place.log(), &file);
+    if let Ok(view) = &log
+        && view.stranger.is_none()
+        && !is_at_work
+    {
+        file.catch_up(&view.said);
+    }
+    let mut status = look(config, place, &file, log);
+    (status.warnings).extend(waiting.strangers.iter().map(|path| stranger(path)));
+    Ok(status)
 }
 
 /// Begins a cell anew with the robot at `start`, rad. It stands stopped.
 ///
 /// # Errors
-/// As [`status`], and for a posture that can't be; [`Refused`](crate::Refused) while another command is at work on the cell.
+/// As [`status`], and for a posture that can't be; [`Refused`](crate::Refused) while another command is at work on the cell, and
+/// if somebody stopped the robot after this was asked for.
 pub fn begin(sources: &Sources, path: &Path, start: &JointVector) -> anyhow::Result<Stored> {
-    KeptCell::begin(sources.load()?, Place::of(path)?, start)?.finish()
+    let place = Place::of(path)?;
+    let asked = Asked::now(&place);
+    KeptCell::begin(sources.load()?, place, &asked, start)?.finish()
 }
 
 /// Stops the robot, or presses or releases a wired contact. A stop is turned away by nobody: while another command is at work on
-/// the cell that one carries it out.
+/// the cell that one carries it out. `actor` is whoever does it, if they gave a name.
 ///
 /// # Errors
-/// As [`status`]; a stop is latched if this is not an error.
-pub fn stop(sources: &Sources, path: &Path, order: StopOrder) -> anyhow::Result<Stored> {
+/// Says in capitals if the stop was not given. Where it was and the cell can't be shown, it is neither an
+/// [`InputError`](crate::InputError) nor [`Refused`](crate::Refused). To release a contact: as [`begin`].
+pub fn stop(
+    sources: &Sources,
+    path: &Path,
+    order: StopOrder,
+    actor: Option<&str>,
+) -> anyhow::Result<Stored> {
     match order {
-        StopOrder::Request(category) => stand(sources, path, Order::Stop(category)),
-        StopOrder::Press(contact) => stand(sources, path, Order::Press(contact)),
+        StopOrder::Request(category) => stand(sources, path, Order::Stop(category), actor),
+        StopOrder::Press(contact) => stand(sources, path, Order::Press(contact), actor),
         StopOrder::Release(contact) => {
-            let mut kept = KeptCell::open(sources.load()?, Place::of(path)?)?;
-            kept.file.release(contact);
+            let actor = actor.map(actor_name).transpose()?;
+            let place = Place::of(path)?;
+            let asked = Asked::now(&place);
+            let mut kept = KeptCell::open_asked(sources.load()?, place, &asked)?;
+            kept.file.release(contact, actor);
             kept.finish()
         }
     }
@@ -118,14 +147,22 @@ pub fn stop(sources: &Sources, path: &Path, order: StopOrder) -> anyhow::Result<
 /// Sets the mode. `Hold` is an order like a stop; any other needs the audit log.
 ///
 /// # Errors
-/// As [`begin`]; [`Refused`](crate::Refused) without the log.
-pub fn set_mode(sources: &Sources, path: &Path, mode: SafetyMode) -> anyhow::Result<Stored> {
+/// As [`stop`] and [`begin`]; [`Refused`](crate::Refused) without the log.
+pub fn set_mode(
+    sources: &Sources,
+    path: &Path,
+    mode: SafetyMode,
+    actor: Option<&str>,
+) -> anyhow::Result<Stored> {
     if mode == SafetyMode::Hold {
-        return stand(sources, path, Order::Hold);
+        return stand(sources, path, Order::Hold, actor);
     }
-    let mut kept = KeptCell::open(sources.load()?, Place::of(path)?)?;
+    let actor = actor.map(actor_name).transpose()?;
+    let place = Place::of(path)?;
+    let asked = Asked::now(&place);
+    let mut kept = KeptCell::open_asked(sources.load()?, place, &asked)?;
     kept.require_log(None)?;
-    kept.file.set_mode(mode);
+    kept.file.set_mode(mode, Some(actor.unwrap_or(UNNAMED)));
     if kept.file.stop.is_none()
         // Where a robot stood in one mode it may not be free to move in another, though nothing has moved it.
         && let (_, Some(refusal)) = Running::take_up(&kept.config, &kept.file)
@@ -138,41 +175,17 @@ pub fn set_mode(sources: &Sources, path: &Path, mode: SafetyMode) -> anyhow::Res
     kept.finish()
 }
 
-/// The order is put down first, where every command finds it; then it is carried out, or whoever is at work does.
-fn stand(sources: &Sources, path: &Path, order: Order) -> anyhow::Result<Stored> {
-    let config = sources.load()?;
-    let place = Place::of(path)?;
-    if place.exists() {
-        // What is no cell has nothing to stop, and gets nothing laid beside it.
-        CellFile::read(&place.file, &config.robot)?;
-    }
-    let put = Orders::of(&place).put(order);
-    let carried_out = KeptCell::open(config.clone(), place.clone()).and_then(|mut kept| {
-        if put.is_err() {
-            kept.file.obey(order);
-        }
-        kept.finish()
-    });
-    match (carried_out, put) {
-        (Ok(stored), _) => Ok(stored),
-        (Err(error), Ok(())) => Ok(Stored {
-            status: view(&config, &place)?,
-            trouble: Some(format!(
-                "the order is given, and every command on this cell carries it out before it does anything else; it is not in \
-                 the cell's file yet: {error:#}"
-            )),
-        }),
-        (Err(error), Err(_)) => Err(error),
-    }
-}
-
 /// A parked cell with a loop running on it, which can move it.
 pub struct ParkedCell {
     kept: KeptCell,
     running: Running,
     view: LogView,
     /// Orders that came while the loop ran.
-    heard: Vec<Order>,
+    heard: Vec<Given>,
+    /// Orders can't be heard any more, so the robot was stopped.
+    is_deaf: bool,
+    /// Ticks that the file has.
+    stored_ticks: u64,
 }
 
 impl ParkedCell {
@@ -181,7 +194,9 @@ impl ParkedCell {
     /// # Errors
     /// As [`begin`]; [`Refused`](crate::Refused) without an audit log.
     pub fn open(sources: &Sources, path: &Path, accepting: Option<&str>) -> anyhow::Result<Self> {
-        let mut kept = KeptCell::open(sources.load()?, Place::of(path)?)?;
+        let place = Place::of(path)?;
+        let asked = Asked::now(&place);
+        let mut kept = KeptCell::open_asked(sources.load()?, place, &asked)?;
         let view = kept.require_log(accepting)?;
         if kept.file.stop.is_none()
             && let Some(stop) = unapproved(&kept.config, &view, &kept.place.log())
@@ -197,6 +212,8 @@ impl ParkedCell {
             running,
             view,
             heard: Vec::new(),
+            is_deaf: false,
+            stored_ticks: 0,
         })
     }
 
@@ -228,7 +245,8 @@ impl ParkedCell {
         for _ in 0..ANSWER_TICKS {
             self.step()?;
         }
-        if self.running.is_latched() && self.heard.len() == heard {
+        // The gate's answer counts, whatever was ordered meanwhile.
+        if !self.running.has_granted(request) {
             let refusal = self.running.refusal(&self.kept.config, &self.kept.file);
             let words = StopView::from(&refusal).words();
             let held = self.kept.file.stop.get_or_insert_with(|| refusal.clone());
@@ -240,9 +258,15 @@ impl ParkedCell {
         }
         self.kept.file.stop = None;
         self.kept.file.reset_by = Some(name.to_owned());
-        // Whoever stops the robot meanwhile is not overruled by it.
-        for order in &self.heard[heard..] {
-            self.kept.file.obey(*order);
+        // Whoever stops the robot meanwhile is not overruled by it. The loop has said so.
+        let records = self.kept.file.unwritten.len();
+        for given in &self.heard[heard..] {
+            self.kept.file.carry_out(given);
+        }
+        self.kept.file.unwritten.truncate(records);
+        if self.kept.file.stop.is_none() && self.running.is_latched() {
+            self.kept.file.stop = Some(self.running.latched(&self.kept.config, &self.kept.file));
+            self.kept.file.count_stood();
         }
         Ok(match &self.kept.file.stop {
             None => ResetAnswer::Granted,
@@ -263,81 +287,126 @@ impl ParkedCell {
             )));
         }
         self.begin_log()?;
-        jog(self, asked, interrupt)
+        // Whoever finds this without a command at work knows that nobody says where the robot stands.
+        self.kept.file.moving = true;
+        self.kept.store()?;
+        jog(self, asked, interrupt).map_err(|error| {
+            self.come_to_rest();
+            match self.kept.keep() {
+                Ok(None) => error,
+                Ok(Some(trouble)) => error.context(trouble),
+                Err(kept) => error.context(not_kept(&self.kept.place, &kept)),
+            }
+        })
     }
 
     /// From now on what happens stands in the log.
     fn begin_log(&mut self) -> anyhow::Result<()> {
         let target = AuditTarget {
             writer: open_audit_with(&self.kept.place.log(), WallClock::UnixMs(now_unix_ms))?,
-            episode: EPISODE.to_owned(),
+            episode: self.kept.file.episode(),
             seed: 0,
         };
         self.running.log_to(&self.kept.config, target);
         Ok(())
     }
 
-    /// Carries out what was ordered since; true if anything was.
-    fn listen(&mut self) -> anyhow::Result<bool> {
-        let orders = self.kept.take_orders()?;
-        for order in &orders {
-            let order = *order;
-            let was_free = self.kept.file.stop.is_none();
+    /// Carries out what was ordered since; true if anything was. Whoever can't hear orders any more stops.
+    fn listen(&mut self) -> bool {
+        if self.is_deaf {
+            return false;
+        }
+        let orders = match self.kept.take_orders() {
+            Ok(orders) => orders,
+            Err(error) => {
+                self.is_deaf = true;
+                self.kept
+                    .say_trouble(format!("the robot was stopped: {error}"));
+                Vec::new()
+            }
+        };
+        if !self.kept.is_alone() {
+            self.is_deaf = true;
+            self.kept.say_trouble(format!(
+                "{}: its lock was removed while this command was at work, so another may be, too: the robot was stopped",
+                self.kept.place.shown.display()
+            ));
+        }
+        for given in &orders {
+            self.kept.file.note_order(given);
+        }
+        let by_itself = self.is_deaf.then(Given::by_itself);
+        let orders: Vec<Given> = orders.into_iter().chain(by_itself).collect();
+        for given in &orders {
             let records = self.kept.file.unwritten.len();
-            self.kept.file.obey(order);
-            if was_free && self.running.log().is_some() {
-                // The loop says it itself.
+            self.kept.file.carry_out(given);
+            if self.running.says(given.order) {
                 self.kept.file.unwritten.truncate(records);
             }
-            self.running.tell(order, &self.kept.file);
-            self.heard.push(order);
+            self.running.tell(given, &self.kept.file);
         }
-        Ok(!orders.is_empty())
+        let any = !orders.is_empty();
+        self.heard.extend(orders);
+        any
+    }
+
+    /// Lets the robot come to rest, and takes down in the cell how it stands then.
+    fn come_to_rest(&mut self) {
+        for _ in 0..REST_TICKS {
+            if self.running.rests() {
+                break;
+            }
+            self.tick();
+        }
+        if self.listen() {
+            // So that the loop says it.
+            self.running.run(ANSWER_TICKS);
+        }
+        let file = &mut self.kept.file;
+        if file.stop.is_none() && self.running.is_latched() {
+            file.stop = Some(self.running.latched(&self.kept.config, file));
+            file.count_stood();
+        }
+        file.joints_rad = self.running.last.status.frame.position_rad.to_vec();
+        file.ran_s += (self.running.last.tick - self.stored_ticks) as f64 * TICK_S;
+        file.moving = false;
+        self.stored_ticks = self.running.last.tick;
+        let unwritten = self.running.end_log();
+        file.unwritten.extend(unwritten);
+    }
+
+    fn tick(&mut self) {
+        self.running.step();
+        if self.running.last.tick.is_multiple_of(ORDER_TICKS) {
+            self.listen();
+        }
     }
 
     /// Lets the robot come to rest, and keeps the cell in its file.
     ///
     /// # Errors
-    /// [`InputError`](crate::InputError) if the file can't be written.
+    /// If the file can't be written.
     pub fn park(mut self) -> anyhow::Result<Stored> {
-        for _ in 0..REST_TICKS {
-            if self.running.rests() {
-                break;
-            }
-            self.step()?;
-        }
-        if self.listen()? {
-            // So that the loop says it.
-            self.running.run(ANSWER_TICKS);
-        }
-        let Self {
-            mut kept,
-            mut running,
-            ..
-        } = self;
-        if kept.file.stop.is_none() && running.is_latched() {
-            kept.file.stop = Some(running.latched(&kept.config, &kept.file));
-        }
-        kept.file.joints_rad = running.last.status.frame.position_rad.to_vec();
-        kept.file.ran_s += running.last.tick as f64 * TICK_S;
-        let unwritten = running.end_log();
-        kept.file.unwritten.extend(unwritten);
-        let shown = kept.place.shown.display().to_string();
-        kept.finish().map_err(|error| {
+        self.come_to_rest();
+        let place = self.kept.place.clone();
+        self.kept
+            .finish()
             // Not wrong input any more: it ran.
-            anyhow::anyhow!(
-                "{shown} still says where the robot was before, and what the audit log does not have is lost: {error:#}"
-            )
-        })
+            .map_err(|error| anyhow::anyhow!(not_kept(&place, &error)))
     }
+}
+
+/// What is said when the file does not have what happened.
+fn not_kept(place: &Place, error: &anyhow::Error) -> String {
+    format!(
+        "{} still says where the robot was before, and what the audit log does not have is lost: {error:#}",
+        place.shown.display()
+    )
 }
 
 impl Operated for ParkedCell {
     fn step(&mut self) -> anyhow::Result<()> {
-        self.running.step();
-        if self.running.last.tick.is_multiple_of(ORDER_TICKS) {
-            self.listen()?;
-        }
+        self.tick();
         Ok(())
     }
 

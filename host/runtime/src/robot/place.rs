@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::cell_file::CellFile;
 use crate::audit::AUDIT_FILE;
 use crate::files::{check_regular, folder_of};
 use crate::trouble::{input, refused};
@@ -25,7 +26,15 @@ pub(super) struct Place {
 /// The right to write a cell. It goes with the process that has it, however that ends.
 #[derive(Debug)]
 pub(super) struct CellLock {
-    _file: File,
+    file: File,
+    path: PathBuf,
+}
+
+impl CellLock {
+    /// False when somebody has removed it: another command may be at work, too.
+    pub(super) fn is_held(&self) -> bool {
+        is_same_file(&self.file, &self.path)
+    }
 }
 
 impl Place {
@@ -61,6 +70,35 @@ impl Place {
         self.file.exists()
     }
 
+    /// True if a cell is kept here, or was: what is beside it stays when it is removed or damaged.
+    pub(super) fn is_a_cells(&self) -> bool {
+        ["lock", "orders"]
+            .into_iter()
+            .any(|what| fs::symlink_metadata(self.beside(what)).is_ok())
+            || CellFile::is_one(&self.file)
+    }
+
+    /// True while a command is at work on the cell.
+    pub(super) fn is_at_work(&self) -> bool {
+        let path = self.beside("lock");
+        let is_file = fs::symlink_metadata(&path).is_ok_and(|there| there.is_file());
+        is_file
+            && File::open(&path)
+                .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// Why nothing may move, if the cell goes by more than one name: what is ordered under one is not known under another.
+    pub(super) fn other_names(&self) -> Option<String> {
+        let names = links(&self.file);
+        (names > 1).then(|| {
+            format!(
+                "{} is one file under {names} names (hard links), and a stop under one of them would not be known under the \
+                 others: remove the others",
+                self.shown.display()
+            )
+        })
+    }
+
     /// The audit log of whatever is in the same folder.
     pub(super) fn log(&self) -> PathBuf {
         self.file.with_file_name(AUDIT_FILE)
@@ -82,8 +120,15 @@ impl Place {
         let path = self.beside("lock");
         let named = |error: std::io::Error| input(format!("--cell {}: {error}", path.display()));
         fs::create_dir_all(folder_of(&path)).map_err(named)?;
-        if path.exists() {
-            check_regular(&path).map_err(|error| input(format!("--cell {error}")))?;
+        // A link may lead anywhere, and to open a pipe may take for ever.
+        if fs::symlink_metadata(&path).is_ok_and(|there| !there.is_file()) {
+            return Err(input(format!(
+                "--cell {}: this has to be a regular file, and no link: remove it",
+                path.display()
+            )));
+        }
+        if let Some(words) = self.other_names() {
+            return Err(input(words));
         }
         let file = OpenOptions::new()
             .write(true)
@@ -93,7 +138,7 @@ impl Place {
             .map_err(named)?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
-                Ok(()) => return Ok(CellLock { _file: file }),
+                Ok(()) => return Ok(CellLock { file, path }),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_NAP),
                 Err(TryLockError::Error(error)) => return Err(named(error)),
             }
@@ -104,4 +149,30 @@ impl Place {
             self.shown.display()
         )))
     }
+}
+
+#[cfg(unix)]
+fn is_same_file(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_same_file(_: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+/// How many names a file has.
+#[cfg(unix)]
+fn links(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata(path).map_or(1, |there| there.nlink())
+}
+
+#[cfg(not(unix))]
+fn links(_: &Path) -> u64 {
+    1
 }

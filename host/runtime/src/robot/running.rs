@@ -9,11 +9,14 @@ use std::sync::Arc;
 use sinew_audit::Deferred;
 use sinew_control::{ControlLoop, TickSummary};
 use sinew_flight_ring::TrailConsumer;
-use sinew_messages::{LimitKind, Mailbox, SafetyMode, StopCategory, StopState, VerdictRecord};
+use sinew_messages::{
+    LimitKind, Mailbox, ResetAnswer, SafetyMode, StopCategory, StopState, VerdictRecord,
+};
 use sinew_sim::Cell;
+use sinew_sim::scenario::WiredInput;
 
 use super::cell_file::{CellFile, KeptStop};
-use super::orders::Order;
+use super::orders::{Given, Order};
 use super::status::{breach_views, category_number};
 use super::words::verdict_words;
 use crate::Config;
@@ -123,14 +126,39 @@ impl Running {
         velocity.iter().all(|v| *v == 0.0)
     }
 
+    /// True if the loop will say itself what comes of an order, in its log.
+    pub(super) fn says(&self, order: Order) -> bool {
+        let status = &self.last.status;
+        let latched = StopCategory::decode(status.stop_category).filter(|_| self.is_latched());
+        let worse = |category| latched.is_none_or(|held| category < category_number(held));
+        self.log.is_some()
+            && match order {
+                Order::Stop(category) => worse(category_number(category)),
+                Order::Press(WiredInput::Protective) => worse(2),
+                Order::Press(_) => worse(1),
+                Order::Hold => SafetyMode::decode(u64::from(status.mode)) != SafetyMode::Hold,
+            }
+    }
+
+    /// True if the gate granted this request for a reset.
+    pub(super) fn has_granted(&self, request: u64) -> bool {
+        let status = &self.last.status;
+        status.reset_answered >= request && status.reset_answer == ResetAnswer::Granted as u32
+    }
+
     /// Tells the loop an order that the file has.
-    pub(super) fn tell(&mut self, order: Order, file: &CellFile) {
-        match order {
+    pub(super) fn tell(&mut self, given: &Given, file: &CellFile) {
+        match given.order {
             Order::Stop(category) => {
                 self.mailbox.requests.stop(category);
             }
             Order::Press(_) => self.set_contacts(file),
-            Order::Hold => self.mailbox.requests.mode(SafetyMode::Hold),
+            Order::Hold => {
+                if let Some(log) = &mut self.log {
+                    log.name_mode(SafetyMode::Hold, given.name());
+                }
+                self.mailbox.requests.mode(SafetyMode::Hold);
+            }
         }
     }
 

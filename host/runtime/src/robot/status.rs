@@ -197,7 +197,12 @@ pub(super) fn look(
     if stop.is_none() {
         stop = Running::take_up(config, file).1;
     }
+    let other_names = place.other_names();
     warnings.extend(log_words.clone());
+    warnings.extend(other_names.clone());
+    if file.moving {
+        warnings.push("a command moves it: the positions are those from before".to_owned());
+    }
     if !file.unwritten.is_empty() {
         warnings.push(format!(
             "{} records are kept with the cell that the audit log does not have yet",
@@ -223,7 +228,10 @@ pub(super) fn look(
         robot: config.robot.name.clone(),
         safety_hash: config.safety.hash().to_string(),
         mode: file.mode.clone(),
-        may_move: stop.is_none() && mode != SafetyMode::Hold && log_words.is_none(),
+        may_move: stop.is_none()
+            && mode != SafetyMode::Hold
+            && log_words.is_none()
+            && other_names.is_none(),
         next,
         warnings,
         stop: stop.as_ref().map(StopView::from),

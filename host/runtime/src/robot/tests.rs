@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use sinew_messages::JointVector;
 use sinew_sim::scenario::WiredInput;
 
-use super::orders::{Order, Orders};
+use super::orders::{Given, Order, Orders};
 use super::place::Place;
 use super::{
     BreachView, CellFile, Jog, JogAlong, JogOutcome, JogReport, Operated, ParkedCell, ResetAnswer,
@@ -43,12 +43,12 @@ fn seen(folder: &tempfile::TempDir) -> RobotStatus {
 
 #[track_caller]
 fn stopped(folder: &tempfile::TempDir, order: StopOrder) -> RobotStatus {
-    whole(stop(&Sources::default(), &path(folder), order))
+    whole(stop(&Sources::default(), &path(folder), order, Some("bea")))
 }
 
 #[track_caller]
 fn in_mode(folder: &tempfile::TempDir, mode: SafetyMode) -> RobotStatus {
-    whole(set_mode(&Sources::default(), &path(folder), mode))
+    whole(set_mode(&Sources::default(), &path(folder), mode, None))
 }
 
 /// Asks for a reset by ann, and parks the cell again.
@@ -58,6 +58,10 @@ fn reset(folder: &tempfile::TempDir) -> ResetAnswer {
     let answer = cell.reset("ann").expect("asked");
     whole(cell.park());
     answer
+}
+
+fn unnamed(order: Order) -> Given {
+    Given { order, by: None }
 }
 
 fn path(folder: &tempfile::TempDir) -> std::path::PathBuf {
@@ -437,7 +441,8 @@ fn a_stop_reaches_a_cell_that_another_command_works_on() {
     assert_eq!(seen(&folder).stop, None);
 
     let order = StopOrder::Request(StopCategory::ControlledThenOff);
-    let given = stop(&Sources::default(), &path(&folder), order).expect("it is never turned away");
+    let given =
+        stop(&Sources::default(), &path(&folder), order, None).expect("it is never turned away");
     assert!(
         given
             .trouble
@@ -453,7 +458,7 @@ fn a_stop_reaches_a_cell_that_another_command_works_on() {
     let stop = whole(moving.park()).stop.expect("it is latched");
     assert_eq!((stop.category, &*stop.reason), (1, "requested"));
     let place = Place::of(&path(&folder)).expect("it is there");
-    assert!(Orders::of(&place).waiting().expect("readable").is_empty());
+    assert!((Orders::of(&place).waiting().expect("readable").orders).is_empty());
     assert!(log_kinds(&folder).contains(&"stop".to_owned()));
     assert_eq!(seen(&folder).stop.expect("still").category, 1);
 }
@@ -476,7 +481,7 @@ fn a_stop_is_lost_at_no_moment() {
             cell: cell(&folder),
             step: |cell: &mut ParkedCell| {
                 if ticks == at {
-                    orders.put(order)?;
+                    orders.put(&unnamed(order))?;
                 }
                 ticks += 1;
                 cell.step()
@@ -485,7 +490,7 @@ fn a_stop_is_lost_at_no_moment() {
         jog(&mut late, &of_joint(0, 0.05, 0.1), &AtomicBool::new(false)).expect("it answers");
         let Meanwhile { cell, .. } = late;
         if ticks <= at {
-            orders.put(order).expect("after it moved");
+            orders.put(&unnamed(order)).expect("after it moved");
         }
         whole(cell.park());
         let after = seen(&folder);
@@ -504,7 +509,7 @@ fn a_stop_is_lost_at_no_moment() {
     stopped(&folder, StopOrder::Request(StopCategory::ControlledHold));
     let mut resetting = cell(&folder);
     orders
-        .put(Order::Stop(StopCategory::ControlledHold))
+        .put(&unnamed(Order::Stop(StopCategory::ControlledHold)))
         .expect("put");
     let answer = resetting.reset("ann").expect("asked");
     assert!(matches!(answer, ResetAnswer::Refused(_)), "{answer:?}");
@@ -515,7 +520,7 @@ fn a_stop_is_lost_at_no_moment() {
         assert_eq!(cell.reset("ann").expect("asked"), ResetAnswer::NotNeeded);
         cell
     };
-    orders.put(Order::Hold).expect("put");
+    orders.put(&unnamed(Order::Hold)).expect("put");
     assert_eq!(whole(resetting.park()).mode, "hold");
 }
 
@@ -530,20 +535,20 @@ fn stops_and_hold_work_without_an_audit_log() {
     std::fs::write(log(&folder), &broken).expect("writable");
 
     let ordered = StopOrder::Request(StopCategory::PowerOff);
-    let stored = stop(&sources, &path(&folder), ordered).expect("it stops");
+    let stored = stop(&sources, &path(&folder), ordered, None).expect("it stops");
     let trouble = stored.trouble.expect("the log is broken");
     assert!(
         trouble.contains("audit") && trouble.contains("line 1"),
         "{trouble}"
     );
     assert_eq!(stored.status.stop.expect("latched").category, 0);
-    let stored = set_mode(&sources, &path(&folder), SafetyMode::Hold).expect("it holds");
+    let stored = set_mode(&sources, &path(&folder), SafetyMode::Hold, None).expect("it holds");
     assert!(stored.trouble.is_some());
     assert_eq!(stored.status.mode, "hold");
     assert!(!stored.status.may_move && !stored.status.warnings.is_empty());
 
     let before = std::fs::read(path(&folder)).expect("it is there");
-    let error = set_mode(&sources, &path(&folder), SafetyMode::Normal).expect_err("no log");
+    let error = set_mode(&sources, &path(&folder), SafetyMode::Normal, None).expect_err("no log");
     assert!(error.is::<Refused>(), "{error}");
     let error = ParkedCell::open(&sources, &path(&folder), None)
         .err()
@@ -579,14 +584,14 @@ fn another_log_is_not_this_cells() {
     assert!(error.is::<Refused>(), "{error}");
     assert!(error.to_string().contains("--accept-log"), "{error}");
     let ordered = StopOrder::Request(StopCategory::ControlledHold);
-    let stored = stop(&sources, &path(&folder), ordered).expect("it stops");
+    let stored = stop(&sources, &path(&folder), ordered, None).expect("it stops");
     assert!(stored.trouble.is_some() && stored.status.stop.is_some());
 
     let mut cell = ParkedCell::open(&sources, &path(&folder), Some("bob")).expect("bob says so");
     assert_eq!(cell.reset("bob").expect("asked"), ResetAnswer::Granted);
     assert!(whole(cell.park()).may_move);
     let kinds = log_kinds(&folder);
-    assert_eq!(kinds[..2], ["stop", "log-accepted"]);
+    assert_eq!(kinds[..3], ["stop-asked", "stop", "log-accepted"]);
     held(&folder, &of_joint(0, 0.1, 0.2)).expect("it moves again");
 
     // A log that was cut is another one, too.
@@ -640,18 +645,468 @@ fn a_cell_that_somebody_else_changed_is_left_as_it_is() {
     assert_eq!(seen(&folder).stop.expect("it stays").category, 0);
 }
 
-/// A stop comes first, whatever state the cell's folder is in.
+/// A stop that reached nothing is no stop, and a cell that was there gets one whatever became of its file.
 #[test]
-fn a_stop_begins_a_cell_that_is_not_there() {
+fn a_stop_where_there_is_no_cell_says_that_nothing_was_stopped() {
     let folder = folder();
-    let stop = stopped(&folder, StopOrder::Request(StopCategory::PowerOff)).stop;
-    assert_eq!(stop.expect("latched").category, 0);
-    std::fs::remove_dir(folder.path().join("robot.json.orders")).expect("it is empty");
-    std::fs::write(folder.path().join("robot.json.orders"), "").expect("writable");
+    let order = StopOrder::Request(StopCategory::PowerOff);
+    let sources = Sources::default();
+    let error = stop(&sources, &path(&folder), order, None).expect_err("there is no cell");
+    let words = format!("{error:#}");
+    assert!(
+        words.contains("THE STOP WAS NOT GIVEN") && words.contains("there is no cell"),
+        "{words}"
+    );
+    assert!(error.chain().any(|cause| cause.is::<InputError>()));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("there").count(), 0);
+
+    begun(&folder, &FREE);
+    std::fs::remove_file(path(&folder)).expect("it is there");
+    let stored = stop(&sources, &path(&folder), order, None).expect("one was there");
+    assert!(
+        stored
+            .trouble
+            .is_some_and(|words| words.contains("was gone"))
+    );
+    assert_eq!(stored.status.stop.expect("latched").category, 0);
+}
+
+/// Whatever is wrong with the folder for orders: a stop is latched, nothing moves, and nobody's files are touched.
+#[test]
+fn orders_need_a_folder_of_their_own() {
+    let folder = freed(&FREE);
+    let orders = folder.path().join("robot.json.orders");
+    let check = |what: &str, still_there: &std::path::Path| {
+        let error = ParkedCell::open(&Sources::default(), &path(&folder), None)
+            .err()
+            .expect("nothing moves");
+        assert!(error.is::<InputError>(), "{what}: {error}");
+        assert!(error.to_string().contains("robot.json.orders"), "{error}");
+        let order = StopOrder::Request(StopCategory::PowerOff);
+        let stored = stop(&Sources::default(), &path(&folder), order, None).expect(what);
+        assert!(stored.trouble.is_some(), "{what}");
+        assert!(still_there.exists(), "{what}");
+        let robot = sinew_description::RobotDescription::builtin();
+        let file = CellFile::read(&path(&folder), &robot).expect("it is there");
+        assert_eq!(file.stop.expect("latched").category, 0, "{what}");
+    };
+    std::fs::remove_dir_all(&orders).expect("it is there");
+    std::fs::write(&orders, "").expect("writable");
+    check("a file", &orders);
     let error = status(&Sources::default(), &path(&folder)).expect_err("orders can't be seen");
     assert!(error.to_string().contains("has to be a folder"), "{error}");
+    std::fs::remove_file(&orders).expect("it is there");
+    #[cfg(unix)]
+    {
+        let precious = folder.path().join("precious");
+        std::fs::create_dir(&precious).expect("made");
+        std::fs::write(precious.join("stop-0.x"), "").expect("writable");
+        std::os::unix::fs::symlink(&precious, &orders).expect("laid");
+        check("a link", &precious.join("stop-0.x"));
+        std::fs::remove_file(&orders).expect("it is there");
+    }
+    std::fs::create_dir_all(orders.join("hold.folder")).expect("made");
+    check("a folder among them", &orders.join("hold.folder"));
+    assert!(!seen(&folder).warnings.is_empty());
+    std::fs::remove_dir_all(&orders).expect("it is there");
+    std::fs::create_dir(&orders).expect("made");
+    std::fs::write(orders.join("stop-0.x"), "theirs").expect("writable");
+    check("a file that is not empty", &orders.join("stop-0.x"));
+    std::fs::remove_file(orders.join("stop-0.x")).expect("it is there");
+    assert_eq!(reset(&folder), ResetAnswer::Granted);
+}
+
+/// What waits for another command gives way to a stop that came meanwhile, whoever carried that out.
+#[test]
+fn what_was_asked_before_a_stop_does_not_clear_it() {
+    let sources = Sources::default();
+    type Loosens = fn(&Sources, &std::path::Path) -> anyhow::Result<()>;
+    let loosening: [(&str, Loosens); 5] = [
+        ("reset", |sources, path| {
+            ParkedCell::open(sources, path, None).map(drop)
+        }),
+        ("mode", |sources, path| {
+            set_mode(sources, path, SafetyMode::Normal, None).map(drop)
+        }),
+        ("start", |sources, path| {
+            begin(sources, path, &FREE).map(drop)
+        }),
+        ("release", |sources, path| {
+            let release = StopOrder::Release(WiredInput::Emergency);
+            stop(sources, path, release, None).map(drop)
+        }),
+        ("jog", |sources, path| {
+            ParkedCell::open(sources, path, None).map(drop)
+        }),
+    ];
+    let tightening = [
+        Order::Stop(StopCategory::PowerOff),
+        Order::Hold,
+        Order::Press(WiredInput::Emergency),
+    ];
+    for (name, loosen) in loosening {
+        for order in tightening {
+            let folder = freed(&FREE);
+            let orders = Orders::of(&Place::of(&path(&folder)).expect("it is there"));
+            let at_work = cell(&folder);
+            let path = path(&folder);
+            let error = std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| loosen(&sources, &path));
+                std::thread::sleep(std::time::Duration::from_millis(300));
+                orders.put(&unnamed(order)).expect("put");
+                whole(at_work.park());
+                waiting.join().expect("it ends").expect_err(name)
+            });
+            assert!(error.is::<Refused>(), "{name} {order:?}: {error:#}");
+            assert!(error.to_string().contains("then ask again"), "{error}");
+            let after = seen(&folder);
+            assert!(!after.may_move, "{name} {order:?}: {after:?}");
+            match order {
+                Order::Hold => assert_eq!(after.mode, "hold"),
+                Order::Press(_) => assert!(!after.wired.emergency_a_closed),
+                Order::Stop(_) => assert_eq!(after.stop.expect("latched").category, 0),
+            }
+            // Asked again it is another matter.
+            loosen(&sources, &path).expect(name);
+        }
+    }
+}
+
+/// A stop that a reset in between cleared is given again: it says that the robot stands, so it does.
+#[test]
+fn a_stop_that_reports_is_in_force() {
+    let mut file = CellFile::new(&sinew_description::RobotDescription::builtin(), &FREE);
+    file.stop = None;
+    for order in [
+        Order::Stop(StopCategory::ControlledHold),
+        Order::Press(WiredInput::EmergencyB),
+        Order::Hold,
+        Order::Stop(StopCategory::PowerOff),
+    ] {
+        assert!(!file.stands_by(order), "{order:?}");
+        file.obey(&unnamed(order));
+        assert!(file.stands_by(order), "{order:?}");
+    }
+    assert!(file.stands_by(Order::Stop(StopCategory::ControlledThenOff)));
+}
+
+/// What is ordered while a reset is asked changes nothing of the gate's answer, and nothing gets less severe by it.
+#[test]
+fn a_reset_that_the_gate_refuses_is_refused_whatever_is_ordered_meanwhile() {
+    for order in [Order::Stop(StopCategory::ControlledHold), Order::Hold] {
+        let folder = folder();
+        begun(&folder, &IN_THE_CABINET);
+        stopped(&folder, StopOrder::Request(StopCategory::PowerOff));
+        let orders = Orders::of(&Place::of(&path(&folder)).expect("it is there"));
+        let mut resetting = cell(&folder);
+        orders.put(&unnamed(order)).expect("put");
+        let answer = resetting.reset("eve").expect("asked");
+        assert!(matches!(answer, ResetAnswer::Refused(_)), "{answer:?}");
+        let status = whole(resetting.park());
+        assert_eq!(status.stop.expect("it stays").category, 0, "{order:?}");
+        assert_eq!(status.reset_by, None);
+        let kinds = log_kinds(&folder);
+        assert!(!kinds.contains(&"reset-granted".to_owned()), "{kinds:?}");
+        let changes = kinds.iter().filter(|kind| *kind == "mode-changed").count();
+        assert_eq!(changes, usize::from(order == Order::Hold), "{kinds:?}");
+    }
+}
+
+/// Kinds and actors in the log beside the cell.
+fn told(folder: &tempfile::TempDir) -> Vec<(String, String)> {
+    let mut told = Vec::new();
+    let read = sinew_audit::read(&log(folder), |record| {
+        told.push((record.kind.clone(), record.who().to_owned()));
+    });
+    assert!(read.expect("it can be read").ok);
+    told
+}
+
+/// What a person does to stop a robot is evidence, with a name, even where it changes nothing.
+#[test]
+fn every_stop_press_and_release_is_in_the_log() {
+    let folder = folder();
+    begun(&folder, &FREE);
+    let before = told(&folder).len();
+    stopped(&folder, StopOrder::Request(StopCategory::ControlledHold));
+    stopped(&folder, StopOrder::Press(WiredInput::Emergency));
+    let pressed = seen(&folder).stop.expect("latched");
+    assert_eq!((pressed.category, &*pressed.reason), (1, "emergency-stop"));
+    stopped(&folder, StopOrder::Release(WiredInput::EmergencyA));
+    set_mode(
+        &Sources::default(),
+        &path(&folder),
+        SafetyMode::Hold,
+        Some("bea"),
+    )
+    .expect("held");
+    stop(
+        &Sources::default(),
+        &path(&folder),
+        StopOrder::Request(StopCategory::PowerOff),
+        None,
+    )
+    .expect("stopped");
+    let told = told(&folder);
+    let expected = [
+        ("stop-asked", "bea"),
+        ("contact-opened", "bea"),
+        ("contact-opened", "bea"),
+        ("contact-closed", "bea"),
+        ("mode-changed", "bea"),
+        ("stop-asked", "unnamed"),
+        ("stop-worsened", "nobody"),
+    ];
+    let told: Vec<(&str, &str)> = (told[before..].iter())
+        .map(|(kind, who)| (&**kind, &**who))
+        .collect();
+    assert_eq!(told, expected);
+    // A name that is none keeps nobody from stopping.
+    let order = StopOrder::Request(StopCategory::PowerOff);
+    let stored = stop(&Sources::default(), &path(&folder), order, Some("\u{202e}")).expect("given");
+    assert!(
+        stored
+            .trouble
+            .is_some_and(|words| words.contains("--actor"))
+    );
+}
+
+/// To begin a cell anew neither closes a contact, nor makes a stop less severe, nor changes its log.
+#[test]
+fn what_a_cell_had_latched_outlives_a_new_beginning() {
+    let folder = freed(&FREE);
+    stopped(&folder, StopOrder::Request(StopCategory::PowerOff));
+    stopped(&folder, StopOrder::Press(WiredInput::Protective));
+    in_mode(&folder, SafetyMode::Hold);
+    std::fs::write(log(&folder), "").expect("writable");
+    begin(&Sources::default(), &path(&folder), &FREE).expect("begun");
+    let status = seen(&folder);
+    assert_eq!(status.stop.expect("latched").category, 0);
+    assert!(!status.wired.protective_closed);
+    assert_eq!(status.mode, "hold");
     let error = ParkedCell::open(&Sources::default(), &path(&folder), None)
         .err()
-        .expect("nothing moves");
-    assert!(error.is::<InputError>(), "{error}");
+        .expect("not its log");
+    assert!(error.to_string().contains("--accept-log"), "{error}");
+
+    // Not even without its file, if there is its log.
+    let folder = freed(&FREE);
+    stopped(&folder, StopOrder::Request(StopCategory::PowerOff));
+    stopped(&folder, StopOrder::Press(WiredInput::Protective));
+    in_mode(&folder, SafetyMode::Hold);
+    std::fs::remove_file(path(&folder)).expect("it is there");
+    let status = seen(&folder);
+    assert_eq!(status.stop.expect("latched").category, 0);
+    assert!(!status.wired.protective_closed);
+    assert_eq!(status.mode, "hold");
+}
+
+/// A cell's file that is older than its log, or that was cut out of it by hand, moves nothing.
+#[test]
+fn an_old_file_undoes_no_stop() {
+    let restored = |folder: &tempfile::TempDir, old: &[u8], expected: &str| {
+        std::fs::write(path(folder), old).expect("writable");
+        assert!(!seen(folder).may_move, "{expected}");
+        let error = ParkedCell::open(&Sources::default(), &path(folder), None)
+            .err()
+            .expect("it is refused");
+        assert!(error.is::<Refused>(), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+        seen(folder)
+    };
+    let old = |folder: &tempfile::TempDir| std::fs::read(path(folder)).expect("it is there");
+
+    let folder = freed(&FREE);
+    let free = old(&folder);
+    stopped(&folder, StopOrder::Request(StopCategory::PowerOff));
+    let after = restored(&folder, &free, "after");
+    assert_eq!(after.stop.expect("latched").category, 0);
+    assert_eq!(reset(&folder), ResetAnswer::Granted);
+
+    let free = old(&folder);
+    stopped(&folder, StopOrder::Press(WiredInput::Emergency));
+    let after = restored(&folder, &free, "after");
+    assert!(!after.wired.emergency_a_closed, "{after:?}");
+    stopped(&folder, StopOrder::Release(WiredInput::Emergency));
+    assert_eq!(reset(&folder), ResetAnswer::Granted);
+
+    let free = old(&folder);
+    in_mode(&folder, SafetyMode::Hold);
+    assert_eq!(restored(&folder, &free, "after").mode, "hold");
+
+    let mut value: serde_json::Value = serde_json::from_slice(&free).expect("a cell");
+    value["log"] = serde_json::Value::Null;
+    restored(&folder, value.to_string().as_bytes(), "by hand");
+
+    // A later reset is the last word.
+    let folder = freed(&FREE);
+    let free = old(&folder);
+    stopped(&folder, StopOrder::Request(StopCategory::PowerOff));
+    assert_eq!(reset(&folder), ResetAnswer::Granted);
+    std::fs::write(path(&folder), free).expect("writable");
+    assert!(seen(&folder).may_move);
+}
+
+/// Nobody knows where a robot stands whose command was killed while it moved it.
+#[test]
+fn a_command_that_did_not_end_leaves_the_robot_stopped() {
+    let folder = freed(&FREE);
+    let robot = cell(&folder).config().robot.clone();
+    let mut file = CellFile::read(&path(&folder), &robot).expect("it is there");
+    file.moving = true;
+    file.write(&path(&folder)).expect("writable");
+    let stop = seen(&folder).stop.expect("it is latched");
+    assert!(stop.detail.contains("where it stands"), "{stop:?}");
+    let error = ParkedCell::open(&Sources::default(), &path(&folder), None)
+        .err()
+        .expect("refused once");
+    assert!(error.is::<Refused>(), "{error}");
+    assert_eq!(reset(&folder), ResetAnswer::Granted);
+    held(&folder, &of_joint(0, 0.1, 0.2)).expect("it moves");
+    let file = CellFile::read(&path(&folder), &robot).expect("it is there");
+    assert!(!file.moving);
+}
+
+/// Whoever can't hear a stop any more stops, says where the robot is, and why.
+#[test]
+fn a_jog_that_can_hear_no_orders_stops_and_is_kept() {
+    let lock_removed = |folder: &std::path::Path| {
+        std::fs::remove_file(folder.join("robot.json.lock")).expect("it is there");
+    };
+    let no_folder = |folder: &std::path::Path| {
+        std::fs::remove_dir_all(folder.join("robot.json.orders")).expect("it is there");
+        std::fs::write(folder.join("robot.json.orders"), "").expect("writable");
+    };
+    type Harm<'a> = &'a dyn Fn(&std::path::Path);
+    let ways: [(&str, Harm<'_>); 2] = [
+        ("its lock was removed", &lock_removed),
+        ("has to be a folder", &no_folder),
+    ];
+    for (words, harm) in ways {
+        let folder = freed(&FREE);
+        let mut ticks = 0;
+        let mut harmed = Meanwhile {
+            cell: cell(&folder),
+            step: |cell: &mut ParkedCell| {
+                ticks += 1;
+                if ticks == 300 {
+                    harm(folder.path());
+                }
+                cell.step()
+            },
+        };
+        let asked = of_joint(0, 0.1, 2.0);
+        let report = jog(&mut harmed, &asked, &AtomicBool::new(false)).expect("it answers");
+        assert_eq!(report.outcome, JogOutcome::Limited, "{report:?}");
+        assert!(report.held_s < 0.35 && report.moved > 0.01, "{report:?}");
+        let Meanwhile { cell, .. } = harmed;
+        let stored = cell.park().expect("it is kept");
+        assert!(
+            stored
+                .trouble
+                .is_some_and(|trouble| trouble.contains(words))
+        );
+        assert!(stored.status.stop.is_some(), "{words}");
+        let moved = stored.status.joints[0].position_rad;
+        assert!((moved - report.moved).abs() < 1e-3, "{moved} {report:?}");
+        let robot = sinew_description::RobotDescription::builtin();
+        let file = CellFile::read(&path(&folder), &robot).expect("it is there");
+        assert_eq!(file.joints_rad[0], moved);
+        assert!(file.stop.is_some());
+    }
+}
+
+/// Under another name a cell knows nothing of what was ordered under the old one; under two nobody does.
+#[test]
+fn a_cell_has_one_name() {
+    let folder = freed(&FREE);
+    let other = folder.path().join("cell9.json");
+    std::fs::rename(path(&folder), &other).expect("moved");
+    let sources = Sources::default();
+    let status = whole(status(&sources, &other));
+    let stop_there = status.stop.expect("it is latched");
+    assert!(stop_there.detail.contains("robot.json"), "{stop_there:?}");
+    std::fs::rename(&other, path(&folder)).expect("moved back");
+    assert!(
+        seen(&folder).may_move,
+        "nothing was stored under the other name"
+    );
+    #[cfg(unix)]
+    {
+        std::fs::hard_link(path(&folder), &other).expect("linked");
+        assert!(!seen(&folder).may_move);
+        let error = ParkedCell::open(&sources, &path(&folder), None)
+            .err()
+            .expect("nothing moves");
+        assert!(error.to_string().contains("2 names"), "{error}");
+        let order = StopOrder::Request(StopCategory::PowerOff);
+        let stored = stop(&sources, &other, order, None).expect("it is given");
+        assert!(
+            stored
+                .trouble
+                .is_some_and(|words| words.contains("2 names"))
+        );
+        assert!(!seen(&folder).may_move);
+    }
+}
+
+/// A link where the lock belongs makes nothing where it leads to.
+#[cfg(unix)]
+#[test]
+fn a_lock_is_no_link() {
+    let folder = folder();
+    let victim = folder.path().join("victim");
+    std::os::unix::fs::symlink(&victim, folder.path().join("robot.json.lock")).expect("laid");
+    let error = status(&Sources::default(), &path(&folder)).expect_err("no lock");
+    assert!(
+        error.is::<InputError>() && error.to_string().contains("no link"),
+        "{error}"
+    );
+    assert!(!victim.exists());
+}
+
+/// Where an order can neither be put down nor carried out, nobody is told that the robot stands.
+#[test]
+fn a_stop_that_could_not_be_given_says_so_in_capitals() {
+    let folder = freed(&FREE);
+    let at_work = cell(&folder);
+    let orders = folder.path().join("robot.json.orders");
+    std::fs::remove_dir_all(&orders).expect("it is there");
+    std::fs::write(&orders, "").expect("writable");
+    let order = StopOrder::Request(StopCategory::PowerOff);
+    let error =
+        stop(&Sources::default(), &path(&folder), order, None).expect_err("it is not given");
+    assert!(
+        error.chain().any(|cause| cause.is::<Refused>()),
+        "{error:#}"
+    );
+    let words = format!("{error:#}");
+    assert!(words.starts_with("THE STOP WAS NOT GIVEN"), "{words}");
+    assert!(words.contains("another command is at work"), "{words}");
+    let stored = at_work.park().expect("it is kept");
+    assert!(stored.status.stop.is_some(), "it can't hear orders");
+}
+
+/// Whoever asked for something before a stop is told by this count, also where the stop changed nothing.
+#[test]
+fn whatever_makes_a_robot_stand_is_counted() {
+    let mut file = CellFile::new(&sinew_description::RobotDescription::builtin(), &FREE);
+    file.stop = None;
+    for order in [
+        Order::Stop(StopCategory::ControlledHold),
+        Order::Stop(StopCategory::ControlledHold),
+        Order::Press(WiredInput::Protective),
+        Order::Hold,
+        Order::Hold,
+    ] {
+        let before = file.stood;
+        file.obey(&unnamed(order));
+        assert!(file.stood > before, "{order:?}");
+    }
+    let before = file.stood;
+    file.set_mode(SafetyMode::Normal, None);
+    file.release(WiredInput::Protective, None);
+    assert_eq!(file.stood, before);
+    file.stood = u64::MAX;
+    file.obey(&unnamed(Order::Hold));
 }

@@ -1,0 +1,106 @@
+//! What makes a robot stand. The order is put down before anything is read or checked, where every command finds it; then it is
+//! carried out, or whoever is at work does.
+
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+use sinew_audit::actor_name;
+
+use super::Stored;
+use super::kept::KeptCell;
+use super::orders::{Given, Order, Orders};
+use super::parked::view;
+use super::place::Place;
+use crate::sources::Sources;
+use crate::trouble::input;
+
+/// Nothing was stopped, and whoever asked for it has to know at once.
+const NOT_GIVEN: &str = "THE STOP WAS NOT GIVEN, AND THE ROBOT MAY GO ON: use its emergency stop";
+
+/// Makes the robot in `path` stand, by order of `actor` if they gave a name.
+///
+/// # Errors
+/// [`InputError`](crate::InputError) or [`Refused`](crate::Refused) that begin with [`NOT_GIVEN`] if nothing was stopped; any
+/// other if the order is given and the cell can't be shown.
+pub(super) fn stand(
+    sources: &Sources,
+    path: &Path,
+    order: Order,
+    actor: Option<&str>,
+) -> anyhow::Result<Stored> {
+    // A stop does not depend on how its giver spells.
+    let by = actor.map(actor_name).transpose();
+    let mut troubles = Vec::new();
+    if let Err(error) = &by {
+        troubles.push(format!(
+            "--actor: {error}. It is written down without a name"
+        ));
+    }
+    let given = Given {
+        order,
+        by: by.unwrap_or_default(),
+    };
+    let place = Place::of(path).context(NOT_GIVEN)?;
+    if !place.is_a_cells() {
+        let what = if place.exists() {
+            "this is no parked cell"
+        } else {
+            "there is no cell"
+        };
+        return Err(input(format!(
+            "{}: {what}, and there was none. Name the robot's cell with --cell",
+            path.display()
+        ))
+        .context(NOT_GIVEN));
+    }
+    if !place.exists() {
+        troubles.push(format!(
+            "{}: the cell's file was gone, and a new one was begun, stopped. A robot that was kept under another name is not \
+             stopped by this",
+            path.display()
+        ));
+    }
+    let put = Orders::of(&place).put(&given);
+    let config = sources.load();
+    let carried_out = (config.as_ref().map_err(|error| anyhow!("{error:#}"))).and_then(|config| {
+        let mut kept = KeptCell::open(config.clone(), place.clone())?;
+        // Taken up with the cell, or by another command and then reset by a third; or it could not be put down.
+        if !kept.file.stands_by(order) {
+            kept.file.obey(&given);
+        }
+        kept.finish()
+    });
+    let mut stored = match (carried_out, put, config) {
+        (Ok(stored), put, _) => {
+            if let Err(error) = put {
+                troubles.push(format!(
+                    "the robot is stopped, and a command that had been at work on it would not have heard of it: {error}"
+                ));
+            }
+            stored
+        }
+        (Err(error), Ok(()), config) => {
+            let given = "the order is given, and every command on this cell carries it out before it does anything else; it is \
+                         not in the cell's file yet";
+            // Not wrong input any more, whatever it is: the order counts.
+            let shown = config.and_then(|config| view(&config, &place));
+            let status = shown
+                .map_err(|_| anyhow!("{given}, and the cell can't be shown: {}", words(&error)))?;
+            troubles.push(format!("{given}: {}", words(&error)));
+            Stored {
+                status,
+                trouble: None,
+            }
+        }
+        (Err(error), Err(put), _) => {
+            return Err(error.context(format!("{NOT_GIVEN}. The order can't be put down: {put}")));
+        }
+    };
+    troubles.extend(stored.trouble.take());
+    stored.trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
+    Ok(stored)
+}
+
+fn words(error: &anyhow::Error) -> String {
+    format!("{error:#}")
+}
