@@ -81,14 +81,17 @@ pub(crate) fn operate(what: RobotCommand) -> anyhow::Result<bool> {
             let mut parked = ParkedCell::open(&sources(&cell.which), &cell.which.cell, accepting)?;
             let answer = parked.reset(name)?;
             let stored = parked.park()?;
-            let whole = show(&stored, &cell)?;
+            let shown = show(&stored, &cell);
             match answer {
-                ResetAnswer::Granted | ResetAnswer::NotNeeded => Ok(whole),
-                ResetAnswer::Refused(words) => Err(Refused(format!(
-                    "the reset by {name} is refused: {words}. Next: {}",
-                    stored.status.next
-                ))
-                .into()),
+                ResetAnswer::Granted => shown.context(format!("the reset by {name} is granted")),
+                ResetAnswer::NotNeeded => shown.context("no stop was latched"),
+                ResetAnswer::Refused(words) => answered(
+                    shown,
+                    Refused(format!(
+                        "the reset by {name} is refused: {words}. Next: {}",
+                        stored.status.next
+                    )),
+                ),
             }
         }
         RobotCommand::Jog {
@@ -117,7 +120,7 @@ pub(crate) fn operate(what: RobotCommand) -> anyhow::Result<bool> {
 }
 
 fn held(asked: &Jog, cell: &CellArguments) -> anyhow::Result<bool> {
-    let interrupt = run::interrupt().context("waiting for an interrupt")?;
+    let interrupt = run::interrupt_of_holder().context("waiting for an interrupt")?;
     let mut parked = ParkedCell::open(&sources(&cell.which), &cell.which.cell, None)?;
     let report = parked.jog(asked, &interrupt)?;
     let stored = parked.park()?;
@@ -125,16 +128,29 @@ fn held(asked: &Jog, cell: &CellArguments) -> anyhow::Result<bool> {
     let report = &report;
     let status = &stored.status;
     let whole = say_trouble(&stored);
-    output::result(&cell.json, &Jogged { report, status }, &text)?;
+    let shown = output::result(&cell.json, &Jogged { report, status }, &text).map(|()| whole);
     match (report.outcome, &report.why) {
-        (JogOutcome::Reached, _) => Ok(whole),
-        (JogOutcome::Limited, _) => Ok(false),
-        (JogOutcome::Refused, why) => Err(Refused(format!(
-            "the motion is refused by {}",
-            why.as_deref().unwrap_or("the gate")
-        ))
-        .into()),
+        (JogOutcome::Reached, _) => shown,
+        (JogOutcome::Limited, _) => shown.map(|_| false),
+        (JogOutcome::Refused, why) => answered(
+            shown,
+            Refused(format!(
+                "the motion is refused by {}",
+                why.as_deref().unwrap_or("the gate")
+            )),
+        ),
     }
+}
+
+/// A refusal is one whether or not its report could be written.
+fn answered(shown: anyhow::Result<bool>, refusal: Refused) -> anyhow::Result<bool> {
+    if let Err(error) = shown {
+        output::tell(format_args!(
+            "sinew: {}\n",
+            output::plain(&format!("{error:#}"))
+        ));
+    }
+    Err(refusal.into())
 }
 
 fn sources(which: &WhichCell) -> Sources {

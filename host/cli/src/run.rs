@@ -48,8 +48,22 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<bool> {
 
 /// A flag that Ctrl-C and a request to terminate set. The second one ends the process at once.
 pub(crate) fn interrupt() -> std::io::Result<Arc<AtomicBool>> {
+    interrupt_by(&[SIGINT, SIGTERM])
+}
+
+/// The same for whoever holds a robot's motion: a terminal that hangs up has let go, too.
+pub(crate) fn interrupt_of_holder() -> std::io::Result<Arc<AtomicBool>> {
+    interrupt_by(&[
+        SIGINT,
+        SIGTERM,
+        #[cfg(unix)]
+        signal_hook::consts::SIGHUP,
+    ])
+}
+
+fn interrupt_by(signals: &[i32]) -> std::io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    for &signal in signals {
         // In this order: the first signal finds the flag down, the second finds it up.
         signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&flag))?;
         signal_hook::flag::register(signal, Arc::clone(&flag))?;

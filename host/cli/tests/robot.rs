@@ -389,6 +389,37 @@ fn a_stop_for_no_cell_is_no_stop() {
     assert_eq!(std::fs::read_dir(cell.0.path()).expect("there").count(), 1);
 }
 
+/// What was answered does not depend on who can read it.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_counts_without_its_report() {
+    let cell = Cell::new();
+    let nowhere = |arguments: &[&str]| {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let output = Command::new(env!("CARGO_BIN_EXE_sinew"))
+            .arg("robot")
+            .args(arguments)
+            .arg("--cell")
+            .arg(cell.path())
+            .stdout(full.expect("Linux has it"))
+            .output()
+            .expect("the binary was built for this test");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), errors)
+    };
+    let (code, errors) = nowhere(&["reset", "--actor", "ann"]);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("the reset by ann is granted"), "{errors}");
+    assert_eq!(cell.json(0, &["status"])["may_move"], true);
+    cell.gives(0, &["stop", "--wired", "emergency"]);
+    let (code, errors) = nowhere(&["reset", "--actor", "ann"]);
+    assert_eq!(code, Some(4), "{errors}");
+    assert!(
+        errors.contains("refused") && errors.contains("standard output"),
+        "{errors}"
+    );
+}
+
 /// Many at once: every stop is latched whatever else is done to the cell.
 #[cfg(unix)]
 #[test]
@@ -424,11 +455,11 @@ fn commands_at_once_lose_no_stop() {
     }
 }
 
-/// Ctrl-C lets go: the gate brakes, the cell is kept, and the goal was not reached.
+/// Ctrl-C lets go, and so does a terminal that hangs up: the gate brakes, the cell is kept, and the goal was not reached.
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_a_jog_with_code_1() {
-    for signal in ["INT", "TERM"] {
+    for signal in ["INT", "TERM", "HUP"] {
         let cell = Cell::new();
         cell.gives(0, &["reset", "--actor", "ann"]);
         let child = jogging(&cell);
