@@ -4,7 +4,7 @@
 //! the same, a mark that nobody sees) would make two persons of one. So a name is plain, and only its letters and
 //! digits tell persons apart, whatever their case. Nobody acts under a name that stands for no person in the log.
 
-use crate::record::NOBODY;
+use crate::record::{NOBODY, UNNAMED};
 
 /// Most characters of a name.
 pub const NAME_CHARS_MAX: usize = 64;
@@ -32,8 +32,8 @@ pub enum NameError {
     },
     /// It stands for no person in the log.
     #[error(
-        "{found:?} is no person's name: the log says `nobody` of what the robot did by itself, and names that begin with \
-         `sinew` are the program's own"
+        "{found:?} is no person's name: the log says `nobody` of what the robot did by itself and `unnamed` of whoever \
+         gave no name, and names that begin with `sinew` are the program's own"
     )]
     Reserved {
         /// What was given.
@@ -69,7 +69,7 @@ pub fn actor_name(text: &str) -> Result<String, NameError> {
     if telling.is_empty() {
         return Err(NameError::Empty { found });
     }
-    if telling == NOBODY || telling.starts_with(PROGRAM) {
+    if [NOBODY, UNNAMED].contains(&&*telling) || telling.starts_with(PROGRAM) {
         return Err(NameError::Reserved { found });
     }
     Ok(found)
@@ -119,7 +119,14 @@ mod tests {
         check("a\nb", "'\\n'");
         check("\u{1b}[31m", "'\\u{1b}'");
         check(&"x".repeat(65), "has 65");
-        for reserved in ["nobody", "No Body.", "sinew run", "SINEW-RUN", "sinew"] {
+        for reserved in [
+            "nobody",
+            "No Body.",
+            "Unnamed",
+            "sinew run",
+            "SINEW-RUN",
+            "sinew",
+        ] {
             check(reserved, "is no person's name");
         }
         assert_eq!(actor_name("no body 2").as_deref(), Ok("no body 2"));

@@ -50,6 +50,6 @@ pub use file::AuditFile;
 pub use reading::{Verification, approvals, read, verify};
 pub use record::{
     Boot, Changes, Deferred, Entry, NO_WALL_CLOCK, NOBODY, NOT_APPROVED, Pending, Record, Stamp,
-    Stop,
+    Stop, UNNAMED,
 };
 pub use writer::Writer;

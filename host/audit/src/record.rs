@@ -333,6 +333,8 @@ pub struct Record {
 pub const NO_WALL_CLOCK: &str = "no wall clock";
 /// Stands where a name would, in a record of what the robot did by itself.
 pub const NOBODY: &str = "nobody";
+/// Stands where a name would, for a person who gave none: to stop a robot takes no name.
+pub const UNNAMED: &str = "unnamed";
 
 impl Record {
     /// The time of day, UTC, or that there was no clock to tell it.

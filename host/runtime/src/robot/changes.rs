@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use sinew_audit::Entry;
+use sinew_audit::{Entry, UNNAMED};
 use sinew_messages::{LimitKind, SafetyInputs, SafetyMode};
 use sinew_sim::scenario::WiredInput;
 
 use super::cell_file::{CONTACTS, CellFile, KeptStop};
 use super::evidence::record;
-use super::orders::{Given, Order, UNNAMED};
+use super::orders::{Given, Order};
 use super::status::category_number;
 
 impl CellFile {

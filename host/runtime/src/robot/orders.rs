@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
 
-use sinew_audit::actor_name;
+use sinew_audit::{UNNAMED, actor_name};
 use sinew_messages::StopCategory;
 use sinew_sim::scenario::WiredInput;
 
@@ -20,8 +20,6 @@ use super::place::Place;
 use crate::audit::now_unix_ms;
 use crate::trouble::input;
 
-/// Stands in the log for whoever stopped a robot and gave no name.
-pub(super) const UNNAMED: &str = "unnamed";
 /// What a spare order's name begins with. Spares become orders where no file can be made any more.
 const SPARE: &str = "spare";
 /// How many there are.

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use sinew_audit::WallClock;
+use sinew_audit::{UNNAMED, WallClock};
 use sinew_messages::{JointVector, LoopStatus, Mailbox, SafetyMode, StopCategory, VerdictRecord};
 use sinew_sim::scenario::WiredInput;
 use sinew_units::TICK_S;
@@ -17,7 +17,7 @@ use super::cell_file::CellFile;
 use super::evidence::LogView;
 use super::jog::{Jog, JogReport, jog};
 use super::kept::{KeptCell, stranger};
-use super::orders::{Given, Order, Orders, UNNAMED};
+use super::orders::{Given, Order, Orders};
 use super::place::Place;
 use super::running::{ANSWER_TICKS, Running};
 use super::stand::stand;

@@ -4,7 +4,7 @@
 //! bounded, and says in the log that it came late. What a command notes itself goes there as it is.
 
 use serde_json::Value;
-use sinew_audit::{Deferred, Entry, Pending, Stamp, actor_name};
+use sinew_audit::{Deferred, Entry, Pending, Stamp, UNNAMED, actor_name};
 
 use super::cell_file::CellFile;
 use crate::audit::now_unix_ms;
@@ -104,7 +104,7 @@ impl CellFile {
             if kept
                 .actor
                 .as_deref()
-                .is_some_and(|name| actor_name(name).is_err())
+                .is_some_and(|name| name != UNNAMED && actor_name(name).is_err())
             {
                 kept.actor = None;
                 kept.content.insert("actor_was_no_name".into(), true.into());
@@ -154,6 +154,7 @@ mod tests {
     fn what_came_out_of_a_file_is_bounded_and_says_so() {
         let mut file = new();
         file.note(Some("ann"), Entry::StopAsked { category: 0 });
+        file.note(Some(UNNAMED), Entry::StopAsked { category: 0 });
         let mut forged = file.unwritten[0].clone();
         forged.kind = "reset-granted".into();
         forged.actor = Some("an\u{202e}n".into());
@@ -163,10 +164,11 @@ mod tests {
         forged.content.insert("long".into(), long.into());
         file.unwritten.push(forged);
         let again = read_again(&file);
-        let [honest, forged] = &again.unwritten[..] else {
-            panic!("there are two");
+        let [ann, unnamed, forged] = &again.unwritten[..] else {
+            panic!("there are three");
         };
-        assert_eq!(honest.actor.as_deref(), Some("ann"));
+        assert_eq!(ann.actor.as_deref(), Some("ann"));
+        assert_eq!(unnamed.actor.as_deref(), Some(UNNAMED));
         assert_eq!(forged.actor, None);
         assert_eq!(forged.episode.as_deref(), Some("by-hand robot.json"));
         assert!(
@@ -180,6 +182,6 @@ mod tests {
         let marked: Vec<bool> = (again.late().iter().map(Deferred::from))
             .map(|late| late.content.get(DEFERRED) == Some(&true.into()))
             .collect();
-        assert_eq!(marked, [true, true, false]);
+        assert_eq!(marked, [true, true, true, false]);
     }
 }
