@@ -22,6 +22,8 @@ pub struct Boot {
     pub version: String,
     /// Name of the robot.
     pub robot: String,
+    /// SHA-256 of the file that describes it, 64 hexadecimal digits.
+    pub robot_sha256: String,
     /// Hash of the safety configuration, 64 hexadecimal digits.
     pub safety_hash: String,
     /// Seed of the run.

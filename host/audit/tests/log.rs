@@ -52,6 +52,7 @@ fn story() -> Vec<Pending> {
             Entry::Boot(Boot {
                 version: "0.1.0".into(),
                 robot: "arm".into(),
+                robot_sha256: "ab".repeat(32),
                 safety_hash: "00000000000000aa".into(),
                 seed: 1,
                 clock: "virtual",
@@ -92,9 +93,10 @@ fn the_same_story_is_the_same_bytes() {
     assert_eq!(
         first,
         "{\"seq\":1,\"tick\":0,\"episode\":\"seed1-cycle0\",\"kind\":\"boot\",\"content\":{\"version\":\"0.1.0\",\
-         \"robot\":\"arm\",\"safety_hash\":\"00000000000000aa\",\"seed\":1,\"clock\":\"virtual\"},\
+         \"robot\":\"arm\",\"robot_sha256\":\"abababababababababababababababababababababababababababababababab\",\
+         \"safety_hash\":\"00000000000000aa\",\"seed\":1,\"clock\":\"virtual\"},\
          \"prev\":\"0000000000000000000000000000000000000000000000000000000000000000\",\
-         \"sha256\":\"70c9ffe1999b10d18e152aac636564ea9b01285fb1b974136d0d55ded9a8c65e\"}"
+         \"sha256\":\"78d5b362528fe73d7ea67c9276641648b3d42e18ec0222f5a4e82cb99ade21a1\"}"
     );
     let again = written(&folder.path().join("b.jsonl"));
     assert_eq!(text.as_bytes(), again);

@@ -2,6 +2,7 @@
 
 use nalgebra::{Translation3, UnitQuaternion};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use sinew_kinematics::{
     Body, CAPSULES_MAX, Chain, HAND, Isometry, Joint, LinkCapsule, Masses, Point,
 };
@@ -114,6 +115,8 @@ pub struct NamedPose {
 pub struct RobotDescription {
     /// Name of the robot.
     pub name: String,
+    /// SHA-256 of the file that describes it, 64 hexadecimal digits: the gate goes by what it says of links and masses.
+    pub sha256: String,
     /// Joints, base to tool.
     pub joints: [JointDescription; JOINTS],
     /// The hand.
@@ -142,7 +145,10 @@ impl RobotDescription {
     pub fn from_toml_str(text: &str, origin: &str) -> Result<Self, DescriptionError> {
         let source = Source { text, origin };
         let file: file::Robot = source.parse()?;
-        build(&source, file)
+        build(&source, file).map(|robot| Self {
+            sha256: sha256(text),
+            ..robot
+        })
     }
 
     /// The kinematic chain with its capsules.
@@ -468,6 +474,12 @@ fn gripper(
     })
 }
 
+fn sha256(text: &str) -> String {
+    (Sha256::digest(text.as_bytes()).iter())
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
 fn build(source: &Source<'_>, file: file::Robot) -> Result<RobotDescription, DescriptionError> {
     if file.joint.len() != JOINTS {
         return Err(source.refuse(
@@ -556,6 +568,7 @@ fn build(source: &Source<'_>, file: file::Robot) -> Result<RobotDescription, Des
         source: error,
     })?;
     Ok(RobotDescription {
+        sha256: String::new(),
         name: file.name,
         gripper: gripper(source, &file.gripper)?,
         wrist_camera: frame(

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sinew_audit::{
     AuditError, Boot, Changes, Entry, NOT_APPROVED, Pending, Stamp, Stop, WallClock, Writer,
 };
+use sinew_description::RobotDescription;
 use sinew_flight_ring::TrailConsumer;
 use sinew_messages::{
     ActivationRefusal, Indexed, JOINTS, LimitKind, ResetAnswer, SafetyEvent, SafetyEventKind,
@@ -122,19 +123,20 @@ impl SafetyLog {
         &self.target.writer
     }
 
-    pub(crate) fn boot(&self, robot: &str, safety_hash: ConfigHash) {
+    pub(crate) fn boot(&self, robot: &RobotDescription, safety_hash: ConfigHash) {
         self.put(0, None, Entry::Boot(self.started(robot, safety_hash)));
     }
 
     /// Writes down that a parked robot was taken up as it was.
-    pub(crate) fn resumed(&self, robot: &str, safety_hash: ConfigHash) {
+    pub(crate) fn resumed(&self, robot: &RobotDescription, safety_hash: ConfigHash) {
         self.put(0, None, Entry::Resumed(self.started(robot, safety_hash)));
     }
 
-    fn started(&self, robot: &str, safety_hash: ConfigHash) -> Boot {
+    fn started(&self, robot: &RobotDescription, safety_hash: ConfigHash) -> Boot {
         Boot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            robot: robot.to_owned(),
+            robot: robot.name.clone(),
+            robot_sha256: robot.sha256.clone(),
             safety_hash: safety_hash.to_string(),
             seed: self.target.seed,
             clock: if self.real_time { "real" } else { "virtual" },

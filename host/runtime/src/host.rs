@@ -251,7 +251,7 @@ impl Host {
                 config.safety.config(),
                 options.speed == Speed::Real,
             );
-            log.boot(&config.robot.name, config.safety.hash());
+            log.boot(&config.robot, config.safety.hash());
             safety_log = Some(log);
         }
         let brain = Brain {

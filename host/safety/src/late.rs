@@ -23,6 +23,8 @@ pub(crate) struct Apart {
     pub(crate) up: JointVector,
     /// And in the other one.
     pub(crate) down: JointVector,
+    /// Against the way that it goes: one that decelerates may turn round in the reaction time.
+    pub(crate) back: JointVector,
 }
 
 impl Apart {
@@ -30,6 +32,7 @@ impl Apart {
     pub(crate) const NONE: Self = Self {
         up: [0.0; JOINTS],
         down: [0.0; JOINTS],
+        back: [0.0; JOINTS],
     };
 
     pub(crate) fn new(state: &ArmState, law: &StopLaw, reaction_ticks: u32) -> Self {
@@ -47,6 +50,7 @@ impl Apart {
                 let longest = law.longest_s(i, speed.max(gained), a);
                 (reaction_s * speed, gained * (0.5 * reaction_s + longest))
             };
+            apart.back[i] = behind;
             let goes_up = if v == 0.0 { state.a[i] } else { v } >= 0.0;
             (apart.up[i], apart.down[i]) = if goes_up {
                 (ahead, behind)

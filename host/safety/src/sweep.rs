@@ -324,7 +324,9 @@ impl Sweep {
             item.need = if item.subject.is_many() {
                 item.need + carry_on
             } else if gains && question.recovers {
-                retreat.min(at_given - RECOVERY_BAND + carry_on)
+                // Out of a violation it may go on for the reaction time, and not turn round in it.
+                let back = dot(&item.lever, &question.late.back);
+                retreat.min(at_given - RECOVERY_BAND + back)
             } else if gains || loses <= SLIDE * dot(&item.lever, &way) {
                 retreat
             } else {

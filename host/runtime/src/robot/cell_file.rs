@@ -14,7 +14,8 @@ use crate::trouble::input;
 
 /// What kind of file it is.
 const SCHEMA: &str = "sinew-parked-cell";
-/// Of this layout. Version 1 had no `log` and no `unwritten`; version 2 had no `kept_as`, `stood`, `moving` and `lost`.
+/// Of this layout. Version 1 had no `log` and no `unwritten`; version 2 had no `kept_as`, `robot_sha256`, `stood`, `moving`
+/// and `lost`.
 const VERSION: u32 = 3;
 
 /// A parked cell: the robot stands with its drives off and its brakes closed.
@@ -28,6 +29,9 @@ pub struct CellFile {
     pub kept_as: String,
     /// Name of the robot.
     pub robot: String,
+    /// SHA-256 of the file that describes it.
+    #[serde(default)]
+    pub robot_sha256: String,
     /// Joint positions, rad.
     pub joints_rad: Vec<f64>,
     /// Mode, by name.
@@ -88,6 +92,7 @@ impl CellFile {
             version: VERSION,
             kept_as: String::new(),
             robot: robot.name.clone(),
+            robot_sha256: robot.sha256.clone(),
             joints_rad: joints_rad.to_vec(),
             mode: SafetyMode::Normal.name().to_owned(),
             stop: Some(KeptStop {
@@ -148,6 +153,7 @@ impl CellFile {
             .map_err(|error| wrong(format!("it is damaged: {error}")))?;
         file.version = VERSION;
         file.check(robot).map_err(wrong)?;
+        file.robot_sha256.clone_from(&robot.sha256);
         file.settle_in(path);
         file.bound_unwritten();
         Ok((file, text))
@@ -167,6 +173,17 @@ impl CellFile {
             return Err(format!(
                 "it is a cell with the robot `{}`, and this one is `{}`",
                 self.robot, robot.name
+            ));
+        }
+        // Files of before the digest say nothing.
+        if !self.robot_sha256.is_empty() && self.robot_sha256 != robot.sha256 {
+            return Err(format!(
+                "it was begun with another description of the robot `{}` (sha256 {}, and this one is {}): the gate goes by \
+                 what that says of links and masses. Go on with that one, or look at the robot and begin anew with `sinew \
+                 robot status --start`",
+                self.robot,
+                short(&self.robot_sha256),
+                short(&robot.sha256)
             ));
         }
         let joints = self.joints().ok_or_else(|| {
@@ -238,6 +255,11 @@ impl CellFile {
     }
 }
 
+/// Enough of a hash to tell two apart.
+fn short(hash: &str) -> String {
+    hash.chars().take(16).collect()
+}
+
 /// A robot can only stand where its mechanics let it.
 pub(super) fn check_posture(robot: &RobotDescription, q: &JointVector) -> Result<(), String> {
     for (joint, at) in robot.joints.iter().zip(q) {
@@ -291,12 +313,35 @@ mod tests {
         let mut value = serde_json::to_value(&file).expect("plain data");
         value["version"] = 1.into();
         let object = value.as_object_mut().expect("an object");
-        for later in ["log", "unwritten", "kept_as", "stood", "moving", "lost"] {
+        for later in [
+            "log",
+            "unwritten",
+            "kept_as",
+            "robot_sha256",
+            "stood",
+            "moving",
+            "lost",
+        ] {
             object.remove(later);
         }
         std::fs::create_dir_all(path.parent().expect("it has one")).expect("made");
         std::fs::write(&path, value.to_string()).expect("writable");
         assert_eq!(CellFile::read(&path, &robot).expect("readable"), file);
+    }
+
+    /// Links that are thinner by another file would let the arm come nearer.
+    #[test]
+    fn a_cell_goes_on_with_the_description_that_it_was_begun_with() {
+        let (_folder, path, robot) = there();
+        CellFile::new(&robot, robot.chain().rest())
+            .write(&path)
+            .expect("writable");
+        let mut thin = robot.clone();
+        thin.sha256 = "ab".repeat(32);
+        let error = CellFile::read(&path, &thin).expect_err("another description");
+        let words = error.to_string();
+        assert!(words.contains("another description") && words.contains("abababababababab"));
+        assert!(CellFile::read(&path, &robot).is_ok());
     }
 
     #[test]

@@ -325,6 +325,7 @@ pub(super) fn boot(config: &Config) -> Boot {
     Boot {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         robot: config.robot.name.clone(),
+        robot_sha256: config.robot.sha256.clone(),
         safety_hash: config.safety.hash().to_string(),
         seed: 0,
         clock: "virtual",

@@ -78,7 +78,7 @@ impl Running {
         };
         let joints = core::array::from_fn(|i| config.robot.joints[i].name.clone());
         let log = SafetyLog::new(target, trail, joints, config.safety.config(), false);
-        log.resumed(&config.robot.name, config.safety.hash());
+        log.resumed(&config.robot, config.safety.hash());
         self.log = Some(log);
     }
 

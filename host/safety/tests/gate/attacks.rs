@@ -1,7 +1,7 @@
 //! What a stranger got through the gate, each with the motion that did it.
 
 use nalgebra::Vector3;
-use sinew_kinematics::{HAND, HalfSpace, Hull, LinkCapsule, Point};
+use sinew_kinematics::{Aabb, HAND, HalfSpace, Hull, LinkCapsule, Point};
 use sinew_messages::{
     JointVector, LimitKind, Obstacle, ObstacleFrame, ObstacleKind, Payload, ResetAnswer,
     SafetyMode, StopState, VerdictKind,
@@ -228,6 +228,45 @@ fn a_late_stop_of_a_motion_that_leaves_does_not_come_back_through() {
         }
         assert!(lowest > 0.014 - 1e-6, "{reaction_ticks}: {lowest}");
     }
+}
+
+/// In recovery mode, too: out of a wall, and back as hard as may be. It may go on for the reaction time, as slowly as in
+/// that mode, and does not turn round in it.
+#[test]
+fn a_late_stop_in_recovery_does_not_come_back() {
+    let mut c = beside_a_wall(100);
+    // About the hand, and nearly at its side.
+    c.zones[0].shape = ZoneShape::Box(Aabb {
+        min: Point::new(0.3, -0.4, 0.0),
+        max: Point::new(0.7, -0.03, 0.6),
+    });
+    let mut stands = Rig::booted(c.clone());
+    stands.requests.mode = SafetyMode::Recovery as u64;
+    stands.hold();
+    stands.reset();
+    stands.hold();
+    let start = least_clearance(&c, &HOME);
+    assert!(start < -0.02, "{start}");
+    let mut lowest = f64::INFINITY;
+    for peak in [0.02, 0.05, 0.1, 0.2] {
+        let mut rig = stands.clone();
+        let mut rises = true;
+        for _ in 0..300 {
+            let given = *rig.gate.given();
+            let (v, a) = (given.velocity_rad_s[0], given.acceleration_rad_s2[0]);
+            rises &= v + a.max(0.0) * a.max(0.0) / 2.0 / 1_499.0 < peak;
+            let a = if rises { 14.9_f64 } else { -14.9 }.clamp(a - 1.499, a + 1.499);
+            let mut u = given;
+            u.position_rad[0] += T * (v + T * a);
+            u.velocity_rad_s[0] = v + T * a;
+            u.acceleration_rad_s2[0] = a;
+            let verdict = rig.step(&u, None).1;
+            if verdict.kind == VerdictKind::Pass || verdict.scale > 0.0 {
+                lowest = lowest.min(late_stop_clearance(&c, &rig));
+            }
+        }
+    }
+    assert!(lowest > start - 1e-3, "{lowest} from {start}");
 }
 
 /// However long the reaction time is: who stands at a margin can leave it.
