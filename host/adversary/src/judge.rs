@@ -24,7 +24,7 @@ use crate::arena::Person;
 use braking::{Motion, STOP_TICKS_MAX, braking, stop_law};
 use contact::{ContactJudge, Step};
 use grip::GripJudge;
-use moving::{Part, bearable_m_s, singular_margins, watched, weights};
+use moving::{Part, bearable_m_s, hand_points, singular_margins, watched, weights};
 use space::{between_links, position_room, to_envelope, to_zones};
 
 pub use margins::Margins;
@@ -406,6 +406,7 @@ impl Judge {
             force: Vector3::from(frame.tool_force_n),
             kind: verdict.kind,
             brakes: off <= JERK_ROUNDING * TICK_S,
+            hand: &hand_points(chain, self.thing.as_ref()),
         });
         for (name, margin, words) in pressed.into_iter().flatten() {
             self.note(name, margin, || words);

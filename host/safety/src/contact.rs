@@ -25,6 +25,8 @@ const ROUNDING_M_S: f64 = 1e-9;
 pub(crate) const PRESS_BAND_M: f64 = 1e-4;
 /// Ticks over which the force of a contact is smoothed, to tell one that grows or is gone from a noisy one.
 const SMOOTH_TICKS: f64 = 32.0;
+/// Below this share of the force at which a contact is gone it is noise.
+const NOISE: f64 = 0.25;
 /// Who is faster than a retreat may be by this factor has come to it too fast.
 const FASTER: f64 = 1.1;
 /// Longest retreat, ticks.
@@ -200,7 +202,10 @@ impl ContactWatch {
         let pressed = match answer {
             // Joints that do not get there together must not push on the way.
             Answer::Yield(violation, _) => Some((violation, PUSH_M_S)),
-            _ => (self.stood).map(|stood| (stood.violation, ROUNDING_M_S)),
+            // Where hardly any force is, its direction is noise.
+            _ => (self.stood)
+                .filter(|_| force.norm() >= NOISE * released_n(c))
+                .map(|stood| (stood.violation, ROUNDING_M_S)),
         };
         self.pressed = pressed.map(|(violation, push_max_m_s)| Pressed {
             force,

@@ -1,7 +1,7 @@
 //! The slowest stop that is declared, written from the description of the law and not from the gate's code.
 
 use nalgebra::Vector3;
-use sinew_kinematics::Chain;
+use sinew_kinematics::{Chain, Point};
 use sinew_messages::{JOINTS, JointVector};
 use sinew_safety::SafetyConfig;
 use sinew_units::TICK_S;
@@ -66,6 +66,48 @@ impl Motion {
             farthest = farthest.max(along(&motion.q));
         }
         farthest
+    }
+
+    /// How far along `into` any of these points of the hand gets on the stop from where it was before, m.
+    pub(super) fn farthest_in(
+        &self,
+        chain: &Chain,
+        c: &SafetyConfig,
+        into: &Vector3<f64>,
+        before: &Self,
+        points: &[Point],
+    ) -> f64 {
+        let from = chain.forward(&before.q).hand;
+        let gone = |q: &JointVector| {
+            let hand = chain.forward(q).hand;
+            (points.iter())
+                .map(|point| into.dot(&(hand * point - from * point)))
+                .fold(f64::NEG_INFINITY, f64::max)
+        };
+        let mut motion = *self;
+        let mut farthest = gone(&motion.q);
+        for _ in 0..STOP_TICKS_MAX {
+            if motion.rests() {
+                break;
+            }
+            (0..JOINTS).for_each(|i| motion.brake(i, stop_law(c, i)));
+            farthest = farthest.max(gone(&motion.q));
+        }
+        farthest
+    }
+
+    /// Largest velocity along `into` of any of these points of the hand, m/s, from where they are a moment before and
+    /// after.
+    pub(super) fn fastest_in(&self, chain: &Chain, into: &Vector3<f64>, points: &[Point]) -> f64 {
+        const MOMENT_S: f64 = 1e-5;
+        let at = |time_s: f64| {
+            let q = core::array::from_fn(|i| self.q[i] + time_s * self.v[i]);
+            chain.forward(&q).hand
+        };
+        let (before, after) = (at(-MOMENT_S), at(MOMENT_S));
+        (points.iter())
+            .map(|point| into.dot(&(after * point - before * point)) / (2.0 * MOMENT_S))
+            .fold(f64::NEG_INFINITY, f64::max)
     }
 
     /// Velocity of the tool, m/s, from where it is a moment before and after.

@@ -1,7 +1,7 @@
 //! What the tool does to somebody, or something, that it touches.
 
 use nalgebra::Vector3;
-use sinew_kinematics::Chain;
+use sinew_kinematics::{Chain, Point};
 use sinew_messages::VerdictKind;
 use sinew_safety::{ContactLimits, ForceReaction, SafetyConfig};
 use sinew_units::TICK_S;
@@ -25,6 +25,8 @@ pub(super) struct Step<'a> {
     pub(super) kind: VerdictKind,
     /// It is a step of the stop.
     pub(super) brakes: bool,
+    /// Points of the hand and of what it carries, any of which may be what is touched.
+    pub(super) hand: &'a [Point],
 }
 
 /// Memory of one contact.
@@ -48,6 +50,7 @@ impl ContactJudge {
             force,
             kind,
             brakes,
+            hand,
         } = *step;
         let over = self.is_over(step);
         if c.force_reaction == ForceReaction::Off || !over {
@@ -66,14 +69,13 @@ impl ContactJudge {
         if brakes {
             return None;
         }
-        let push = into.dot(&now.tool_velocity(chain));
+        let push = now.fastest_in(chain, &into, hand);
         let most = if kind == VerdictKind::Yield {
             RETREAT_PUSH_M_S
         } else {
             0.0
         };
-        let pressed = into.dot(&chain.forward(&before.q).tool.translation.vector);
-        let deeper = now.tool_reach(chain, c, &into) - pressed;
+        let deeper = now.farthest_in(chain, c, &into, before, hand);
         let words = |figure| format!("{figure} into {} N, {kind:?}", force.norm());
         Some([
             (

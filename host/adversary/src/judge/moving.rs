@@ -42,6 +42,16 @@ pub(super) fn watched(
     points
 }
 
+/// Points of the hand, in its own frame, between which all of it is, and what it carries.
+pub(super) fn hand_points(chain: &Chain, carried: Option<&LinkCapsule>) -> Vec<Point> {
+    let tool = Point::from(chain.tool_in_hand().translation.vector);
+    let ends = (chain.capsules().iter())
+        .filter(|capsule| capsule.link > JOINTS)
+        .chain(carried)
+        .flat_map(|capsule| [capsule.a, capsule.b]);
+    core::iter::once(tool).chain(ends).collect()
+}
+
 /// Everything that weighs something: each mass, kg, and where its centre is, m.
 pub(super) fn weights(chain: &Chain, forward: &Forward, load: &Body) -> Vec<(f64, Vector3<f64>)> {
     let mut weights = Vec::with_capacity(JOINTS + 2);

@@ -211,7 +211,12 @@ fn a_contact_that_it_stands_in_may_be_left_and_not_pressed_until_it_is_gone() {
             assert!(!touched.may_move(-2e-9), "{force}");
         }
     }
-    // A moment without force is noise.
+    // Where hardly any force is left it points nowhere; and a moment without force is noise.
+    touched.feels_for_long(60.0, REST);
+    touched.feels(11.9, REST);
+    assert!(touched.may_move(-0.1));
+    touched.feels(12.1, REST);
+    assert!(!touched.may_move(-0.1));
     touched.feels_for_long(60.0, REST);
     touched.feels(0.0, REST);
     touched.feels_for_long(49.0, REST);
