@@ -319,16 +319,20 @@ impl Sweep {
                 _ => dot(&item.lever, &carry_on),
             };
             let loses = at_given - at_end.min(at_start);
-            // A stop that takes effect late may turn round what gains, too.
-            let retreat = item.need - item.subject.retreat_band() + carry_on;
+            let band = item.need - item.subject.retreat_band();
             item.need = if item.subject.is_many() {
                 item.need + carry_on
             } else if gains && question.recovers {
                 // Out of a violation it may go on for the reaction time, and not turn round in it.
-                let back = dot(&item.lever, &question.late.back);
-                retreat.min(at_given - RECOVERY_BAND + back)
+                let base = if at_given < band {
+                    at_given - RECOVERY_BAND
+                } else {
+                    band
+                };
+                base + dot(&item.lever, &question.late.back)
             } else if gains || loses <= SLIDE * dot(&item.lever, &way) {
-                retreat
+                // A stop that takes effect late may turn round what gains, too.
+                band + carry_on
             } else {
                 item.need + carry_on
             };
