@@ -74,6 +74,8 @@ impl ArmState {
 
 /// Speed that counts as none: four orders below what an encoder resolves, four above rounding.
 const REST_RAD_S: f64 = 1e-10;
+/// A tick, with room that is far above rounding.
+const BEYOND_S: f64 = TICK_S * (1.0 + 1e-9);
 
 /// Braking constants of one joint.
 #[derive(Clone, Copy, Debug)]
@@ -99,12 +101,11 @@ impl JointBrake {
     }
 
     /// True if the ramp from `v` certainly begins with more than `deceleration`: a ramp that begins with that takes
-    /// no more velocity than `deceleration (1 + deceleration/d)/2 + d/8` ticks of it, which needs no root. The
-    /// margin is far above rounding.
+    /// no more velocity than `deceleration (1 + deceleration/d)/2 + d/8` ticks of it, which needs no root.
     fn is_beyond(&self, v: f64, deceleration: f64) -> bool {
         let d = self.jerk_step;
         let most = 0.5 * deceleration * (1.0 + deceleration * self.per_jerk_step) + 0.2 * d;
-        deceleration <= 0.0 || v.abs() > most * TICK_S * (1.0 + 1e-9)
+        deceleration <= 0.0 || v.abs() > most * BEYOND_S
     }
 
     /// Accelerations that one jerk step leads to from `a`.
@@ -420,7 +421,7 @@ mod tests {
                 }
                 // Two for the ramp's terms, which are rounded up and one more, and one for rounding.
                 assert!(
-                    told == 0 || (told + 3..=told + 4).contains(&steady),
+                    (told + 3..=told + 4).contains(&steady) || (told == 0 && steady < 3),
                     "{told} of {steady} from {speed}"
                 );
             }

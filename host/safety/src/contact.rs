@@ -451,13 +451,7 @@ pub(crate) fn retreat_step(state: &ArmState, wanted: &JointVector, c: &SafetyCon
 /// The largest share, at most all, of each value that keeps every one within its limit.
 fn common_share(values: &JointVector, most: &JointVector) -> f64 {
     (values.iter().zip(most))
-        .map(|(value, most)| {
-            if value.abs() > *most {
-                most / value.abs()
-            } else {
-                1.0
-            }
-        })
+        .map(|(value, most)| most / value.abs())
         .fold(1.0, f64::min)
 }
 

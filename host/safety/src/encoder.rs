@@ -84,7 +84,7 @@ impl EncoderWatch {
             let (way, given_way) = (q - from, given[i] - given_from);
             if given_way.abs() >= COMPARED_RAD || age >= COMPARED_TICKS {
                 if given_way.abs() >= COMPARED_RAD
-                    && way * given_way.signum() < -FLIPPED_SHARE * given_way.abs()
+                    && way * given_way < -FLIPPED_SHARE * given_way * given_way
                 {
                     latch(LimitKind::Encoder, given_way, way);
                 }
@@ -103,6 +103,154 @@ impl EncoderWatch {
             if joint.overspeed_for >= OVERSPEED_TICKS {
                 latch(LimitKind::Velocity, fastest, speed);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sinew_messages::{DriveStatus, SafetyInputs};
+
+    use super::*;
+    use crate::plain;
+
+    /// The joint that is looked at; the others stand still with their setpoints.
+    const JOINT: usize = 3;
+
+    #[derive(Default)]
+    struct Sensors(EncoderWatch);
+
+    impl Sensors {
+        /// What is demanded in a tick with this reading, rad, velocity, rad/s, and setpoint, rad.
+        fn say(&mut self, q: f64, v: f64, given: f64) -> Option<LimitKind> {
+            let only = |value: f64| {
+                let mut joints = [0.0; JOINTS];
+                joints[JOINT] = value;
+                joints
+            };
+            let frame = SensorFrame {
+                tick: 1,
+                time_ns: 0,
+                position_rad: only(q),
+                velocity_rad_s: only(v),
+                effort_nm: [0.0; JOINTS],
+                gripper_width_m: 0.0,
+                gripper_velocity_m_s: 0.0,
+                gripper_force_n: 0.0,
+                tool_force_n: [0.0; 3],
+                drive_status: DriveStatus::POWERED,
+                safety_inputs: SafetyInputs::ALL_CLOSED,
+            };
+            let mut demanded = None;
+            (self.0).look(&frame, &only(given), &plain::config(), |demand| {
+                assert_eq!(demand.index, Some(JOINT as u32));
+                assert_eq!(demand.category, StopCategory::ControlledThenOff);
+                assert_eq!(demanded, None, "one at a time");
+                demanded = Some(demand.limit);
+            });
+            demanded
+        }
+    }
+
+    #[test]
+    fn a_jump_is_more_than_thrice_the_velocity_and_noise() {
+        let mut sensors = Sensors::default();
+        for (q, expected) in [
+            (0.9, None),
+            (0.9039, None),
+            (0.9, None),
+            (0.9041, Some(LimitKind::Encoder)),
+            (0.9041, None),
+            (0.9, Some(LimitKind::Encoder)),
+        ] {
+            assert_eq!(sensors.say(q, 0.0, q), expected, "{q}");
+        }
+    }
+
+    #[test]
+    fn a_reading_is_frozen_that_never_changes_while_the_setpoint_goes_away() {
+        // Half of the following error is not far yet.
+        let mut sensors = Sensors::default();
+        sensors.say(0.0, 0.0, 0.0);
+        for _ in 0..100 {
+            assert_eq!(sensors.say(0.0, 0.0, 0.5), None);
+        }
+        assert_eq!(sensors.say(0.0, 0.0, 0.51), Some(LimitKind::Encoder));
+        // Nor are 25 ticks long, from the last change on.
+        let mut sensors = Sensors::default();
+        for _ in 0..20 {
+            assert_eq!(sensors.say(0.0, 0.0, 0.0), None);
+        }
+        for tick in 1..40 {
+            let expected = (tick > 25).then_some(LimitKind::Encoder);
+            let given = if tick == 1 { 0.2 } else { 0.71 };
+            assert_eq!(sensors.say(1e-300, 0.0, given), expected, "{tick}");
+        }
+    }
+
+    #[test]
+    fn a_reading_that_follows_is_neither_frozen_nor_flipped() {
+        for way in [1.0, -1.0] {
+            let mut sensors = Sensors::default();
+            for tick in 0..1_000 {
+                // It lags behind by most of the way at first.
+                let given = way * 1e-3 * f64::from(tick);
+                let q = given * f64::from(tick) / (f64::from(tick) + 30.0);
+                assert_eq!(sensors.say(q, way, given), None, "{tick}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_reading_is_flipped_that_goes_back_by_half_of_the_way() {
+        // From anywhere.
+        for (from, way) in [(0.0, 1.0), (0.5, 1.0), (0.5, -1.0), (-0.75, 1.0)] {
+            for (back, expected) in [
+                (0.0077, None),
+                (0.007_812_5, None),
+                (0.0079, Some(LimitKind::Encoder)),
+            ] {
+                let mut sensors = Sensors::default();
+                sensors.say(from, 0.0, from);
+                for (q, given) in [(0.0025, 0.005), (0.005, 0.0099)] {
+                    let found = sensors.say(from - way * q, 0.0, from + way * given);
+                    assert_eq!(found, None);
+                }
+                let given = from + way * 0.015_625;
+                let q = from - way * back;
+                assert_eq!(sensors.say(q, 0.0, given), expected, "{back}");
+                assert_eq!(sensors.say(q, 0.0, given), None, "anew");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_long_ago_is_not_compared_with() {
+        for (pause, expected) in [(100, Some(LimitKind::Encoder)), (300, None)] {
+            let mut sensors = Sensors::default();
+            sensors.say(0.0, 0.0, 0.0);
+            for tick in 0..pause {
+                // Noise, that it is not frozen.
+                let q = -0.0035 - 1e-9 * f64::from(tick % 2);
+                assert_eq!(sensors.say(q, 0.0, 0.006), None);
+            }
+            assert_eq!(sensors.say(-0.007, 0.0, 0.0125), expected, "{pause}");
+        }
+    }
+
+    #[test]
+    fn overspeed_is_five_ticks_of_it() {
+        let mut sensors = Sensors::default();
+        for _ in 0..20 {
+            assert_eq!(sensors.say(0.0, -1.149, 0.0), None);
+        }
+        for _ in 0..4 {
+            assert_eq!(sensors.say(0.0, -1.151, 0.0), None);
+        }
+        assert_eq!(sensors.say(0.0, 1.1, 0.0), None);
+        for tick in 1..8 {
+            let expected = (tick >= 5).then_some(LimitKind::Velocity);
+            assert_eq!(sensors.say(0.0, -1.151, 0.0), expected, "{tick}");
         }
     }
 }

@@ -185,18 +185,18 @@ impl Gate {
         if !self.powered {
             return self.stay_off(frame);
         }
-        let Sensed { mut hold, retreat } = if frame.is_finite() && !granted {
+        if granted {
+            // The reset itself causes no motion: this tick holds whatever is proposed.
+            let here = self.given;
+            return self.stop_unlatched(Violation::of(LimitKind::Boot), &here);
+        }
+        let Sensed { mut hold, retreat } = if frame.is_finite() {
             self.look_at_sensors(frame)
         } else {
             Sensed::default()
         };
         if self.latch.held.is_some() {
             return self.stop_latched();
-        }
-        if granted {
-            // The reset itself causes no motion: this tick holds whatever is proposed.
-            let here = self.given;
-            return self.stop_unlatched(Violation::of(LimitKind::Boot), &here);
         }
         // What did not fit may fit where the robot stands now.
         if self.misfit.is_some() && self.state.is_at_rest() {

@@ -74,3 +74,89 @@ impl GripWatch {
         self.lost
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sinew_messages::{DriveStatus, JOINTS, SafetyInputs};
+
+    use super::*;
+
+    const LIMITS: GripLimits = GripLimits {
+        empty_width_m: 0.005,
+        lost_force_n: 1.0,
+        lost_ticks: 10,
+    };
+
+    /// What is said about fingers at a width, m, with a force, N, that are told to be at `given`, m.
+    fn look(grip: &mut GripWatch, width_m: f64, force_n: f64, given_m: f64) -> Option<f64> {
+        let frame = SensorFrame {
+            tick: 1,
+            time_ns: 0,
+            position_rad: [0.0; JOINTS],
+            velocity_rad_s: [0.0; JOINTS],
+            effort_nm: [0.0; JOINTS],
+            gripper_width_m: width_m,
+            gripper_velocity_m_s: 0.0,
+            gripper_force_n: force_n,
+            tool_force_n: [0.0; 3],
+            drive_status: DriveStatus::POWERED,
+            safety_inputs: SafetyInputs::ALL_CLOSED,
+        };
+        let given = Setpoint {
+            position_rad: [0.0; JOINTS],
+            velocity_rad_s: [0.0; JOINTS],
+            acceleration_rad_s2: [0.0; JOINTS],
+            gripper_width_m: given_m,
+            gripper_force_n: 20.0,
+        };
+        grip.look(&frame, &given, &LIMITS)
+            .map(|violation| violation.asked)
+    }
+
+    fn carrying() -> GripWatch {
+        let mut grip = GripWatch::default();
+        grip.carry(true, 0.02, 0.01);
+        grip
+    }
+
+    #[test]
+    fn fingers_nearer_than_any_load_hold_nothing() {
+        let mut grip = carrying();
+        assert_eq!(look(&mut grip, 0.005, 20.0, 0.0), None);
+        assert_eq!(look(&mut grip, 0.0049, 20.0, 0.0), Some(0.0049));
+        // Until it is said to carry something else.
+        assert_eq!(look(&mut grip, 0.02, 20.0, 0.0), Some(0.0049));
+        grip.carry(true, 0.02, 0.01);
+        assert_eq!(look(&mut grip, 0.02, 20.0, 0.0), None);
+    }
+
+    #[test]
+    fn fingers_without_force_for_long_hold_nothing() {
+        let mut grip = carrying();
+        for _ in 0..100 {
+            assert_eq!(look(&mut grip, 0.02, 1.0, 0.0), None);
+        }
+        for _ in 0..3 {
+            for _ in 0..10 {
+                assert_eq!(look(&mut grip, 0.02, 0.9, 0.0), None);
+            }
+            assert_eq!(look(&mut grip, 0.02, 1.0, 0.0), None);
+        }
+        for tick in 1..15 {
+            let expected = (tick > 10).then_some(0.9);
+            assert_eq!(look(&mut grip, 0.02, 0.9, 0.0), expected, "{tick}");
+        }
+    }
+
+    #[test]
+    fn a_hand_that_is_told_to_open_lets_go() {
+        let opens_m = 0.02 + OPENS_M;
+        for (given_m, expected) in [(opens_m, Some(0.001)), (opens_m.next_up(), None)] {
+            let mut grip = carrying();
+            assert_eq!(look(&mut grip, 0.02, 20.0, given_m), None);
+            assert_eq!(look(&mut grip, 0.001, 0.0, 0.0), expected);
+        }
+        let mut grip = GripWatch::default();
+        assert_eq!(look(&mut grip, 0.0, 0.0, 0.0), None, "it carries nothing");
+    }
+}

@@ -124,6 +124,7 @@ mod tests {
     use nalgebra::{Translation3, UnitQuaternion};
 
     use super::*;
+    use crate::plain;
 
     fn two_points() -> HandPoints {
         let mut points = [Point::origin(); POINTS_MAX];
@@ -145,6 +146,45 @@ mod tests {
         assert!((up - (0.01 + 0.1 * 0.5_f64.sin())).abs() < 1e-12, "{up}");
         let down = hand.farthest(&from, &to, &-Vector3::y());
         assert!((down + 0.01).abs() < 1e-12, "{down}");
+    }
+
+    const PART: LinkCapsule = LinkCapsule {
+        link: HAND,
+        a: Point::new(0.0, 0.03, 0.0),
+        b: Point::new(0.01, 0.0, 0.1),
+        radius_m: 0.01,
+    };
+
+    #[test]
+    fn there_is_room_for_every_hand() {
+        let hand = HandPoints::new(&plain::arm(&[PART; CAPSULES_MAX]), Some(&PART));
+        assert_eq!(hand.iter().count(), 2 * CAPSULES_MAX + 3);
+    }
+
+    #[test]
+    fn a_lever_is_what_the_farthest_point_moves_by() {
+        let chain = plain::arm(&[PART]);
+        let rod = LinkCapsule {
+            a: Point::new(-0.2, 0.0, 0.1),
+            b: Point::new(0.2, 0.0, 0.1),
+            ..PART
+        };
+        for carried in [None, Some(&rod)] {
+            let hand = HandPoints::new(&chain, carried);
+            let q = [0.3, -0.4, 0.5, 0.2, -0.7, 0.1, 0.6];
+            let from = chain.forward(&q);
+            let levers = hand.levers(&from);
+            for joint in 0..7 {
+                let mut turned = q;
+                turned[joint] += 1e-6;
+                let to = chain.forward(&turned);
+                let way = (hand.iter())
+                    .map(|point| (to.hand * point - from.hand * point).norm())
+                    .fold(0.0, f64::max);
+                assert!((levers[joint] - way / 1e-6).abs() < 1e-6, "{joint}");
+                assert!(levers[joint] <= hand.lever_max[joint]);
+            }
+        }
     }
 
     #[test]

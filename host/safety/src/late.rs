@@ -183,6 +183,40 @@ mod tests {
         assert!((lowest..=highest).contains(&(delayed.q[0] - stop.q[0])));
     }
 
+    /// The bound is that of a stop that takes effect at any time of the reaction time, and hardly more.
+    #[test]
+    fn the_peak_is_one_that_is_reached() {
+        let law = StopLaw::new(&[15.0; JOINTS], &[1_500.0; JOINTS]);
+        for (v, a) in [
+            (1.0, 5.0),
+            (-1.0, 5.0),
+            (-0.5, 15.0),
+            (-0.01, 15.0),
+            (0.01, -10.0),
+            (0.3, -2.0),
+            (0.0, 8.0),
+        ] {
+            let state = start(v, a);
+            let bound = peaks(&state, &law, &drift(&state, 30))[0];
+            let mut reached = 0.0_f64;
+            for late in 0..=30 {
+                let mut state = state;
+                for _ in 0..late {
+                    goes_on(&mut state);
+                    reached = reached.max(state.v[0].abs());
+                }
+                while !state.is_at_rest() {
+                    reached = reached.max(state.v[0].abs());
+                    state = state.brake(&law);
+                }
+            }
+            assert!(
+                (reached..reached + 0.1).contains(&(bound + 1e-12)),
+                "{v} {a}: {bound} for {reached}"
+            );
+        }
+    }
+
     proptest! {
         /// One that goes on for the reaction time and then stops stays inside the bound for that, turning round too.
         #[test]

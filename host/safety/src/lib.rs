@@ -78,6 +78,8 @@ mod hand;
 mod late;
 mod limits;
 mod obstacles;
+#[cfg(test)]
+mod plain;
 mod setpoint;
 mod singularity;
 mod speed;

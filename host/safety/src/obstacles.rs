@@ -169,3 +169,140 @@ impl Iterator for Near {
 }
 
 const _: () = assert!(OBSTACLES_MAX <= u32::BITS as usize);
+
+#[cfg(test)]
+mod tests {
+    use sinew_messages::Obstacle;
+
+    use super::*;
+
+    const CONFIG: SeparationConfig = SeparationConfig {
+        approach_speed_m_s: 2.0,
+        intrusion_m: 0.1,
+        robot_uncertainty_m: 0.02,
+        silent_ticks: 100,
+    };
+    /// It needs `2 (0.05 + 0.01) + 0.1 + 0.03 + 0.02` = 0.27 m with a reaction time of ten ticks.
+    const KNOWN: Obstacle = Obstacle {
+        kind: ObstacleKind::Column as u32,
+        reserved: 0,
+        position_m: [1.0, 0.0, 0.0],
+        radius_m: 0.2,
+        uncertainty_m: 0.03,
+        age_ticks: 50,
+    };
+
+    fn threats(obstacles: &[Obstacle]) -> Threats {
+        let mut frame = ObstacleFrame::NONE;
+        frame.count = obstacles.len() as u64;
+        let places = frame.obstacles.iter_mut();
+        places.zip(obstacles).for_each(|(to, from)| *to = *from);
+        let mut threats = Threats::NONE;
+        threats.take(&frame, &CONFIG, 10);
+        threats
+    }
+
+    #[test]
+    fn an_obstacle_needs_all_parts_of_the_distance() {
+        let ball = Obstacle {
+            kind: ObstacleKind::Ball as u32,
+            position_m: [1.0, 0.0, 1.75],
+            ..KNOWN
+        };
+        let mut threats = threats(&[KNOWN, ball]);
+        let capsule = PlacedCapsule {
+            link: 3,
+            a: Point::new(0.0, 0.0, 0.5),
+            b: Point::new(0.0, 0.0, 1.0),
+            radius_m: 0.05,
+        };
+        // A metre away, and 1.25 m.
+        for (threat, apart) in [(0, 1.0), (1, 1.25)] {
+            threats.stop_takes(0.0);
+            let needs = 0.2 + 0.05 + 0.27;
+            assert!((threats.margin(threat, &capsule) - (apart - needs)).abs() < 1e-12);
+            threats.stop_takes(0.1);
+            assert!((threats.margin(threat, &capsule) - (apart - needs - 0.2)).abs() < 1e-12);
+        }
+        let least = threats.least(Near(0b11), &capsule);
+        assert_eq!(least, threats.margin(0, &capsule));
+        assert_eq!(
+            threats.least(Near(0b10), &capsule),
+            threats.margin(1, &capsule)
+        );
+        assert_eq!(threats.least(Near::NONE, &capsule), f64::INFINITY);
+    }
+
+    #[test]
+    fn what_is_near_enough_to_matter_is_told_apart() {
+        let at = |kind: ObstacleKind, position_m| Obstacle {
+            kind: kind as u32,
+            position_m,
+            ..KNOWN
+        };
+        let bounds = Aabb {
+            min: Point::new(-0.1, -0.2, 0.0),
+            max: Point::new(0.1, 0.2, 1.0),
+        };
+        let room = 0.2 + 0.27 + 0.2 + 0.1;
+        for (off, expected) in [(-1e-9, 0b1111), (1e-9, 0b0000)] {
+            let mut threats = threats(&[
+                at(ObstacleKind::Column, [0.1 + room + off, 0.0, 9.0]),
+                at(ObstacleKind::Column, [0.05, -0.2 - room - off, -9.0]),
+                at(ObstacleKind::Ball, [0.0, 0.1, 1.0 + room + off]),
+                at(ObstacleKind::Ball, [-0.1 - room - off, 0.0, 0.5]),
+            ]);
+            threats.stop_takes(0.1);
+            assert_eq!(threats.near(&bounds, 0.1), Near(expected));
+        }
+        assert_eq!(Near(0b1010_0001).collect::<Vec<_>>(), [0, 5, 7]);
+        assert_eq!(Near(1 << 31).collect::<Vec<_>>(), [31]);
+    }
+
+    #[test]
+    fn what_is_no_place_is_somewhere() {
+        let with = |edit: fn(&mut Obstacle)| {
+            let mut odd = KNOWN;
+            edit(&mut odd);
+            let threats = threats(&[KNOWN, odd, KNOWN]);
+            assert!(!threats.is_empty());
+            (threats.is_lost(), threats.count)
+        };
+        assert_eq!(with(|_| {}), (false, 3));
+        assert_eq!(with(|odd| odd.radius_m = 0.0), (false, 3));
+        assert_eq!(with(|odd| odd.uncertainty_m = 0.0), (false, 3));
+        assert_eq!(with(|odd| odd.position_m[1] = -PLACE_MAX), (false, 3));
+        for edit in [
+            (|odd| odd.kind = ObstacleKind::Somewhere as u32) as fn(&mut Obstacle),
+            |odd| odd.kind = 77,
+            |odd| odd.position_m[0] = f64::NAN,
+            |odd| odd.position_m[2] = -1.001 * PLACE_MAX,
+            |odd| odd.radius_m = -0.1,
+            |odd| odd.radius_m = f64::INFINITY,
+            |odd| odd.uncertainty_m = -0.1,
+            |odd| odd.uncertainty_m = 1.001 * PLACE_MAX,
+        ] {
+            assert_eq!(with(edit), (true, 2));
+        }
+        let somewhere = Obstacle {
+            kind: ObstacleKind::Somewhere as u32,
+            ..KNOWN
+        };
+        assert!(!threats(&[somewhere]).is_empty());
+    }
+
+    #[test]
+    fn more_than_can_be_told_are_somewhere() {
+        let all = threats(&[KNOWN; OBSTACLES_MAX]);
+        assert_eq!((all.is_lost(), all.count), (false, OBSTACLES_MAX));
+        let mut frame = ObstacleFrame::NONE;
+        frame.obstacles = [KNOWN; OBSTACLES_MAX];
+        for more in [1, 2, 1 << 40] {
+            frame.count = OBSTACLES_MAX as u64 + more;
+            let mut threats = Threats::NONE;
+            threats.take(&frame, &CONFIG, 10);
+            assert_eq!((threats.is_lost(), threats.count), (true, OBSTACLES_MAX));
+        }
+        assert!(threats(&[]).is_empty() && !threats(&[]).is_lost());
+    }
+}

@@ -108,7 +108,7 @@ impl SingularityCheck {
         }
         let into = (number - limits.slow_above) / (limits.stop_above - limits.slow_above);
         // Infinite at the singularity itself.
-        let into = if into < 1.0 { into } else { 1.0 };
+        let into = into.min(1.0);
         let share = 1.0 - into * (1.0 - limits.slow_share);
         for (i, (v, most)) in after.v.iter().zip(velocity_max).enumerate() {
             let most = share * most;
@@ -131,32 +131,14 @@ impl SingularityCheck {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
     use sinew_kinematics::{Isometry, Joint};
 
+    use super::*;
+    use crate::plain;
+
     fn arm() -> Chain {
-        let quarter = core::f64::consts::FRAC_PI_2;
-        let joints = [
-            (0.0, 0.2, 0.0),
-            (0.0, 0.16, -quarter),
-            (-0.2, 0.0, quarter),
-            (0.0, 0.15, -quarter),
-            (-0.25, 0.0, quarter),
-            (0.0, 0.25, -quarter),
-            (-0.05, 0.0, quarter),
-        ]
-        .map(|(y, z, roll)| Joint {
-            origin: Isometry::new(
-                nalgebra::Vector3::new(0.0, y, z),
-                nalgebra::Vector3::x() * roll,
-            ),
-            lower_rad: -2.9,
-            upper_rad: 2.9,
-        });
-        let hand = Isometry::translation(0.0, 0.0, 0.05);
-        let tool = Isometry::translation(0.0, 0.0, 0.12);
-        Chain::new(joints, hand, tool, &[], [0.0; JOINTS]).expect("a valid arm")
+        plain::arm(&[])
     }
 
     const LIMITS: Singularity = Singularity {
@@ -185,6 +167,117 @@ mod tests {
                 prop_assert!(number <= most, "{number} over {most}");
             }
         }
+    }
+
+    /// Checks a state at `q` with one joint that moves at `v`, coming from `before`.
+    fn checked(
+        before: &JointVector,
+        q: &JointVector,
+        v: f64,
+        limits: &Singularity,
+    ) -> Option<Violation> {
+        let chain = arm();
+        let mut after = ArmState::at_rest(*q);
+        after.v[2] = -v;
+        let (given, forward) = (chain.forward(before), chain.forward(q));
+        SingularityCheck::new(&chain, limits)
+            .check(&chain, &given, &after, &forward, &[2.0; JOINTS], limits)
+            .err()
+    }
+
+    #[test]
+    fn joints_slow_down_evenly_on_the_way_into_it() {
+        let chain = arm();
+        let q = [0.0, -0.21, 0.0, 2.11, 0.0, 1.24, 0.0];
+        let number = chain.conditioning(&chain.forward(&q), 0.3).number();
+        for (into, share) in [(0.25, 0.8), (0.5, 0.6), (1.0, 0.2)] {
+            let limits = Singularity {
+                slow_above: number - 4.0 * into,
+                stop_above: number + 4.0 * (1.0 - into),
+                ..LIMITS
+            };
+            let most = 2.0 * share;
+            assert_eq!(checked(&q, &q, most - 1e-9, &limits), None);
+            let found = checked(&q, &q, most + 1e-9, &limits).expect("too fast there");
+            assert_eq!(
+                (found.limit, found.index),
+                (LimitKind::Singularity, Some(2))
+            );
+            assert!((found.limit_value - most).abs() < 1e-9, "{found:?}");
+        }
+        // At the number itself it is not slow yet.
+        let limits = Singularity {
+            slow_above: number,
+            ..LIMITS
+        };
+        assert_eq!(checked(&q, &q, 2.0, &limits), None);
+    }
+
+    #[test]
+    fn beyond_the_number_that_stops_only_the_way_out_is_left() {
+        let chain = arm();
+        let at = |elbow: f64| [0.0, -0.21, 0.0, elbow, 0.0, 1.24, 0.0];
+        let number = |elbow| chain.conditioning(&chain.forward(&at(elbow)), 0.3).number();
+        let (near, nearer) = (number(0.2), number(0.19));
+        assert!(nearer > near);
+        let limits = Singularity {
+            slow_above: near - 2.0,
+            stop_above: near - 1.0,
+            ..LIMITS
+        };
+        let found = checked(&at(0.2), &at(0.19), 0.0, &limits).expect("farther into it");
+        assert_eq!(
+            (found.index, found.limit_value, found.asked),
+            (None, near - 1.0, nearer)
+        );
+        assert_eq!(checked(&at(0.2), &at(0.2), 0.0, &limits), None, "it stays");
+        assert_eq!(
+            checked(&at(0.19), &at(0.2), 0.399, &limits),
+            None,
+            "it leaves"
+        );
+        assert!(checked(&at(0.19), &at(0.2), 0.401, &limits).is_some());
+    }
+
+    /// The gains are those of an arm that is stretched out, in which they are reached.
+    #[test]
+    fn the_gains_bound_the_change_of_the_jacobian_and_no_more() {
+        let joint = Joint {
+            origin: Isometry::translation(0.1, 0.0, 0.0),
+            lower_rad: -2.9,
+            upper_rad: 2.9,
+        };
+        let still = Isometry::identity();
+        let tool = Isometry::translation(0.1, 0.0, 0.0);
+        let chain = Chain::new([joint; JOINTS], still, tool, &[], [0.0; JOINTS]).expect("valid");
+        let check = SingularityCheck::new(&chain, &LIMITS);
+        for (k, gain) in check.gains.iter().enumerate() {
+            let lever = |j: usize| 0.1 * (JOINTS - j) as f64 / 0.3;
+            let expected: f64 = (0..JOINTS)
+                .map(|j| lever(j.max(k)).powi(2) + if j > k { 1.0 } else { 0.0 })
+                .sum();
+            assert!((gain * gain - expected).abs() < 1e-12, "{k}: {gain}");
+        }
+    }
+
+    #[test]
+    fn both_ends_of_the_number_are_taken_to_get_worse() {
+        let mut check = SingularityCheck::new(&arm(), &LIMITS);
+        check.at = [0.3; JOINTS];
+        check.known = Conditioning {
+            norm: 2.0,
+            inverse_norm: 1.0 / 3.0,
+        };
+        // Where the Jacobian may have changed by 1: (2 + 1)/(3 − 1)/√6.
+        let mut q = check.at;
+        q[5] -= 1.0 / check.gains[5];
+        let number = 1.5 / 6.0_f64.sqrt();
+        assert!(check.is_far(&q, number + 1e-9) && !check.is_far(&q, number - 1e-9));
+        // By 3 and more it may be singular.
+        q[5] -= 2.0 / check.gains[5];
+        assert!(!check.is_far(&q, f64::MAX));
+        q[5] -= 9.0 / check.gains[5];
+        assert!(!check.is_far(&q, f64::MAX));
     }
 
     /// The bound is of use: a well-conditioned arm that moves a little is not worked out again.

@@ -155,10 +155,11 @@ impl JointStop {
                     self.lowest = (v, ticks);
                 }
             }
-            if ticks > STOP_TICKS_MAX {
+            // One knot a tick at most: without room it takes too long.
+            let Some(place) = self.knots.get_mut(self.count) else {
                 return false;
-            }
-            self.knots[self.count] = knot;
+            };
+            *place = knot;
             self.count += 1;
         }
         self.ticks = ticks;
@@ -167,9 +168,9 @@ impl JointStop {
 
     fn at(&self, tick: usize) -> Knot {
         let mut index = tick;
-        if self.steady_ticks > 0 && tick > self.steady_from {
+        if self.steady_ticks > 0 && tick >= self.steady_from {
             let into = tick - self.steady_from;
-            if into < self.steady_ticks {
+            if into <= self.steady_ticks {
                 let from = &self.knots[self.steady_from];
                 return steady_knot(from, self.steady_step, into as f64);
             }
@@ -186,11 +187,11 @@ impl JointStop {
     fn velocities(&self, first: usize, last: usize, v: [f64; 2]) -> (f64, f64) {
         let [a, b] = v;
         let (mut low, mut high) = (a.min(b), a.max(b));
-        let between = |tick: usize| first < tick && tick < last;
-        if between(self.highest.1) {
+        let ticks = first..=last;
+        if ticks.contains(&self.highest.1) {
             high = high.max(self.highest.0);
         }
-        if between(self.lowest.1) {
+        if ticks.contains(&self.lowest.1) {
             low = low.min(self.lowest.0);
         }
         (low, high)
@@ -275,6 +276,12 @@ impl StopPath {
     }
 }
 
+/// True for an interval between two ticks that is one tick long, or whose halves there is no room for beside `open`
+/// others.
+pub(crate) fn cannot_be_halved(first: usize, last: usize, open: usize, open_max: usize) -> bool {
+    last - first <= 1 || open + 2 > open_max
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -285,8 +292,8 @@ mod tests {
         /// Any tick of the stop from any state is where stepping leads to.
         #[test]
         fn looking_up_is_stepping(
-            v in prop::array::uniform7(-3.8..3.8_f64),
-            a in prop::array::uniform7(-20.0..20.0_f64),
+            v in prop::array::uniform7(prop_oneof![1 => Just(0.0), 6 => -3.8..3.8_f64]),
+            a in prop::array::uniform7(prop_oneof![1 => Just(0.0), 6 => -20.0..20.0_f64]),
             acceleration in 5.0..30.0_f64,
             jerk in 400.0..4_000.0_f64,
         ) {
@@ -303,6 +310,9 @@ mod tests {
                     for j in 0..JOINTS {
                         prop_assert!((q[j] - state.q[j]).abs() < 1e-12, "{} for {}", q[j], state.q[j]);
                         prop_assert!((way[j] - travelled[j]).abs() < 1e-12);
+                        if state.v[j] == 0.0 && state.a[j] == 0.0 {
+                            prop_assert_eq!(path.knots(tick)[j].v, 0.0);
+                        }
                         let (first, last) = (tick.saturating_sub(3), tick + 5);
                         let v = [path.knots(first)[j].v, path.knots(last)[j].v];
                         let (low, high) = path.velocities(j, first, last, v);
@@ -332,5 +342,69 @@ mod tests {
         let mut path = StopPath::new();
         assert!(path.lay(&ArmState::at_rest([0.2; JOINTS]), &law));
         assert_eq!((path.ticks(), path.position(7)), (0, [0.2; JOINTS]));
+    }
+
+    /// What a joint does for long takes no more room than what it does for a moment.
+    #[test]
+    fn a_long_stop_is_written_down_in_few_knots() {
+        let law = StopLaw::new(&[8.0; JOINTS], &[800.0; JOINTS]);
+        let mut path = StopPath::new();
+        for (v, a) in [(1.0, 0.0), (3.0, 5.0), (-3.0, -5.0)] {
+            let start = ArmState {
+                q: [0.0; JOINTS],
+                v: [v; JOINTS],
+                a: [a; JOINTS],
+            };
+            assert!(path.lay(&start, &law) && path.ticks() > 120);
+            for joint in &path.joints {
+                assert!(joint.count < 24, "{} for {v}", joint.count);
+            }
+        }
+    }
+
+    /// As long as a stop may be, to the tick.
+    #[test]
+    fn a_stop_that_takes_too_long_is_none() {
+        let law = StopLaw::new(&[1.0; JOINTS], &[400.0; JOINTS]);
+        let mut path = StopPath::new();
+        let mut ticks_met = Vec::new();
+        for n in 0..400 {
+            let mut start = ArmState::at_rest([0.0; JOINTS]);
+            (start.v[n % 3], start.a[n % 3]) = (0.495 + 5e-5 * n as f64, 0.0);
+            let mut state = start;
+            let mut ticks = 0;
+            while !state.is_at_rest() {
+                state = state.brake(&law);
+                ticks += 1;
+            }
+            assert_eq!(path.lay(&start, &law), ticks <= STOP_TICKS_MAX, "{ticks}");
+            ticks_met.push(ticks);
+        }
+        assert!(ticks_met.contains(&STOP_TICKS_MAX) && ticks_met.contains(&(STOP_TICKS_MAX + 1)));
+        let mut slow = ArmState::at_rest([0.0; JOINTS]);
+        slow.v[6] = 100.0;
+        assert!(!path.lay(&slow, &law));
+        slow.v[6] = 0.0;
+        slow.a[6] = 1e6;
+        assert!(!path.lay(&slow, &law));
+    }
+
+    #[test]
+    fn an_interval_is_halved_while_it_can_be() {
+        for (interval, cannot) in [
+            ((7, 8, 0), true),
+            ((7, 7, 0), true),
+            ((7, 9, 0), false),
+            ((0, 2, 10), false),
+            ((0, 2, 11), true),
+            ((0, 500, 12), true),
+        ] {
+            let (first, last, open) = interval;
+            assert_eq!(
+                cannot_be_halved(first, last, open, 12),
+                cannot,
+                "{interval:?}"
+            );
+        }
     }
 }

@@ -28,7 +28,7 @@ use crate::late::Apart;
 use crate::limits::{SafetyConfig, SafetyLimits};
 use crate::obstacles::{Near, Threats};
 use crate::setpoint::at_most;
-use crate::stop::StopPath;
+use crate::stop::{StopPath, cannot_be_halved};
 use crate::verdict::Violation;
 use crate::work::Work;
 use crate::zones::ZoneIndex;
@@ -258,13 +258,10 @@ impl Sweep {
         let way_from = |q: &JointVector| -> JointVector {
             core::array::from_fn(|i| stop_way[i] + (candidate.q[i] - q[i]).abs())
         };
-        // Where an old survey did not do in the tick before, it won't now.
-        if self.is_near && self.survey.q != given.q {
-            self.take_survey(&given.q, question.given_forward, config);
-        }
+        self.renew_survey(question, config);
         self.list_open(group, &way_from(&self.survey.q), question, config);
         if self.survey.q != given.q {
-            if self.items.len() > AGAIN_MAX {
+            if self.are_many() {
                 self.take_survey(&given.q, question.given_forward, config);
                 self.list_open(group, &way_from(&given.q), question, config);
             } else {
@@ -272,9 +269,22 @@ impl Sweep {
             }
         }
         if group == Group::Hard {
-            self.is_near = self.items.len() > AGAIN_MAX;
+            self.is_near = self.are_many();
         }
         !self.items.is_empty()
+    }
+
+    /// Where an old survey did not do in the tick before, it won't now.
+    fn renew_survey(&mut self, question: &Question<'_>, config: &SafetyConfig) {
+        let given = question.given;
+        if self.is_near && self.survey.q != given.q {
+            self.take_survey(&given.q, question.given_forward, config);
+        }
+    }
+
+    /// More margins are open than are looked at again one by one.
+    fn are_many(&self) -> bool {
+        self.items.len() > AGAIN_MAX
     }
 
     fn check_finely(
@@ -362,8 +372,8 @@ impl Sweep {
             let need = self.items[n].need;
             let (low, high) = (self.margin(at_first, n), self.margin(at_last, n));
             let breaks = !at_most(need, low) || !at_most(need, high);
-            let exhausted = samples >= question.samples_max || open + 2 > OPEN_MAX;
-            if breaks || last - first <= 1 || exhausted {
+            let exhausted = samples >= question.samples_max;
+            if breaks || exhausted || cannot_be_halved(first, last, open, OPEN_MAX) {
                 let tick = if low < high { first } else { last };
                 return Err(self.violation(n, &path.position(tick), question, config));
             }
@@ -567,3 +577,6 @@ pub(crate) fn longest_levers(chain: &Chain, capsule: &LinkCapsule) -> Levers {
 pub(crate) fn dot(a: &[f64; JOINTS], b: &[f64; JOINTS]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
+
+#[cfg(test)]
+mod tests;

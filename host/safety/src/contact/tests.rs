@@ -4,7 +4,7 @@ use sinew_kinematics::{Body, Isometry};
 use sinew_messages::{DriveStatus, JOINTS, SafetyInputs};
 
 use super::*;
-use crate::limits::ModeLimits;
+use crate::plain;
 
 /// Force that stops, N.
 const STOP_N: f64 = 60.0;
@@ -15,43 +15,10 @@ const YIELD: YieldLimits = YieldLimits {
 };
 
 fn config(force_reaction: ForceReaction) -> SafetyConfig {
-    let mode = ModeLimits {
-        speed_max_m_s: 1.0,
-        joint_speed_share: 1.0,
-    };
     SafetyConfig {
-        position_min_rad: [-1.0; JOINTS],
-        position_max_rad: [1.0; JOINTS],
-        velocity_max_rad_s: [1.0; JOINTS],
-        acceleration_max_rad_s2: [1.0; JOINTS],
-        jerk_max_rad_s3: [1.0; JOINTS],
-        stop_acceleration_rad_s2: [1.0; JOINTS],
-        stop_jerk_rad_s3: [1.0; JOINTS],
-        reaction_ticks: 1,
-        tool_speed_max_m_s: 1.0,
-        elbow_speed_max_m_s: 1.0,
-        reduced: mode,
-        recovery: mode,
-        cone: None,
-        self_collision: None,
-        effort: None,
-        separation: None,
-        envelope_min_m: [-1.0; 3],
-        envelope_max_m: [1.0; 3],
-        zones: Vec::new(),
-        gripper_width_min_m: 0.0,
-        gripper_width_max_m: 1.0,
-        gripper_force_max_n: 1.0,
-        tracking_margin_m: 0.0,
-        following_error_max_rad: [1.0; JOINTS],
-        following_error_ticks: 1,
         force_stop_n: STOP_N,
         force_reaction,
-        contact: None,
-        grip: None,
-        singularity: None,
-        heartbeat_ticks: 1,
-        standstill_rad_s: 1.0,
+        ..plain::config()
     }
 }
 
@@ -224,6 +191,10 @@ fn a_contact_that_it_stands_in_may_be_left_and_not_pressed_until_it_is_gone() {
     touched.feels_for_long(47.9, REST);
     assert!(touched.may_move(-0.1));
     assert!(is_hold(touched.feels(61.0, ASIDE)), "another contact");
+    // With as much as that it is not gone.
+    touched.feels(48.0, REST);
+    touched.feels(48.0, REST);
+    assert!(!touched.may_move(-0.1));
 }
 
 #[test]
@@ -371,6 +342,7 @@ fn who_pushes_is_braked_before_it_gives_way() {
         is_hold(touched.feels(100.0, Some(0.056))),
         "it is too fast for that"
     );
+    yields(touched.feels(100.0, Some(FASTER * YIELD.speed_max_m_s)));
     yields(touched.feels(100.0, Some(-0.9e-3)));
     // Nor does it push more than that on its way.
     assert!(touched.may_move(-0.9e-3) && !touched.may_move(-1.1e-3));
@@ -481,4 +453,25 @@ fn the_bearable_speed_is_that_of_the_standard() {
     contact.regions.push(region(65.0, 1.0, 150_000.0, 4.4));
     let face = 65.0 / 150_000_f64.sqrt() * (1.0 / 8.0 + 1.0 / 4.4_f64).sqrt();
     assert_near(contact.speed_max_m_s(Some(&masses), 0.5), face);
+}
+
+#[test]
+fn a_retreat_takes_up_its_velocity_in_all_joints_alike() {
+    let c = config(ForceReaction::Yield(YIELD));
+    let mut state = ArmState::at_rest([0.0; JOINTS]);
+    let wanted = [0.1, -0.05, 0.0, 0.0, 0.0, 0.0, 0.02];
+    for tick in 1..=50 {
+        let next = retreat_step(&state, &wanted, &c);
+        // What changes most changes with all the jerk that there is: 1 rad/s³, so 0.001 rad/s² a tick. What it strives for
+        // is what it lacks in 2 s.
+        let most = (0.001 * f64::from(tick)).min((0.1 - state.v[0]) / 2.0);
+        for (i, wanted) in wanted.iter().enumerate() {
+            let share = wanted / 0.1;
+            assert_near(next.a[i], share * most);
+            assert_near(next.v[i], state.v[i] + TICK_S * next.a[i]);
+            assert_near(next.q[i], state.q[i] + TICK_S * next.v[i]);
+        }
+        state = next;
+    }
+    assert!(state.a[0] < 0.05, "{state:?}");
 }

@@ -108,6 +108,21 @@ fn a_side_of_the_envelope_is_told_with_the_link_that_is_deepest() {
 }
 
 #[test]
+fn what_keeps_the_margin_to_the_last_bit_is_not_too_near() {
+    let mut c = open_space();
+    let high = |n: &PlacedCapsule| n.a.z.max(n.b.z) + n.radius_m;
+    c.envelope_max_m[2] = links().iter().map(high).fold(0.0, f64::max) + 0.004;
+    c.tracking_margin_m = 0.006;
+    let [Breach { depth, .. }] = near(c.clone(), &HOME)[..] else {
+        panic!("one is near");
+    };
+    c.tracking_margin_m = -depth;
+    assert_eq!(near(c.clone(), &HOME), []);
+    c.tracking_margin_m = c.tracking_margin_m.next_up();
+    assert_eq!(near(c, &HOME).len(), 1);
+}
+
+#[test]
 fn a_zone_is_told_by_its_number_and_a_slow_one_is_none() {
     let hand = links().into_iter().next_back().expect("a finger");
     let tip = if hand.a.z < hand.b.z { hand.a } else { hand.b };

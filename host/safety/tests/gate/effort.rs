@@ -4,7 +4,7 @@ use sinew_kinematics::Body;
 use sinew_messages::{JOINTS, JointVector, LimitKind, Payload, StopState, VerdictKind};
 use sinew_safety::{EffortLimits, SafetyConfig};
 
-use crate::rig::{HARD, HOME, Judge, Rig, chain, config};
+use crate::rig::{GENTLE, HARD, HOME, Judge, Rig, chain, config};
 
 fn strong() -> EffortLimits {
     EffortLimits {
@@ -74,6 +74,40 @@ fn predicted_efforts_keep_their_limits() {
         ways.push((rig.gate.given().position_rad[0] - HOME[0]).abs());
     }
     assert!(ways[0] > 0.01 && ways[0] < ways[1], "{ways:?}");
+}
+
+/// What one tick changes is compared with the tick before, however much the whole motion changes.
+#[test]
+fn the_rate_of_efforts_is_that_of_one_tick() {
+    let mut target = HOME;
+    (target[1], target[3]) = (0.4, 1.5);
+    let moves = |rate_max_nm_s: JointVector| {
+        let mut rig = Rig::ready_with(with(EffortLimits {
+            rate_max_nm_s,
+            ..strong()
+        }));
+        let mut history = [HOME; 3];
+        let mut last = None;
+        let mut fastest: JointVector = [0.0; JOINTS];
+        let mut limited = 0;
+        for _ in 0..1_500 {
+            let u = GENTLE.toward(rig.gate.given(), &history[1], &target);
+            limited += u32::from(rig.step(&u, None).1.limit == LimitKind::Effort);
+            history = [history[1], history[2], rig.gate.given().position_rad];
+            let needs = efforts(&history, &Body::NONE);
+            let before = last.replace(needs).unwrap_or(needs);
+            for i in 0..JOINTS {
+                fastest[i] = fastest[i].max((needs[i] - before[i]).abs() / 1e-3);
+            }
+        }
+        (fastest, limited)
+    };
+    let (fastest, limited) = moves(strong().rate_max_nm_s);
+    assert_eq!(limited, 0);
+    let (_, limited) = moves(fastest.map(|rate| 1.5 * rate + 100.0));
+    assert_eq!(limited, 0);
+    let (_, limited) = moves(fastest.map(|rate| 0.5 * rate + 100.0));
+    assert!(limited > 0);
 }
 
 /// A load that is too heavy for the configuration, or for the arm where it is, is not taken.

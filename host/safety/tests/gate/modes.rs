@@ -7,6 +7,7 @@ use sinew_messages::{
 };
 use sinew_safety::{SafetyConfig, SeparationConfig, Zone, ZoneShape};
 
+use crate::oracle::Motion;
 use crate::rig::{Eager, GENTLE, HARD, HOME, Judge, Rig, chain, clearances, config};
 
 /// Goes for `target` for some ticks; the fastest that the tool was, m/s.
@@ -284,8 +285,12 @@ fn with_person(at: [f64; 3], kind: ObstacleKind) -> Rig {
 
 /// Distance of the arm from the middle of the person, less its radius.
 fn distance(rig: &Rig, at: [f64; 3]) -> f64 {
+    distance_at(&rig.gate.given().position_rad, at)
+}
+
+fn distance_at(q: &JointVector, at: [f64; 3]) -> f64 {
     let chain = chain();
-    let forward = chain.forward(&rig.gate.given().position_rad);
+    let forward = chain.forward(q);
     chain
         .place_capsules(&forward)
         .filter(|capsule| capsule.link > 0)
@@ -326,6 +331,39 @@ fn a_person_is_not_approached() {
         rig.obstacles.count = 0;
         assert!(go(&mut rig, HARD, &turned(1.6), 400) > 0.3);
     }
+}
+
+/// The person comes nearer while the robot reacts and stops: where it would come to rest it is far enough away then.
+#[test]
+fn a_person_may_approach_while_the_robot_stops() {
+    let at = [0.1, 0.9, 0.0];
+    let mut rig = with_person(at, ObstacleKind::Column);
+    let c = rig.gate.limits().config().clone();
+    let mut history = [HOME; 3];
+    let (mut met, mut longest) = (false, 0.0_f64);
+    for _ in 0..1_500 {
+        let u = HARD.toward(rig.gate.given(), &history[1], &turned(1.6));
+        let verdict = rig.step(&u, None).1;
+        history = [history[1], history[2], rig.gate.given().position_rad];
+        met |= verdict.limit == LimitKind::Separation;
+        if verdict.kind != VerdictKind::Pass {
+            continue;
+        }
+        let mut stop = Motion::of(&history);
+        for _ in 0..c.reaction_ticks {
+            stop.go_on(true);
+        }
+        let mut stop_s = 0.0;
+        while stop.v.iter().any(|v| v.abs() > 1e-9) {
+            stop.brake(&c);
+            stop_s += 1e-3;
+        }
+        longest = longest.max(stop_s);
+        let need = 1.6 * (0.040 + 0.003 + stop_s) + 0.1 + 0.05 + 0.02;
+        let apart = distance_at(&stop.q, at);
+        assert!(apart >= need - 1e-3, "{apart} of {need}");
+    }
+    assert!(met && longest > 0.1, "{longest}");
 }
 
 /// Somebody, nobody knows where: nothing moves. An unknown kind and an impossible place are that too.

@@ -2,12 +2,13 @@
 
 use nalgebra::Vector3;
 use sinew_kinematics::{
-    Aabb, Cylinder, HAND, Hull, PlacedCapsule, Point, distance_between_segments,
+    Aabb, CAPSULES_MAX, Chain, Cylinder, HAND, Hull, PlacedCapsule, Point,
+    distance_between_segments,
 };
 use sinew_messages::{JOINTS, JointVector, LimitKind, Payload, VerdictKind};
-use sinew_safety::{Cone, SafetyConfig, Zone, ZoneShape};
+use sinew_safety::{Cone, Gate, SafetyConfig, SafetyLimits, Zone, ZoneShape};
 
-use crate::rig::{Eager, GENTLE, HARD, HOME, Judge, Rig, chain, config};
+use crate::rig::{Eager, GENTLE, HARD, HOME, Judge, Rig, chain, config, full};
 
 /// Without anything in the way but what a test adds.
 fn empty() -> SafetyConfig {
@@ -425,6 +426,57 @@ fn what_is_carried_keeps_off_too() {
         assert!(!rig.gate.carry(&odd), "{odd:?}");
         assert_eq!(rig.hold().1.limit, LimitKind::Payload);
     }
+}
+
+/// As many capsules as an arm may have, and a load: those that lie in others change nothing.
+#[test]
+fn an_arm_of_as_many_parts_as_there_can_be_is_checked_as_any_other() {
+    let few = chain();
+    let mut capsules = few.capsules().to_vec();
+    let hand = capsules.iter().rposition(|capsule| capsule.link == HAND);
+    let finger = capsules[hand.expect("a finger")];
+    capsules.resize(CAPSULES_MAX, finger);
+    let many = Chain::new(
+        *few.joints(),
+        *few.hand(),
+        *few.tool_in_hand(),
+        &capsules,
+        HOME,
+    )
+    .expect("as many as there can be")
+    .with_masses(*few.masses().expect("masses"));
+    let wall = ZoneShape::Box(Aabb {
+        min: Point::new(-1.0, 0.45, -1.0),
+        max: Point::new(1.0, 1.0, 1.0),
+    });
+    let mut c = full();
+    c.zones.push(zone(wall, None));
+    let rod = Payload {
+        mass_kg: 0.5,
+        com_m: [0.0, 0.0, 0.12],
+        a_m: [-0.05, 0.0, 0.12],
+        b_m: [0.05, 0.0, 0.12],
+        radius_m: 0.02,
+    };
+    let moves = |chain: Chain| {
+        let mut rig = Rig::booted(c.clone());
+        rig.gate = Gate::new(SafetyLimits::new(c.clone()).expect("valid"), chain);
+        rig.scanner_sees = true;
+        rig.frame.gripper_force_n = 20.0;
+        rig.hold();
+        rig.reset();
+        rig.hold();
+        assert!(rig.gate.carry(&rod));
+        let mut target = HOME;
+        target[0] = 1.4;
+        let mut given = Vec::new();
+        let met = go(&mut rig, GENTLE, &target, 3_000, LimitKind::Zone, |rig| {
+            given.push(rig.gate.given().position_rad);
+        });
+        assert!(met);
+        given
+    };
+    assert_eq!(moves(many), moves(few));
 }
 
 /// More in the way than a tick can look at: the robot brakes, for that reason, and what is left out is never passed.
