@@ -109,8 +109,6 @@ impl EncoderWatch {
 
 #[cfg(test)]
 mod tests {
-    use sinew_messages::{DriveStatus, SafetyInputs};
-
     use super::*;
     use crate::plain;
 
@@ -129,17 +127,9 @@ mod tests {
                 joints
             };
             let frame = SensorFrame {
-                tick: 1,
-                time_ns: 0,
                 position_rad: only(q),
                 velocity_rad_s: only(v),
-                effort_nm: [0.0; JOINTS],
-                gripper_width_m: 0.0,
-                gripper_velocity_m_s: 0.0,
-                gripper_force_n: 0.0,
-                tool_force_n: [0.0; 3],
-                drive_status: DriveStatus::POWERED,
-                safety_inputs: SafetyInputs::ALL_CLOSED,
+                ..plain::FRAME
             };
             let mut demanded = None;
             (self.0).look(&frame, &only(given), &plain::config(), |demand| {

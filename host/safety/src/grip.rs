@@ -77,9 +77,10 @@ impl GripWatch {
 
 #[cfg(test)]
 mod tests {
-    use sinew_messages::{DriveStatus, JOINTS, SafetyInputs};
+    use sinew_messages::JOINTS;
 
     use super::*;
+    use crate::plain;
 
     const LIMITS: GripLimits = GripLimits {
         empty_width_m: 0.005,
@@ -90,17 +91,9 @@ mod tests {
     /// What is said about fingers at a width, m, with a force, N, that are told to be at `given`, m.
     fn look(grip: &mut GripWatch, width_m: f64, force_n: f64, given_m: f64) -> Option<f64> {
         let frame = SensorFrame {
-            tick: 1,
-            time_ns: 0,
-            position_rad: [0.0; JOINTS],
-            velocity_rad_s: [0.0; JOINTS],
-            effort_nm: [0.0; JOINTS],
             gripper_width_m: width_m,
-            gripper_velocity_m_s: 0.0,
             gripper_force_n: force_n,
-            tool_force_n: [0.0; 3],
-            drive_status: DriveStatus::POWERED,
-            safety_inputs: SafetyInputs::ALL_CLOSED,
+            ..plain::FRAME
         };
         let given = Setpoint {
             position_rad: [0.0; JOINTS],

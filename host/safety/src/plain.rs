@@ -1,7 +1,7 @@
 //! Limits and an arm for the tests of the gate's parts.
 
 use sinew_kinematics::{Body, Chain, Isometry, Joint, LinkCapsule, Masses};
-use sinew_messages::JOINTS;
+use sinew_messages::{DriveStatus, JOINTS, SafetyInputs, SensorFrame};
 
 use crate::limits::{ForceReaction, ModeLimits, SafetyConfig};
 
@@ -46,6 +46,21 @@ pub(crate) fn config() -> SafetyConfig {
         standstill_rad_s: 1.0,
     }
 }
+
+/// Of a robot that is switched on and stands at 0, with its hand closed and empty, at tick 1 and time 0.
+pub(crate) const FRAME: SensorFrame = SensorFrame {
+    tick: 1,
+    time_ns: 0,
+    position_rad: [0.0; JOINTS],
+    velocity_rad_s: [0.0; JOINTS],
+    effort_nm: [0.0; JOINTS],
+    gripper_width_m: 0.0,
+    gripper_velocity_m_s: 0.0,
+    gripper_force_n: 0.0,
+    tool_force_n: [0.0; 3],
+    drive_status: DriveStatus::POWERED,
+    safety_inputs: SafetyInputs::ALL_CLOSED,
+};
 
 /// Seven joints with masses, and these capsules.
 pub(crate) fn arm(capsules: &[LinkCapsule]) -> Chain {

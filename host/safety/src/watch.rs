@@ -255,15 +255,7 @@ mod tests {
         SensorFrame {
             tick,
             time_ns: tick * MS,
-            position_rad: [0.0; JOINTS],
-            velocity_rad_s: [0.0; JOINTS],
-            effort_nm: [0.0; JOINTS],
-            gripper_width_m: 0.0,
-            gripper_velocity_m_s: 0.0,
-            gripper_force_n: 0.0,
-            tool_force_n: [0.0; 3],
-            drive_status: DriveStatus::POWERED,
-            safety_inputs: SafetyInputs::ALL_CLOSED,
+            ..plain::FRAME
         }
     }
 

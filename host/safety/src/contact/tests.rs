@@ -1,7 +1,7 @@
 //! The watch by itself: what it answers, tick by tick, to a force, a motion and a place.
 
 use sinew_kinematics::{Body, Isometry};
-use sinew_messages::{DriveStatus, JOINTS, SafetyInputs};
+use sinew_messages::JOINTS;
 
 use super::*;
 use crate::plain;
@@ -49,17 +49,8 @@ impl Touched {
 
     fn feels(&mut self, force_n: f64, moves: Option<f64>) -> Answer {
         let frame = SensorFrame {
-            tick: 1,
-            time_ns: 0,
-            position_rad: [0.0; JOINTS],
-            velocity_rad_s: [0.0; JOINTS],
-            effort_nm: [0.0; JOINTS],
-            gripper_width_m: 0.0,
-            gripper_velocity_m_s: 0.0,
-            gripper_force_n: 0.0,
             tool_force_n: [force_n, 0.0, 0.0],
-            drive_status: DriveStatus::POWERED,
-            safety_inputs: SafetyInputs::ALL_CLOSED,
+            ..plain::FRAME
         };
         let forward = at(self.at_m);
         let motion = moving(&forward, moves.unwrap_or(0.0));
