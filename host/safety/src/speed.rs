@@ -437,14 +437,17 @@ impl Watched {
     /// Bound on the speed over an interval, m/s.
     fn bound(&self, columns: &Columns, span: &Span) -> f64 {
         let moving = JOINTS.min(self.link);
-        let mut middle = Vector3::zeros();
+        let middle: Vector3<f64> = columns.velocity[..moving]
+            .iter()
+            .zip(&span.middle)
+            .map(|(column, velocity)| column * *velocity)
+            .sum();
         let mut around = 0.0;
         // How far column j can have turned: by the joints up to it as a whole, by those after it at their lever.
         let mut after: f64 = sum(&self.lever, &span.off);
         let mut before = 0.0;
         let mut turned = 0.0;
         for j in 0..moving {
-            middle += columns.velocity[j] * span.middle[j];
             around += columns.length[j] * span.around[j];
             before += span.off[j];
             after -= self.lever[j] * span.off[j];

@@ -160,11 +160,21 @@ struct Checked {
 
 impl Checked {
     fn check(&self, config: &SafetyConfig, state: &ArmState, late: u32) -> Result<(), Violation> {
+        self.check_from(&before(state), state, config, late, false)
+    }
+
+    fn check_from(
+        &self,
+        given: &ArmState,
+        state: &ArmState,
+        config: &SafetyConfig,
+        late: u32,
+        recovers: bool,
+    ) -> Result<(), Violation> {
         let mut sweep = Sweep::new(self.chain.clone(), &limits(config));
         sweep.carry(self.carried, config);
-        let given = before(state);
         let question = Question {
-            given: &given,
+            given,
             given_forward: &sweep.chain.forward(&given.q),
             candidate: state,
             forward: &sweep.chain.forward(&state.q),
@@ -172,7 +182,7 @@ impl Checked {
             threats: &self.threats,
             pressed: None,
             speed_m_s: 1.0,
-            recovers: false,
+            recovers,
             samples_max: SAMPLES_PROPOSED,
         };
         sweep.begin_tick();
@@ -543,4 +553,106 @@ fn the_arm_is_where_it_should_be_within_the_margin() {
             assert!(!sweep.tracks(&measured, &setpoint, off - 1e-9), "{joint}");
         }
     }
+}
+
+/// A ball at the end of a stretched-out arm that turns about the vertical axis: where it is at an angle, its radius
+/// taken off, and its distance from the axis.
+fn ball_on_a_circle() -> (Checked, impl Fn(f64) -> (ArmState, Vector3<f64>), f64) {
+    let ball = capsule(HAND, [0.0; 3], [0.0; 3], 0.02);
+    let mut checked = carrying(None);
+    checked.chain = plain::arm(&[ball]);
+    let chain = checked.chain.clone();
+    let at = move |angle: f64| {
+        let mut state = ArmState::at_rest([0.0, 1.2, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        state.q[0] = angle;
+        let centre = ball.placed(&chain.forward(&state.q)).a.coords;
+        (state, centre)
+    };
+    let centre = at(0.0).1;
+    let radius = centre.xy().norm();
+    (checked, at, radius)
+}
+
+/// An envelope whose upper face in x is so far from the ball.
+fn faced(ball: &Vector3<f64>, apart_m: f64) -> SafetyConfig {
+    let mut c = alone();
+    c.envelope_max_m[0] = ball.x + 0.02 + apart_m;
+    c
+}
+
+/// What goes along a face may use the band, and what goes mostly along it; what goes towards it may not.
+#[test]
+fn who_slides_along_may_use_the_band() {
+    let (checked, at, radius) = ball_on_a_circle();
+    let zero = at(0.0).1;
+    // Where on the circle x is largest.
+    let nearest = -zero.y.atan2(zero.x);
+    let turn = 0.02;
+    for (share, may) in [(0.0, true), (0.099, true), (0.106, false), (0.5, false)] {
+        // The loss on the way, for a chord of the circle, is that share of its arc.
+        let chord = 2.0 * radius * libm::sin(0.5 * turn);
+        let middle = libm::asin(share * radius * turn / chord);
+        let (given, start) = (nearest - middle - 0.5 * turn, nearest - middle + 0.5 * turn);
+        let ((given, from), (start, to)) = (at(given), at(start));
+        assert!((to.x - from.x - share * radius * turn).abs() < 1e-12);
+        for (apart_m, expected) in [
+            (NEED_M + 1e-6, true),
+            (NEED_M - RETREAT_BAND + 1e-6, may),
+            (NEED_M - RETREAT_BAND - 1e-6, false),
+        ] {
+            let found = checked.check_from(&given, &start, &faced(&to, apart_m), 0, false);
+            assert_eq!(found.is_ok(), expected, "{share} {apart_m}: {found:?}");
+        }
+    }
+}
+
+/// What loses on the stop does not slide, either.
+#[test]
+fn the_loss_of_the_stop_counts_too() {
+    let (checked, at, radius) = ball_on_a_circle();
+    let zero = at(0.0).1;
+    let nearest = -zero.y.atan2(zero.x);
+    for (share, may) in [(0.05, true), (0.2, false)] {
+        let (mut state, _) = at(nearest - libm::asin(share));
+        state.v[0] = 0.5;
+        let (given, _) = at(state.q[0]);
+        let mut end = state;
+        while !end.is_at_rest() {
+            end = end.brake(&law());
+        }
+        let lost = at(end.q[0]).1.x - at(state.q[0]).1.x;
+        let way = radius * (end.q[0] - state.q[0]);
+        assert!(lost > 0.8 * share * way, "{lost} {way}");
+        let config = faced(&at(end.q[0]).1, NEED_M - 0.5 * RETREAT_BAND);
+        let found = checked.check_from(&given, &state, &config, 0, false);
+        assert_eq!(found.is_ok(), may, "{share}: {found:?}");
+    }
+}
+
+/// In recovery mode what is outside may move if it gains, at once and on the stop, and only then.
+#[test]
+fn recovery_goes_out_of_a_violation_and_not_into_it() {
+    let (checked, at, _) = ball_on_a_circle();
+    let zero = at(0.0).1;
+    // Of what turns on here, x falls.
+    let beyond = 0.3 - zero.y.atan2(zero.x);
+    let depth_m = -0.05;
+    let check = |from: f64, to: f64, v: f64, recovers| {
+        let ((given, ball), (mut state, _)) = (at(from), at(to));
+        state.v[0] = v;
+        let found = checked.check_from(&given, &state, &faced(&ball, depth_m), 0, recovers);
+        found.is_ok()
+    };
+    // Standing still is no loss.
+    assert!(check(beyond, beyond, 0.0, true));
+    assert!(check(beyond, beyond + 1e-3, 0.0, true));
+    assert!(check(beyond, beyond + 1e-3, 0.1, true));
+    // In other modes nothing moves there.
+    assert!(!check(beyond, beyond, 0.0, false));
+    assert!(!check(beyond, beyond + 1e-3, 0.1, false));
+    // Into it: at once, on the stop, and by a step that gains less than the stop loses.
+    assert!(!check(beyond, beyond - 1e-3, 0.0, true));
+    assert!(!check(beyond, beyond, -0.1, true));
+    assert!(!check(beyond, beyond + 1e-6, -0.1, true));
+    assert!(!check(beyond, beyond - 1e-3, 0.2, true));
 }
