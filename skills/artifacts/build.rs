@@ -79,13 +79,23 @@ fn build() -> Result<(), String> {
         .iter()
         .chain(&TEST_GUESTS)
         .flat_map(|(package, ..)| ["-p", package]);
-    cargo(skills, &target)
-        .args(["--release", "--target", TARGET])
-        .args(guests)
-        .run("the guests")?;
+    let build_guests = || {
+        cargo(skills, &target)
+            .args(["--release", "--target", TARGET])
+            .args(guests.clone())
+            .run()
+    };
+    match build_guests() {
+        // Where rustup doesn't install by itself what rust-toolchain.toml lists (RUSTUP_AUTO_INSTALL=0, or a
+        // toolchain from before that file), it is asked to.
+        Err(Failure::NoTarget) => install_target().and_then(|()| build_guests()),
+        built => built,
+    }
+    .map_err(|failure| failure.of("the guests"))?;
     cargo(skills, &target)
         .args(["-p", "pack"])
-        .run("the tool that prints their manifests")?;
+        .run()
+        .map_err(|failure| failure.of("the tool that prints their manifests"))?;
 
     let built = target.join(TARGET).join("release");
     let pack = target
@@ -186,11 +196,11 @@ impl Cargo {
         self
     }
 
-    fn run(mut self, what: &str) -> Result<(), String> {
+    fn run(mut self) -> Result<(), Failure> {
         let output = self
             .0
             .output()
-            .map_err(|error| format!("cargo could not be started: {error}"))?;
+            .map_err(|error| Failure::Other(format!("cargo could not be started: {error}")))?;
         if output.status.success() {
             return Ok(());
         }
@@ -199,13 +209,49 @@ impl Cargo {
             || text.contains("can't find crate for `std`")
             || text.contains("target may not be installed");
         Err(if missing {
-            format!(
-                "the skills are built for {TARGET}, which this toolchain does not have; install it with:\n    rustup target add {TARGET}"
-            )
+            Failure::NoTarget
         } else {
-            format!("building {what} failed:\n{text}")
+            Failure::Other(text.into())
         })
     }
+}
+
+/// Why a nested build failed.
+enum Failure {
+    /// The toolchain has no standard library for the guests' target.
+    NoTarget,
+    Other(String),
+}
+
+impl Failure {
+    fn of(self, what: &str) -> String {
+        match self {
+            Self::NoTarget => format!(
+                "the skills are built for {TARGET}, which this toolchain does not have; install it with:\n    \
+                 rustup target add {TARGET}"
+            ),
+            Self::Other(text) => format!("building {what} failed:\n{text}"),
+        }
+    }
+}
+
+/// Only rustup can; without it, or where it fails, the target is still missing.
+fn install_target() -> Result<(), Failure> {
+    let mut rustup = Command::new("rustup");
+    rustup.args(["target", "add", TARGET]);
+    if let Some(toolchain) = env::var_os("RUSTUP_TOOLCHAIN") {
+        rustup.arg("--toolchain").arg(toolchain);
+    }
+    let output = rustup
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|_| Failure::NoTarget)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let install = Failure::NoTarget.of("the guests");
+    Err(Failure::Other(format!("{install}\nrustup said: {said}")))
 }
 
 fn manifest_of(pack: &Path, package: &str) -> Result<String, String> {
