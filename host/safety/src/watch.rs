@@ -430,7 +430,10 @@ mod tests {
             let demands = look(&mut watch, &next, &RequestCounts::default(), false);
             let time = (LimitKind::TimeBase, StopCategory::ControlledThenOff, None);
             assert!(demands.is_empty() || kinds(&demands) == [time]);
-            demands.first().map(|demand| demand.asked)
+            demands.first().map(|demand| {
+                assert_eq!(demand.limit_value, MS as f64);
+                demand.asked
+            })
         };
         for passed in [MS / 2, MS, 2 * MS] {
             assert_eq!(after(101, passed), None);

@@ -57,5 +57,7 @@ mod tests {
         assert!(!work.spend(1), "what is spent stays spent");
         let mut exactly = Work::TICK;
         assert!(exactly.spend(A_TICK) && exactly.is_spent());
+        let told = Work::exceeded();
+        assert_eq!((told.limit_value, told.asked), (24_000.0, 24_001.0));
     }
 }

@@ -656,3 +656,121 @@ fn recovery_goes_out_of_a_violation_and_not_into_it() {
     assert!(!check(beyond, beyond + 1e-6, -0.1, true));
     assert!(!check(beyond, beyond - 1e-3, 0.2, true));
 }
+
+/// Of more than are told apart, the one that matters may be any: a late stop keeps off it, too.
+#[test]
+fn a_late_stop_keeps_off_each_of_many() {
+    use sinew_messages::{Obstacle, ObstacleFrame, ObstacleKind};
+    const OTHERS: usize = 11;
+    let (mut checked, at, _) = ball_on_a_circle();
+    let (mut state, from) = at(0.0);
+    state.v[0] = 1.5;
+    let late = 20;
+    let ball = |centre: Vector3<f64>, apart_m: f64, ahead: f64| {
+        let way = Vector3::new(-centre.y, centre.x, 0.0).normalize();
+        Obstacle {
+            kind: ObstacleKind::Ball as u32,
+            reserved: 0,
+            position_m: (centre + ahead * (0.02 + 0.1 + apart_m) * way).into(),
+            radius_m: 0.1,
+            uncertainty_m: 0.0,
+            age_ticks: 0,
+        }
+    };
+    let mut end = state;
+    for _ in 0..late {
+        end.q[0] += 1e-3 * end.v[0];
+    }
+    let gone = end.q[0] - state.q[0];
+    while !end.is_at_rest() {
+        end = end.brake(&law());
+    }
+    let at_rest = at(end.q[0]).1;
+    for place in 0..=OTHERS {
+        let mut look = |apart_m| {
+            let mut frame = ObstacleFrame::NONE;
+            frame.count = OTHERS as u64 + 1;
+            frame.obstacles[..=OTHERS].fill(ball(from, 0.04, -1.0));
+            frame.obstacles[place] = ball(at_rest, apart_m, 1.0);
+            checked.threats.take(
+                &frame,
+                &crate::obstacles::SeparationConfig {
+                    approach_speed_m_s: 0.0,
+                    intrusion_m: 0.0,
+                    robot_uncertainty_m: 0.0,
+                    silent_ticks: 1,
+                },
+                0,
+            );
+            checked
+                .check_from(&before(&state), &state, &alone(), late, false)
+                .map_err(|found| found.limit)
+        };
+        assert_eq!(look(-RETREAT_BAND - 1e-4), Err(LimitKind::Separation));
+        // Less than the way that it goes late.
+        assert_eq!(look(-0.2 * gone), Err(LimitKind::Separation));
+        assert_eq!(look(0.03), Ok(()), "{place}");
+    }
+}
+
+/// A refusal tells the worse end of the stop: where it begins, or where it ends.
+#[test]
+fn the_worse_end_is_told() {
+    let (checked, at, _) = ball_on_a_circle();
+    let zero = at(0.0).1;
+    // Of what turns on here, x falls.
+    let beyond = 0.3 - zero.y.atan2(zero.x);
+    for v in [0.5, -0.5] {
+        let (mut state, from) = at(beyond);
+        state.v[0] = v;
+        let mut end = state;
+        while !end.is_at_rest() {
+            end = end.brake(&law());
+        }
+        let nearest = from.x.max(at(end.q[0]).1.x);
+        let farther = from.x.min(at(end.q[0]).1.x);
+        assert!(nearest - farther > 1e-3);
+        let mut c = alone();
+        c.envelope_max_m[0] = farther + 0.02;
+        let found = (checked.check(&c, &state, 0)).expect_err("all of it is too near");
+        assert_eq!(found.limit, LimitKind::Envelope);
+        assert!(
+            (found.asked - (farther - nearest)).abs() < 1e-9,
+            "{v}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_lever_reaches_along_the_stretched_out_arm() {
+    let reach =
+        |link: usize| longest_levers(&arm(), &capsule(link, [0.0; 3], [0.0, 0.0, 0.3], 0.1));
+    // From each joint to the next one, the radius aside.
+    let apart = [0.16, 0.2, 0.15, 0.25, 0.25, 0.05];
+    for (link, hand) in [(JOINTS, 0.0), (HAND, 0.05)] {
+        let lever = reach(link);
+        for (j, &lever) in lever.iter().enumerate() {
+            let expected = 0.3 + hand + apart[j..].iter().sum::<f64>();
+            assert!((lever - expected).abs() < 1e-12, "{link} {j}: {lever}");
+        }
+    }
+    assert_eq!(reach(2)[..2], [0.3 + 0.16, 0.3]);
+    assert_eq!(reach(2)[2..], [0.0; JOINTS - 2]);
+    assert_eq!(reach(0), [0.0; JOINTS]);
+}
+
+/// Rounding does not get a margin from one step to the next where it is a round number.
+#[test]
+fn a_margin_that_stays_stays_in_its_step() {
+    for margin in [0.0, 1e-9, 5e-9, 1e-6, 0.001, 0.009, 0.01, 0.25, 1.0] {
+        for margin in [margin, -margin] {
+            assert_eq!(
+                in_steps(margin + 1e-12),
+                in_steps(margin - 1e-12),
+                "{margin}"
+            );
+            let next = in_steps(margin + ROUNDING) - in_steps(margin);
+            assert!((next - 1.0).abs() < 1e-6, "{margin}");
+        }
+    }
+}
