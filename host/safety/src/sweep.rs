@@ -371,7 +371,7 @@ impl Sweep {
             };
             let need = self.items[n].need;
             let (low, high) = (self.margin(at_first, n), self.margin(at_last, n));
-            let breaks = !at_most(need, low) || !at_most(need, high);
+            let breaks = ![low, high].iter().all(|margin| at_most(need, *margin));
             let exhausted = samples >= question.samples_max;
             if breaks || exhausted || cannot_be_halved(first, last, open, OPEN_MAX) {
                 let tick = if low < high { first } else { last };
