@@ -118,3 +118,27 @@ pub(super) fn within_limits(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plain;
+
+    #[test]
+    fn the_end_that_a_joint_is_beyond_is_told() {
+        let look = |q: f64| {
+            let mut frame = plain::FRAME;
+            frame.position_rad[4] = q;
+            let mut config = plain::config();
+            config.position_min_rad[4] = -0.5;
+            within_limits(&frame, &config, LimitKind::Position)
+                .map_err(|found| (found.index, found.limit_value, found.asked))
+        };
+        for q in [-0.5, 0.0, 1.0] {
+            assert_eq!(look(q), Ok(()));
+        }
+        assert_eq!(look(-0.51), Err((Some(4), -0.5, -0.51)));
+        assert_eq!(look(1.01), Err((Some(4), 1.0, 1.01)));
+        assert!(look(f64::NAN).is_err());
+    }
+}

@@ -277,9 +277,14 @@ fn what_allows_the_speed_does_not_count() {
     assert_eq!(places(0.2), []);
 }
 
+/// Where the cube with a number stands: not in their order.
+fn stands(n: u32) -> f64 {
+    2.0 * f64::from(n * 37 % 512)
+}
+
 /// 512 cubes in a row, one unit apart.
 fn row() -> ZoneIndex {
-    let zones = zones((0..512).map(|n| (cube([2.0 * f64::from(n), 0.0, 0.0], 1.0), None)));
+    let zones = zones((0..512).map(|n| (cube([stands(n), 0.0, 0.0], 1.0), None)));
     ZoneIndex::new(&zones, |_| true)
 }
 
@@ -288,11 +293,11 @@ fn far_branches_are_not_looked_into() {
     let row = row();
     // Two nodes a level at most, and few leaves.
     for n in [0, 1, 200, 255, 256, 511] {
-        let x = 2.0 * f64::from(n) + 0.4;
+        let x = stands(n) + 0.4;
         let above = capsule([x, 0.5, 1.2], [x + 0.2, 0.5, 1.2], 0.1);
         let nearest = |work: &mut Work| {
             let found = row.nearest(&above, f64::INFINITY, 0.0, work);
-            assert!((found.0 - 0.1).abs() < 1e-6 && found.1 == Some(n as u32));
+            assert!((found.0 - 0.1).abs() < 1e-6 && found.1 == Some(n));
         };
         let cost = spent(nearest);
         assert!(cost <= 20, "{n}: {cost}");
@@ -328,6 +333,10 @@ fn far_branches_are_not_looked_into() {
     // What one is in is found, however near another one's box is.
     let inside = capsule([400.4, 0.5, 0.5], [400.6, 0.5, 0.5], 0.1);
     assert_eq!(within(&row, &inside, -0.3, 0.0).len(), 1);
+    let exactly = within(&row, &inside, 0.2, 0.0)[0].1;
+    assert_eq!(within(&row, &inside, exactly, 0.0), []);
+    let found = row.nearest(&inside, exactly, 0.0, &mut Work::TICK.clone());
+    assert_eq!(found, (exactly, None));
 }
 
 #[test]

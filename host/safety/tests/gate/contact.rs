@@ -2,10 +2,10 @@
 
 use nalgebra::Vector3;
 use sinew_kinematics::Point;
-use sinew_messages::{JOINTS, JointVector, LimitKind, Payload, StopState, VerdictKind};
+use sinew_messages::{JOINTS, JointVector, LimitKind, Payload, SafetyMode, StopState, VerdictKind};
 use sinew_safety::{
-    BodyRegion, ContactLimits, ForceReaction, GripLimits, SafetyConfig, Singularity, Verdict,
-    YieldLimits,
+    BodyRegion, ContactLimits, ForceReaction, GripLimits, ModeLimits, SafetyConfig, Singularity,
+    Verdict, YieldLimits,
 };
 
 use crate::rig::{Eager, GENTLE, HARD, HOME, Judge, Rig, Stream, T, chain, config};
@@ -356,6 +356,11 @@ fn a_lost_grip_holds_until_the_hand_is_said_to_carry_something_else() {
 /// Towards the stretched arm: slower and slower, then no farther; and out again.
 #[test]
 fn near_a_singularity_it_slows_then_stops_and_can_leave() {
+    slows_stops_and_leaves(SafetyMode::Normal, 1.0);
+    slows_stops_and_leaves(SafetyMode::Reduced, 0.3);
+}
+
+fn slows_stops_and_leaves(mode: SafetyMode, joint_speed_share: f64) {
     let limits = Singularity {
         characteristic_length_m: 0.3,
         slow_above: 4.0,
@@ -370,15 +375,21 @@ fn near_a_singularity_it_slows_then_stops_and_can_leave() {
         zones: Vec::new(),
         envelope_min_m: [-2.0; 3],
         envelope_max_m: [2.0; 3],
+        reduced: ModeLimits {
+            speed_max_m_s: 1.0,
+            joint_speed_share,
+        },
         ..config()
     });
+    rig.requests.mode = mode as u64;
     let mut stretched = HOME;
     (stretched[1], stretched[3]) = (0.5, 0.12);
     let there = number(&stretched);
     assert!(there > 2.0 * limits.stop_above, "{there}");
     let mut before = HOME;
     let mut said = 0;
-    for _ in 0..6_000 {
+    let mut used = 0.0_f64;
+    for _ in 0..9_000 {
         let given = *rig.gate.given();
         let u = GENTLE.toward(&given, &before, &stretched);
         before = given.position_rad;
@@ -393,16 +404,18 @@ fn near_a_singularity_it_slows_then_stops_and_can_leave() {
             let limits = config().velocity_max_rad_s;
             for (i, (now, before)) in now.iter().zip(&given.position_rad).enumerate() {
                 let v = (now - before).abs() / T;
-                let most = share * limits[i] + 1e-9;
+                let most = joint_speed_share * share * limits[i] + 1e-9;
+                used = used.max(v / most);
                 assert!(v <= most, "joint {i} at {v} of {most}");
             }
         }
     }
     assert!(said > 0);
+    assert!(used > 0.8, "it is slower than it may be: {used}");
     let at = number(&rig.gate.given().position_rad);
     assert!(at > 0.9 * limits.stop_above, "it stopped early: {at}");
     assert_eq!(rig.gate.status().stop_state, StopState::Clear);
-    go(&mut rig, &GENTLE, &HOME, 6_000);
+    go(&mut rig, &GENTLE, &HOME, 9_000);
     let left = (0..JOINTS)
         .map(|i| (rig.gate.given().position_rad[i] - HOME[i]).abs())
         .fold(0.0, f64::max);
@@ -628,11 +641,11 @@ fn a_payload_that_did_not_fit_may_fit_later() {
     let said = go(&mut rig, &GENTLE, &target, 100);
     assert!(said.len() == 100 && said.iter().all(|v| v.limit == LimitKind::Payload));
     assert_eq!(rig.gate.given().position_rad, HOME);
-    rig.requests.mode = sinew_messages::SafetyMode::Recovery as u64;
+    rig.requests.mode = SafetyMode::Recovery as u64;
     go(&mut rig, &GENTLE, &target, 8_000);
     let left = (rig.gate.given().position_rad[0] - target[0]).abs();
     assert!(left < 1e-2, "{left} rad of the way out are left");
-    rig.requests.mode = sinew_messages::SafetyMode::Normal as u64;
+    rig.requests.mode = SafetyMode::Normal as u64;
     target[0] = 0.8;
     assert!(go(&mut rig, &GENTLE, &target, 20).is_empty());
 }

@@ -72,7 +72,20 @@ fn each_joint_limit_is_named() {
         assert_eq!(verdict.kind, VerdictKind::Limited);
         assert_eq!((verdict.limit, verdict.index), (limit, Some(1)));
         assert!(verdict.scale < 1.0 && verdict.asked > verdict.limit_value);
-        assert!(command.unwrap().setpoint().position_rad[1] - HOME[1] < change);
+        let given = command.unwrap().setpoint().position_rad[1] - HOME[1];
+        assert!(given < change);
+        let c = config();
+        let (limit_value, told) = match limit {
+            LimitKind::Velocity => (c.velocity_max_rad_s[1], given * 1e3),
+            LimitKind::Acceleration => (c.acceleration_max_rad_s2[1], given * 1e6),
+            _ => (c.jerk_max_rad_s3[1], 0.0),
+        };
+        assert!((verdict.limit_value - limit_value).abs() < 1e-9 * limit_value);
+        assert!(told == 0.0 || told > 1e-9, "{told}");
+        assert!(
+            (verdict.given - told).abs() < 1e-6,
+            "{limit:?}: {told} of {verdict:?}"
+        );
     }
 }
 
@@ -98,6 +111,10 @@ fn gripper_is_clamped_and_the_arm_goes_on() {
     );
     let given = *command.unwrap().setpoint();
     assert_eq!((given.gripper_width_m, given.gripper_force_n), (0.08, 60.0));
+    assert_eq!(
+        (verdict.limit_value, verdict.given, verdict.asked),
+        (0.08, 0.08, 0.5)
+    );
 }
 
 /// The tool never goes faster than its limit, and the motion still gets where it wants.
@@ -119,4 +136,42 @@ fn tool_speed_is_limited() {
         judge.look(&command.unwrap(), &verdict).unwrap();
     }
     assert!(limited > 10);
+}
+
+/// What is limited is counted, once a tick.
+#[test]
+fn every_limited_tick_is_counted() {
+    let mut rig = Rig::ready();
+    let mut before = HOME;
+    let mut limited = 0;
+    for _ in 0..300 {
+        let given = *rig.gate.given();
+        let u = HARD.toward(&given, &before, &[0.9, 0.5, 0.0, 1.6, 0.0, 1.0, 0.0]);
+        before = given.position_rad;
+        let (_, verdict) = rig.step(&u, None);
+        limited += u64::from(verdict.kind == VerdictKind::Limited);
+        assert_eq!(rig.gate.status().limited_total, limited);
+    }
+    assert!(limited > 10, "{limited}");
+}
+
+/// A joint that may not go on is told with where it is let to be.
+#[test]
+fn a_position_limit_tells_where_the_joint_was_given() {
+    let mut rig = Rig::ready();
+    let target = [0.0, -0.21, 0.0, 2.11, 0.0, 1.24, 3.2];
+    let mut before = HOME;
+    let mut met = 0;
+    for _ in 0..3_000 {
+        let given = *rig.gate.given();
+        let u = HARD.toward(&given, &before, &target);
+        before = given.position_rad;
+        let (_, verdict) = rig.step(&u, None);
+        if verdict.limit == LimitKind::Position {
+            let joint = verdict.index.expect("it names the joint") as usize;
+            assert_eq!(verdict.given, rig.gate.given().position_rad[joint]);
+            met += 1;
+        }
+    }
+    assert!(met > 10, "{met}");
 }
