@@ -17,7 +17,7 @@ use sinew_units::TICK_S;
 use crate::setpoint::clamped;
 
 /// Longest stop that is verified, ticks.
-pub(crate) const STOP_TICKS_MAX: usize = 512;
+pub const STOP_TICKS_MAX: usize = 512;
 
 /// Position, velocity and acceleration of every joint at the end of a tick, in differences of positions.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -459,4 +459,18 @@ fn common_share(values: &JointVector, most: &JointVector) -> f64 {
 const RETREAT_DAMPING: f64 = 0.05;
 
 #[cfg(test)]
+impl Pressed {
+    /// A contact with this force that the hand stands in there.
+    pub(crate) fn standing(force: Vector3<f64>, at: Isometry) -> Self {
+        Self {
+            force,
+            violation: Violation::of(sinew_messages::LimitKind::Force),
+            push_max_m_s: 1.0,
+            at,
+            deeper_m: 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests;

@@ -90,6 +90,7 @@ mod watch;
 mod work;
 mod zones;
 
+pub use brake::STOP_TICKS_MAX;
 pub use breach::{Breach, breaches, too_near};
 pub use command::SafeCommand;
 pub use contact::{BodyRegion, ContactLimits, REGIONS_MAX};

@@ -168,7 +168,7 @@ pub enum LimitsError {
     },
     /// The stop would take too long to be verified every tick.
     #[error(
-        "joint {joint} needs {ticks} ticks to stop from its velocity limit; at most {STOP_TICKS_MAX} can be verified: raise `stop_acceleration_rad_s2` or `stop_jerk_rad_s3`, or lower `velocity_max_rad_s`"
+        "joint {joint} needs {ticks} ticks to stop from its velocity limit; at most {STOP_TICKS_MAX} can be verified: raise `stop_acceleration_rad_s2` or `stop_jerk_rad_s3`, or lower `velocity_max_rad_s` or `acceleration_max_rad_s2`"
     )]
     StopTooLong {
         /// Joint, from 0.

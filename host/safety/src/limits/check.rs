@@ -143,6 +143,7 @@ pub(super) fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
         &VELOCITY,
     )?;
     check_modes(c)?;
+    within("tracking_margin_m", None, c.tracking_margin_m, &SMALL)?;
     if let Some(collision) = &c.self_collision {
         within("self_collision.margin_m", None, collision.margin_m, &SMALL)?;
     }
@@ -196,7 +197,6 @@ pub(super) fn check(c: &SafetyConfig) -> Result<(), LimitsError> {
             });
         }
     }
-    within("tracking_margin_m", None, c.tracking_margin_m, &SMALL)?;
     within("force_stop_n", None, c.force_stop_n, &FORCE)?;
     check_contact(c)?;
     if let Some(grip) = &c.grip {

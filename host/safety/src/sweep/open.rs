@@ -141,7 +141,7 @@ impl Sweep {
         }
         self.list_open_pairs(way);
         let lever = [1.0; JOINTS];
-        if config.cone.is_some() && !at_most(0.0, self.survey.cone - dot(&lever, way)) {
+        if !at_most(0.0, self.survey.cone - dot(&lever, way)) {
             self.items.push(Item {
                 subject: Subject::Cone,
                 need: 0.0,

@@ -156,6 +156,7 @@ struct Checked {
     carried: Option<LinkCapsule>,
     group: Group,
     threats: Threats,
+    pressed: Option<Pressed>,
 }
 
 impl Checked {
@@ -180,7 +181,7 @@ impl Checked {
             forward: &sweep.chain.forward(&state.q),
             late: &Apart::new(state, &law(), late),
             threats: &self.threats,
-            pressed: None,
+            pressed: self.pressed.as_ref(),
             speed_m_s: 1.0,
             recovers,
             samples_max: SAMPLES_PROPOSED,
@@ -197,7 +198,36 @@ fn carrying(carried: Option<LinkCapsule>) -> Checked {
         carried,
         group: Group::Hard,
         threats: Threats::NONE,
+        pressed: None,
     }
+}
+
+/// What the sweep would look at finely, with the motion at rest there.
+fn items(
+    sweep: &mut Sweep,
+    threats: &Threats,
+    config: &SafetyConfig,
+    q: &JointVector,
+    way: f64,
+) -> Vec<Item> {
+    let state = ArmState::at_rest(*q);
+    let forward = sweep.chain.forward(&state.q);
+    let question = Question {
+        given: &state,
+        given_forward: &forward,
+        candidate: &state,
+        forward: &forward,
+        late: &Apart::NONE,
+        threats,
+        pressed: None,
+        speed_m_s: 1.0,
+        recovers: false,
+        samples_max: SAMPLES_PROPOSED,
+    };
+    sweep.begin_tick();
+    sweep.take_survey(&state.q, &forward, config);
+    sweep.list_open(Group::Hard, &[way; JOINTS], &question, config);
+    sweep.items.clone()
 }
 
 /// Something that the arm gets nearer to is refused if it is nearer to any stop than a motion along it may be, and not
@@ -405,27 +435,68 @@ fn the_tool_stays_in_its_cone() {
 
 #[test]
 fn links_keep_off_each_other() {
+    // The first joint between them turns the second pair alone.
+    for upper in [
+        capsule(2, [0.0; 3], [0.0, -0.2, 0.0], 0.02),
+        capsule(3, [0.0; 3], [0.0, 0.0, 0.15], 0.02),
+    ] {
+        let hand = capsule(HAND, [0.0, 0.0, 0.0], [0.0, 0.0, 0.1], 0.02);
+        let mut checked = carrying(None);
+        checked.chain = plain::arm(&[upper, hand]);
+        let margin = |forward: &Forward| apart(&upper.placed(forward), &hand.placed(forward));
+        let met = is_kept(
+            LimitKind::SelfCollision,
+            &margin,
+            &|farther_m, state, late| checked.check(&paired(-farther_m), state, late),
+        );
+        assert!(met > 3, "{met}");
+    }
+}
+
+/// Links that keep that off each other, with next to no slack for errors.
+fn paired(margin_m: f64) -> SafetyConfig {
+    SafetyConfig {
+        self_collision: Some(SelfCollision {
+            margin_m,
+            ignored: Vec::new(),
+        }),
+        following_error_max_rad: [1e-6; JOINTS],
+        ..config()
+    }
+}
+
+/// A pair is looked at finely from the distance on that the joints between it can close, and from no farther.
+#[test]
+fn a_pair_is_listed_where_the_joints_between_could_close_it() {
     let upper = capsule(2, [0.0; 3], [0.0, -0.2, 0.0], 0.02);
     let hand = capsule(HAND, [0.0, 0.0, 0.0], [0.0, 0.0, 0.1], 0.02);
-    let mut checked = carrying(None);
-    checked.chain = plain::arm(&[upper, hand]);
-    let margin = |forward: &Forward| apart(&upper.placed(forward), &hand.placed(forward));
-    let met = is_kept(
-        LimitKind::SelfCollision,
-        &margin,
-        &|farther_m, state, late| {
-            let c = SafetyConfig {
-                self_collision: Some(SelfCollision {
-                    margin_m: -farther_m,
-                    ignored: Vec::new(),
-                }),
-                following_error_max_rad: [1e-6; JOINTS],
-                ..config()
-            };
-            checked.check(&c, state, late)
-        },
-    );
-    assert!(met > 5, "{met}");
+    let chain = plain::arm(&[upper, hand]);
+    let mut folded = [0.0; JOINTS];
+    folded[3] = 2.2;
+    let way = 0.02;
+    let forward = chain.forward(&folded);
+    let placed = hand.placed(&forward);
+    let longest = longest_levers(&chain, &hand);
+    let most: f64 = longest[2..].iter().map(|lever| lever * way).sum();
+    let mut folded_in = 0;
+    let reach: f64 = (2..JOINTS)
+        .map(|j| {
+            let origin = forward.links[j].translation.vector;
+            let arm = |at: Point| forward.axes[j].cross(&(at.coords - origin)).norm();
+            let lever = arm(placed.a).max(arm(placed.b));
+            folded_in += u32::from(lever + 2.0 * most < longest[j]);
+            (lever + most).min(longest[j]) * way
+        })
+        .sum();
+    assert!(folded_in > 0, "it is not stretched out");
+    let clearance = apart(&upper.placed(&forward), &placed);
+    let slack = Sweep::new(chain.clone(), &limits(&paired(0.1))).pairs[0].need - 0.1;
+    for (off, expected) in [(-1e-9, 0), (1e-9, 1)] {
+        let config = paired(clearance - reach - slack + off);
+        let mut sweep = Sweep::new(chain.clone(), &limits(&config));
+        let items = items(&mut sweep, &Threats::NONE, &config, &folded, way);
+        assert_eq!(items.len(), expected, "{items:?}");
+    }
 }
 
 /// A stop that takes longer than any may is none.
@@ -773,4 +844,180 @@ fn a_margin_that_stays_stays_in_its_step() {
             assert!((next - 1.0).abs() < 1e-6, "{margin}");
         }
     }
+}
+
+fn frame_of(obstacles: &[sinew_messages::Obstacle]) -> Threats {
+    let mut frame = sinew_messages::ObstacleFrame::NONE;
+    frame.count = obstacles.len() as u64;
+    frame.obstacles[..obstacles.len()].copy_from_slice(obstacles);
+    let mut threats = Threats::NONE;
+    let config = crate::obstacles::SeparationConfig {
+        approach_speed_m_s: 0.0,
+        intrusion_m: 0.0,
+        robot_uncertainty_m: 0.0,
+        silent_ticks: 1,
+    };
+    threats.take(&frame, &config, 0);
+    threats
+}
+
+fn ball_at(centre: Vector3<f64>) -> sinew_messages::Obstacle {
+    sinew_messages::Obstacle {
+        kind: sinew_messages::ObstacleKind::Ball as u32,
+        reserved: 0,
+        position_m: centre.into(),
+        radius_m: 0.1,
+        uncertainty_m: 0.0,
+        age_ticks: 0,
+    }
+}
+
+/// Up to eight things are told apart, each with its own margin; of more, the last place is all the others.
+#[test]
+fn few_are_told_apart_and_more_are_one() {
+    let (checked, at, _) = ball_on_a_circle();
+    let config = alone();
+    let mut sweep = Sweep::new(checked.chain.clone(), &limits(&config));
+    let centre = at(0.0).1;
+    let state = ArmState::at_rest([0.0; JOINTS]);
+    let forward = sweep.chain.forward(&state.q);
+    let there = sweep.capsule(0).placed(&forward).a.coords;
+    assert!((there - centre).norm() > 0.1, "the list is made at 0");
+    for count in [1, 7, 8, 9, 20] {
+        let obstacles: Vec<_> = (0..count)
+            .map(|n| ball_at(there + Vector3::x() * (0.15 + 1e-3 * f64::from(n))))
+            .collect();
+        let threats = frame_of(&obstacles);
+        let items = items(&mut sweep, &threats, &config, &state.q, 0.1);
+        let single: Vec<(usize, f64)> = (items.iter())
+            .filter_map(|item| match item.subject {
+                Subject::Threat(0, threat) => Some((threat, item.surveyed)),
+                _ => None,
+            })
+            .collect();
+        let told = if count > 8 { 7 } else { count as usize };
+        assert_eq!(single.len(), told, "{count}");
+        for (threat, surveyed) in single {
+            let apart = 0.15 + 1e-3 * threat as f64 - 0.1 - 0.02;
+            assert!((surveyed - apart).abs() < 1e-9, "{threat}: {surveyed}");
+        }
+        let pooled: Vec<f64> = (items.iter())
+            .filter(|item| item.subject == Subject::Threats(0))
+            .map(|item| item.surveyed)
+            .collect();
+        assert_eq!(pooled.len(), usize::from(count > 8), "{count}");
+        assert!(pooled.iter().all(|least| (least - 0.03).abs() < 1e-9));
+    }
+}
+
+/// What a motion gains on one of many says nothing about the others.
+#[test]
+fn who_gains_on_one_of_many_may_not_use_the_band_for_another() {
+    let (checked, at, _) = ball_on_a_circle();
+    let (mut state, from) = at(0.0);
+    state.v[0] = 1.5;
+    let mut end = state;
+    while !end.is_at_rest() {
+        end = end.brake(&law());
+    }
+    let to = at(end.q[0]).1;
+    let beside = |centre: Vector3<f64>, apart_m: f64, ahead: f64| {
+        let way = Vector3::new(-centre.y, centre.x, 0.0).normalize();
+        ball_at(centre + ahead * (0.12 + apart_m) * way)
+    };
+    let look = |ahead_m: f64, others: usize| {
+        let mut obstacles = vec![beside(from, 0.04, -1.0); others];
+        // It begins so near to this one that it is better off at the end.
+        obstacles.push(beside(from, -0.5 * RETREAT_BAND, -1.0));
+        obstacles.push(beside(to, ahead_m, 1.0));
+        let checked = Checked {
+            threats: frame_of(&obstacles),
+            ..carrying(None)
+        };
+        let checked = Checked {
+            chain: plain::arm(&[capsule(HAND, [0.0; 3], [0.0; 3], 0.02)]),
+            ..checked
+        };
+        let found = checked.check_from(&state, &state, &alone(), 0, false);
+        found.map_err(|found| found.limit)
+    };
+    drop(checked);
+    // Told apart, one is left and the other kept off.
+    assert_eq!(look(0.05, 0), Ok(()));
+    assert_eq!(look(-0.2 * RETREAT_BAND, 0), Err(LimitKind::Separation));
+    // As one of many, nothing may be used.
+    assert_eq!(look(-0.2 * RETREAT_BAND, 10), Err(LimitKind::Separation));
+}
+
+/// A contact may only be left: by none of its points does the hand get farther into it on a late stop.
+#[test]
+fn a_late_stop_goes_no_farther_into_a_contact() {
+    use crate::contact::PRESS_BAND_M;
+    let chain = arm();
+    let mut met = 0;
+    for carried in [None, Some(ROD)] {
+        let hand = HandPoints::new(&chain, carried.as_ref());
+        for inward in [
+            Vector3::x(),
+            -Vector3::x(),
+            Vector3::y(),
+            -Vector3::z(),
+            Vector3::new(0.6, 0.0, -0.8),
+        ] {
+            let none = sinew_kinematics::Isometry::identity();
+            let margin = |forward: &Forward| -hand.farthest(&none, &forward.hand, &inward);
+            for (late, loose_m) in [(0, 0.02), (20, 0.15)] {
+                for (n, state) in motions().iter().enumerate() {
+                    let least = least(&chain, state, late, &margin);
+                    if margin(&chain.forward(&before(state).q)) - least < 0.002 {
+                        continue;
+                    }
+                    met += 1;
+                    let look = |farther_m: f64| {
+                        let into = inward * (farther_m - least);
+                        let at = sinew_kinematics::Isometry::translation(into.x, into.y, into.z);
+                        let checked = Checked {
+                            pressed: Some(Pressed::standing(-5.0 * inward, at)),
+                            ..carrying(carried)
+                        };
+                        (checked.check(&alone(), state, late)).map_err(|found| found.limit)
+                    };
+                    let near = look(-PRESS_BAND_M - 1e-6);
+                    assert_eq!(near, Err(LimitKind::Force), "{n} {late} {inward:?}");
+                    assert_eq!(look(loose_m), Ok(()), "{n} {late} {inward:?}");
+                }
+            }
+        }
+    }
+    assert!(met > 100, "{met}");
+}
+
+/// So near to another thing is nobody who goes along a contact.
+#[test]
+fn the_band_of_a_contact_is_its_own() {
+    let bands = [Subject::Contact, Subject::Cone, Subject::Pair(0)].map(Subject::retreat_band);
+    assert_eq!(bands, [1e-4, 1e-3, 1e-3]);
+}
+
+#[test]
+fn pairs_that_are_too_near_at_rest_are_named() {
+    let upper = capsule(2, [0.0; 3], [0.0, -0.2, 0.0], 0.02);
+    let hand = capsule(HAND, [0.0, 0.0, 0.0], [0.0, 0.0, 0.1], 0.02);
+    let chain = plain::arm(&[upper, hand]);
+    let forward = chain.forward(chain.rest());
+    let clearance_m = apart(&upper.placed(&forward), &hand.placed(&forward));
+    let slack = Sweep::new(chain.clone(), &limits(&paired(0.1))).pairs[0].need - 0.1;
+    assert_eq!(close_at_rest(&chain, &alone()), []);
+    assert_eq!(
+        close_at_rest(&chain, &paired(clearance_m - slack - 1e-9)),
+        []
+    );
+    let close = close_at_rest(&chain, &paired(clearance_m - slack + 1e-9));
+    let need_m = clearance_m + 1e-9;
+    assert_eq!(close.len(), 1);
+    assert_eq!(
+        (close[0].links, close[0].clearance_m),
+        ([2, HAND], clearance_m)
+    );
+    assert!((close[0].need_m - need_m).abs() < 1e-12);
 }

@@ -272,6 +272,39 @@ fn every_pair_refuses_to_be_reversed_or_empty() {
     refused("stop_jerk_rad_s3", Some(2), |c| {
         c.stop_jerk_rad_s3[2] = 10.0
     });
-    refused("heartbeat_ticks", None, |c| c.heartbeat_ticks = 0);
+    for ticks in [0, 60_001] {
+        refused("heartbeat_ticks", None, |c| c.heartbeat_ticks = ticks);
+    }
+    refused("1 to 60000", None, |c| c.heartbeat_ticks = 0);
+    refused("0 to 60000", None, |c| c.following_error_ticks = 60_001);
     refused("reaction_ticks", None, |c| c.reaction_ticks = u32::MAX);
+}
+
+/// What is at its bound is allowed, and what is just beyond it is not.
+#[test]
+fn bounds_themselves_are_allowed() {
+    let mut c = full();
+    yields(&mut c).speed_max_m_s = c.tool_speed_max_m_s;
+    let separation = c.separation.as_mut().expect("full");
+    separation.robot_uncertainty_m = c.tracking_margin_m;
+    c.heartbeat_ticks = 60_000;
+    c.following_error_ticks = 0;
+    SafetyLimits::new(c).expect("allowed");
+    refused("separation.robot_uncertainty_m", None, |c| {
+        let separation = c.separation.as_mut().expect("full");
+        separation.robot_uncertainty_m = c.tracking_margin_m - 1e-9;
+    });
+    // The margin is what is wrong, whatever depends on it.
+    refused("tracking_margin_m", None, |c| c.tracking_margin_m = 15.0);
+    // A stop of 508 ticks, and 4 for its ends.
+    let stopping = |ticks: f64| {
+        let mut c = full();
+        let most = c.acceleration_max_rad_s2[3].max(c.stop_acceleration_rad_s2[3]);
+        let ramps_s = 2.0 * most / c.stop_jerk_rad_s3[3];
+        c.velocity_max_rad_s[3] = (1e-3 * ticks - ramps_s) * c.stop_acceleration_rad_s2[3];
+        SafetyLimits::new(c)
+    };
+    stopping(507.9).expect("512 ticks can be verified");
+    let error = stopping(508.1).expect_err("513 can't").to_string();
+    assert!(error.contains("joint 3 needs 513 ticks"), "{error}");
 }

@@ -403,7 +403,11 @@ fn a_silent_scanner_latches() {
     rig.scanner_sees = false;
     go(&mut rig, HARD, &turned(1.6), 100);
     assert_eq!(rig.gate.status().stop_state, StopState::Clear);
-    go(&mut rig, HARD, &turned(1.6), 3);
+    let told = (0..3)
+        .map(|_| rig.step(&rig.here(), None).1)
+        .find(|verdict| verdict.limit == LimitKind::Separation)
+        .map(|verdict| (verdict.limit_value, verdict.asked));
+    assert_eq!(told, Some((100.0, 101.0)));
     let status = rig.gate.status();
     assert_eq!(status.stop_state, StopState::Latched);
     assert_eq!(status.reason, LimitKind::Separation);

@@ -272,12 +272,20 @@ fn a_following_error_brakes_at_once_and_latches_when_it_lasts() {
                 (verdict.kind, verdict.limit),
                 (VerdictKind::Stop, LimitKind::FollowingError)
             );
+            let c = config();
+            let limit_value = match verdict.index {
+                Some(joint) => c.following_error_max_rad[joint as usize],
+                None => c.tracking_margin_m,
+            };
+            assert_eq!(verdict.limit_value, limit_value);
             if rig.gate.status().stop_state == StopState::Latched {
                 latched_after.get_or_insert(tick);
             }
             tick += 1;
         }
         assert_eq!(latched_after, Some(config().following_error_ticks));
+        let category = rig.gate.status().category;
+        assert_eq!(category, Some(StopCategory::ControlledThenOff));
     }
 }
 
