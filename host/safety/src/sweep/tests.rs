@@ -1021,3 +1021,32 @@ fn pairs_that_are_too_near_at_rest_are_named() {
     );
     assert!((close[0].need_m - need_m).abs() < 1e-12);
 }
+
+#[test]
+fn the_survey_has_a_box_around_all_that_moves() {
+    let config = alone();
+    let mut sweep = Sweep::new(arm(), &limits(&config));
+    for carried in [None, Some(ROD)] {
+        sweep.carry(carried, &config);
+        for state in &motions()[..5] {
+            let forward = sweep.chain.forward(&state.q);
+            sweep.take_survey(&state.q, &forward, &config);
+            let chain = arm();
+            let bodies: Vec<_> = (chain.capsules().iter().chain(&carried))
+                .filter(|body| body.link > 0)
+                .map(|body| body.placed(&forward))
+                .collect();
+            for axis in 0..3 {
+                let ends = |body: &sinew_kinematics::PlacedCapsule| [body.a[axis], body.b[axis]];
+                let low = (bodies.iter())
+                    .flat_map(|body| ends(body).map(|end| end - body.radius_m))
+                    .fold(f64::INFINITY, f64::min);
+                let high = (bodies.iter())
+                    .flat_map(|body| ends(body).map(|end| end + body.radius_m))
+                    .fold(f64::NEG_INFINITY, f64::max);
+                let bounds = sweep.survey.bounds;
+                assert_eq!((bounds.min[axis], bounds.max[axis]), (low, high));
+            }
+        }
+    }
+}
