@@ -913,7 +913,7 @@ fn few_are_told_apart_and_more_are_one() {
 /// What a motion gains on one of many says nothing about the others.
 #[test]
 fn who_gains_on_one_of_many_may_not_use_the_band_for_another() {
-    let (checked, at, _) = ball_on_a_circle();
+    let (Checked { chain, .. }, at, _) = ball_on_a_circle();
     let (mut state, from) = at(0.0);
     state.v[0] = 1.5;
     let mut end = state;
@@ -931,17 +931,13 @@ fn who_gains_on_one_of_many_may_not_use_the_band_for_another() {
         obstacles.push(beside(from, -0.5 * RETREAT_BAND, -1.0));
         obstacles.push(beside(to, ahead_m, 1.0));
         let checked = Checked {
+            chain: chain.clone(),
             threats: frame_of(&obstacles),
             ..carrying(None)
-        };
-        let checked = Checked {
-            chain: plain::arm(&[capsule(HAND, [0.0; 3], [0.0; 3], 0.02)]),
-            ..checked
         };
         let found = checked.check_from(&state, &state, &alone(), 0, false);
         found.map_err(|found| found.limit)
     };
-    drop(checked);
     // Told apart, one is left and the other kept off.
     assert_eq!(look(0.05, 0), Ok(()));
     assert_eq!(look(-0.2 * RETREAT_BAND, 0), Err(LimitKind::Separation));
