@@ -2,7 +2,7 @@
 
 use sinew_messages::{JOINTS, LimitKind, VerdictKind};
 
-use crate::rig::{GENTLE, HARD, HOME, Judge, Rig, config};
+use crate::rig::{Eager, GENTLE, HARD, HOME, Judge, Rig, config};
 use crate::walk::bits;
 
 /// A gentle motion in free space: every setpoint passes bit for bit, from start to end.
@@ -155,23 +155,45 @@ fn every_limited_tick_is_counted() {
     assert!(limited > 10, "{limited}");
 }
 
-/// A joint that may not go on is told with where it is let to be.
+/// A joint that may not go on is told with where it is let to be, and one that may not go faster with its speed.
 #[test]
-fn a_position_limit_tells_where_the_joint_was_given() {
+fn a_limit_tells_what_the_joint_was_given() {
     let mut rig = Rig::ready();
-    let target = [0.0, -0.21, 0.0, 2.11, 0.0, 1.24, 3.2];
+    let fast = Eager {
+        velocity: 5.0,
+        acceleration: 12.0,
+        jerk: 1_400.0,
+        brakes: false,
+        straight: true,
+    };
     let mut before = HOME;
-    let mut met = 0;
-    for _ in 0..3_000 {
+    let (mut positions, mut velocities) = (0, 0);
+    for tick in 0..6_000 {
+        let mut target = HOME;
+        target[6] = if tick % 3_000 < 1_500 { 3.2 } else { -3.2 };
         let given = *rig.gate.given();
-        let u = HARD.toward(&given, &before, &target);
+        let u = fast.toward(&given, &before, &target);
         before = given.position_rad;
         let (_, verdict) = rig.step(&u, None);
-        if verdict.limit == LimitKind::Position {
-            let joint = verdict.index.expect("it names the joint") as usize;
-            assert_eq!(verdict.given, rig.gate.given().position_rad[joint]);
-            met += 1;
+        let Some(joint) = verdict.index.map(|index| index as usize) else {
+            continue;
+        };
+        let now = rig.gate.given().position_rad[joint];
+        match verdict.limit {
+            LimitKind::Position => {
+                assert_eq!(verdict.given, now);
+                positions += 1;
+            }
+            LimitKind::Velocity => {
+                let speed = (now - before[joint]).abs() * 1e3;
+                assert!((verdict.given - speed).abs() < 1e-6, "{speed} {verdict:?}");
+                velocities += u32::from(speed > 0.1);
+            }
+            _ => {}
         }
     }
-    assert!(met > 10, "{met}");
+    assert!(
+        positions > 10 && velocities > 10,
+        "{positions} {velocities}"
+    );
 }
