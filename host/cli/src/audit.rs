@@ -1,5 +1,6 @@
 //! `sinew audit`: the log of stops, resets and changes of the safety configuration.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::Serialize;
@@ -18,7 +19,16 @@ pub(crate) fn audit(what: AuditCommand) -> anyhow::Result<bool> {
 
 /// Reads the log as far as it verifies.
 fn records(file: &Path, take: impl FnMut(Record)) -> Result<Verification, InputError> {
-    read(file, take).map_err(|error| InputError(format!("{}: {error}", file.display())))
+    read(file, take).map_err(|error| {
+        let hint = match error.kind() {
+            ErrorKind::NotFound => {
+                ". `sinew run` and `sinew robot` write one, in `out` or the folder that --out names: name the log, or go to \
+                 the folder that they ran in"
+            }
+            _ => "",
+        };
+        InputError(format!("{}: {error}{hint}", file.display()))
+    })
 }
 
 fn verify(file: &Path, json: &JsonArgument) -> anyhow::Result<bool> {
@@ -63,6 +73,13 @@ fn export(file: &Path, since: u64, json: &JsonArgument) -> anyhow::Result<bool> 
             kept.push(record);
         }
     })?;
+    if kept.is_empty() && verification.ok && json.json.is_none() {
+        output::tell(format_args!(
+            "sinew: {}: no record from {since} on; there are {}\n",
+            file.display(),
+            verification.records
+        ));
+    }
     let width = (kept.iter()).map(|record| when(record).len()).max();
     let lines: Vec<String> = (kept.iter())
         .map(|record| output::plain(&line(record, width.unwrap_or(0))))

@@ -28,7 +28,13 @@ const WRONG_INPUT: u8 = 2;
 const REFUSED: u8 = 4;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| {
+        // Before the words of the parser, which are long: whoever meant to stop the robot has to know.
+        if error.use_stderr() && robot::means_to_stop(std::env::args_os().skip(1)) {
+            output::tell(format_args!("sinew: {}\n", sinew_runtime::robot::NOT_GIVEN));
+        }
+        error.exit()
+    });
     let command = cli.command.unwrap_or(Command::Run(cli.run));
     match commands::dispatch(command) {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,5 +1,7 @@
 //! `sinew robot`: a parked simulated cell, by hand.
 
+use std::ffi::OsString;
+
 use anyhow::Context as _;
 use serde::Serialize;
 use sinew_runtime::robot::{
@@ -21,6 +23,24 @@ struct Jogged<'a> {
     #[serde(flatten)]
     report: &'a JogReport,
     status: &'a RobotStatus,
+}
+
+/// True if what was typed and can't be understood is about making a robot stand.
+pub(crate) fn means_to_stop(typed: impl Iterator<Item = OsString>) -> bool {
+    let words: Vec<String> = typed
+        .map(|word| word.to_string_lossy().to_ascii_lowercase())
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    let is_stop = |word: &String| ["stop", "halt", "estop", "e-stop"].contains(&word.as_str());
+    match words.first().map(String::as_str) {
+        Some("robot") => {
+            words.iter().any(is_stop)
+                || words.iter().any(|word| word == "mode")
+                    && words.iter().any(|word| word.starts_with("hol"))
+        }
+        Some(_) => words.first().is_some_and(is_stop),
+        None => false,
+    }
 }
 
 /// Carries out a command on the robot.

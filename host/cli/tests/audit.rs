@@ -432,7 +432,26 @@ fn a_cell_says_what_an_approved_change_waits_for() {
         0,
         &[],
     );
-    check(folder, reset, 0, &[]);
+    // From now on the cell goes by it without being told.
+    let status = json(folder, "robot status --json");
+    assert_eq!(status["safety_hash"], hash);
+    check(folder, "robot reset --actor ann", 0, &[]);
+    let kept = folder.join("out/safety").join(format!("{hash}.toml"));
+    let text = std::fs::read(&kept).expect("there");
+    std::fs::remove_file(&kept).expect("removed");
+    check(
+        folder,
+        "robot status",
+        4,
+        &[hash, "is not there", "safety propose FILE"],
+    );
+    // A stop does not depend on it.
+    check(folder, "robot stop", 1, &[]);
+    std::fs::write(&kept, text).expect("writable");
+    assert_eq!(
+        json(folder, "robot status --json")["stop"]["reason"],
+        "requested"
+    );
 }
 
 /// What can't work with what is around the gate is refused with its line, by the check and by a run alike.

@@ -63,6 +63,15 @@ impl Cell {
         self.0.path().join("audit.jsonl")
     }
 
+    /// Records of a kind in the log.
+    fn records(&self, kind: &str) -> Vec<serde_json::Value> {
+        let log = std::fs::read_to_string(self.log()).expect("there");
+        log.lines()
+            .map(|line| serde_json::from_str(line).expect("a record"))
+            .filter(|record: &serde_json::Value| record["kind"] == kind)
+            .collect()
+    }
+
     #[track_caller]
     fn json(&self, code: i32, arguments: &[&str]) -> serde_json::Value {
         let mut arguments = arguments.to_vec();
@@ -79,7 +88,7 @@ fn the_way_out_of_a_violation_command_by_command() {
     cell.fails(
         4,
         &["jog", "--joint", "1", "--speed", "-0.1"],
-        &["boot", "reset --actor"],
+        &["boot", "sinew robot mode recovery"],
     );
     cell.fails(
         4,
@@ -669,4 +678,110 @@ fn help_says_what_exit_codes_mean() {
             assert!(text.contains(piece), "{command}: no {piece:?} in {text}");
         }
     }
+}
+
+/// A stop that nobody can read was not given, and says so before anything else.
+#[test]
+fn a_mistyped_stop_says_that_it_was_not_given() {
+    let cell = Cell::new();
+    cell.gives(0, &["status"]);
+    for arguments in [
+        &["stop", "--category", "3"][..],
+        &["stop", "now"],
+        &["stop", "--wired", "emergncy"],
+        &["mode", "holdd"],
+        &["halt"],
+    ] {
+        let errors = cell.complains(2, arguments);
+        assert!(
+            errors.starts_with("sinew: THE STOP WAS NOT GIVEN"),
+            "{errors}"
+        );
+    }
+    for arguments in [
+        &["mode", "fast"][..],
+        &["jog", "--hold", "1"],
+        &["stop", "--help"],
+    ] {
+        let output = cell.run(&cell.path(), arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!errors.contains("THE STOP"), "{arguments:?}: {errors}");
+    }
+    let errors = cell.complains(2, &["jog", "--speed", "0.1"]);
+    assert!(errors.contains("--joint <N>|--axis <AXIS>"), "{errors}");
+}
+
+/// Orders that wait for a cell that can't be read are shown, and those that came at one time are taken in their order.
+#[test]
+fn an_order_is_seen_and_dated_while_the_cell_is_damaged() {
+    let cell = Cell::new();
+    cell.gives(0, &["status"]);
+    let whole = std::fs::read(cell.path()).expect("there");
+    std::fs::write(cell.path(), &whole[..200]).expect("writable");
+    let asked_ms = now_ms();
+    cell.fails(1, &["stop", "--actor", "zoe"], &["the order is given"]);
+    cell.fails(
+        1,
+        &["stop", "--category", "0", "--actor", "ann"],
+        &["the order is given"],
+    );
+    let errors = cell.complains(2, &["status"]);
+    assert!(
+        errors.contains("orders wait") && errors.contains("`stop-2` by zoe"),
+        "{errors}"
+    );
+    let answered_ms = now_ms();
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    std::fs::write(cell.path(), &whole).expect("writable");
+    cell.gives(0, &["stop"]);
+    let asked: Vec<(String, Option<u64>)> = (cell.records("stop-asked").iter())
+        .map(|record| {
+            let name = record["actor"].as_str().expect("somebody asked");
+            (name.to_owned(), record["time_unix_ms"].as_u64())
+        })
+        .collect();
+    let names: Vec<&str> = asked.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["zoe", "ann", "unnamed"]);
+    for (name, time) in &asked[..2] {
+        let time = time.expect("dated");
+        // The disk's clock may be some ticks of the kernel behind.
+        assert!(
+            (asked_ms.saturating_sub(20)..=answered_ms).contains(&time),
+            "{name} at {time}"
+        );
+    }
+}
+
+fn now_ms() -> u64 {
+    let now = std::time::SystemTime::now();
+    let since = now
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970");
+    since.as_millis() as u64
+}
+
+/// Where no order can be put down any more, nothing moves.
+#[cfg(unix)]
+#[test]
+fn a_jog_without_a_folder_for_orders_stops() {
+    let cell = Cell::new();
+    cell.gives(0, &["reset", "--actor", "ann"]);
+    let child = jogging(&cell);
+    std::fs::remove_dir_all(cell.0.path().join("robot.json.orders")).expect("it is there");
+    cut_short(child);
+    assert_eq!(cell.json(0, &["status"])["stop"]["category"], 1);
+}
+
+/// A refused reset stands in the log with what refused it.
+#[test]
+fn the_log_says_what_a_reset_was_refused_for() {
+    let cell = Cell::new();
+    cell.gives(0, &["reset", "--actor", "ann"]);
+    cell.gives(0, &["stop", "--wired", "emergency-a"]);
+    cell.fails(4, &["reset", "--actor", "ann"], &["emergency-stop"]);
+    let refused = cell.records("reset-refused");
+    assert_eq!(refused.len(), 1);
+    let stop = &refused[0]["content"]["stop"];
+    assert_eq!(stop["reason"], "emergency-stop", "{stop}");
+    assert_eq!(stop["of"], "emergency-a", "{stop}");
 }

@@ -51,7 +51,7 @@ fn a_broken_file_is_refused_with_line_key_and_what_is_allowed() {
             "acceleration_rad_s2 = [16.0",
             "acceleration_rad_s2 = [1.0",
             "acceleration_rad_s2",
-            ["stop.acceleration_rad_s2", "joint 0"],
+            ["stop.acceleration_rad_s2", "joint 1"],
         ),
         (
             "acceleration_rad_s2 = [16.0",
@@ -63,7 +63,7 @@ fn a_broken_file_is_refused_with_line_key_and_what_is_allowed() {
             "jerk_rad_s3 = [2000.0",
             "jerk_rad_s3 = [0.1",
             "acceleration_rad_s2",
-            ["too weak for joint 0", "raise"],
+            ["too weak for joint 1", "raise"],
         ),
         (
             "velocity_max_rad_s = [2.4",
@@ -387,6 +387,19 @@ fn what_is_hardly_meant_is_said_with_its_line() {
              1.2\n\n[gripper]",
             "speed_max_m_s = 1.2",
             "the zone does nothing",
+        ),
+        (
+            "[gripper]",
+            // In mm.
+            "[[zone]]\nname = \"shelf\"\nbox = { min_m = [-600, -400, -20], max_m = [-400, 400, 400] }\n\n[gripper]",
+            "[[zone]]",
+            "outside the envelope",
+        ),
+        (
+            "[gripper]",
+            "[[zone]]\nname = \"side\"\nhalf_space = { normal = [1.0, 0.0, 0.0], offset_m = -1000.0 }\n\n[gripper]",
+            "[[zone]]",
+            "outside the envelope",
         ),
     ] {
         assert!(TEXT.contains(from), "{from}");

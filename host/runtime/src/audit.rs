@@ -79,6 +79,8 @@ pub(crate) struct SafetyLog {
     zones: Vec<String>,
     /// The clock of the wall runs with the robot's.
     real_time: bool,
+    /// What the stop stands for that the loop boots in: that of the cell which it was taken up with.
+    boots_in: Option<Stop>,
     /// Requests for a reset without an answer, and who made them.
     resets: VecDeque<(u64, String)>,
     mode: Option<(SafetyMode, String)>,
@@ -112,6 +114,7 @@ impl SafetyLog {
             joints,
             zones: zone_names(safety),
             real_time,
+            boots_in: None,
             resets: VecDeque::new(),
             mode: None,
             activation: None,
@@ -159,6 +162,11 @@ impl SafetyLog {
     /// Says who made a request for a reset.
     pub(crate) fn name_reset(&mut self, request: u64, actor: &str) {
         self.resets.push_back((request, actor.to_owned()));
+    }
+
+    /// Says what the robot stands in, while the loop says no more than that it was booted.
+    pub(crate) fn name_boot(&mut self, stop: Stop) {
+        self.boots_in = Some(stop);
     }
 
     /// Says who asked for a mode.
@@ -268,14 +276,17 @@ impl SafetyLog {
             Some(SafetyEventKind::ResetGranted) => {
                 self.answer_resets(event, |request| Entry::ResetGranted { request })
             }
-            Some(SafetyEventKind::ResetRefused) => self.answer_resets(event, |request| {
-                let code = u32::try_from(event.answer).unwrap_or(u32::MAX);
-                Entry::ResetRefused {
-                    request,
-                    answer: ResetAnswer::decode(code).map_or("unknown", ResetAnswer::name),
-                    stop: stopped.then(|| stop.clone()),
-                }
-            }),
+            Some(SafetyEventKind::ResetRefused) => {
+                let stop = stopped.then(|| self.held(stop));
+                self.answer_resets(event, |request| {
+                    let code = u32::try_from(event.answer).unwrap_or(u32::MAX);
+                    Entry::ResetRefused {
+                        request,
+                        answer: ResetAnswer::decode(code).map_or("unknown", ResetAnswer::name),
+                        stop: stop.clone(),
+                    }
+                })
+            }
             Some(SafetyEventKind::ModeChanged) => {
                 let to = SafetyMode::decode(event.answer);
                 // Hold may come before the mode that was asked for, without anybody asking.
@@ -331,6 +342,13 @@ impl SafetyLog {
             last = Some(self.put(event.tick, Some(&actor), entry(request)));
         }
         last.unwrap_or_else(|| self.put(event.tick, None, entry(event.number)))
+    }
+
+    fn held(&self, stop: Stop) -> Stop {
+        match &self.boots_in {
+            Some(held) if stop.reason == LimitKind::Boot.name() => held.clone(),
+            _ => stop,
+        }
     }
 
     fn stop(&self, event: &SafetyEvent) -> Stop {

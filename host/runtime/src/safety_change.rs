@@ -117,7 +117,9 @@ pub fn approve(
                 None => "",
             };
             return Err(input(format!(
-                "nobody proposed a safety configuration {hash}{since}: `sinew safety propose FILE --actor NAME{}`",
+                "{}: nobody proposed a safety configuration {hash}{since}, by this log: `sinew safety propose FILE --actor \
+                 NAME{}`, or name the log that it was proposed in with --audit",
+                audit.display(),
                 audit_option(audit)
             )));
         };

@@ -58,6 +58,8 @@ pub struct SoakReport {
     pub wall_seconds: f64,
     /// Shards that were taken from the state file.
     pub shards_from_state: u64,
+    /// Ticks that were asked for, in whole shards.
+    pub asked_ticks: u64,
 }
 
 /// One finished shard, as it is kept.
@@ -116,6 +118,10 @@ pub fn safety(
             shards: BTreeMap::new(),
         },
     };
+    if let Some(path) = &options.state {
+        // What can't be kept is said before hours of work.
+        write_state(path, &state).map_err(|error| input(format!("--state: {error:#}")))?;
+    }
     let shards = options.ticks.div_ceil(SHARD_TICKS).max(1);
     let last = options
         .seed
@@ -173,6 +179,7 @@ pub fn safety(
         safety_hash: config.safety.hash().to_string(),
         wall_seconds: started.elapsed().as_secs_f64(),
         shards_from_state: from_state,
+        asked_ticks: shards.saturating_mul(SHARD_TICKS),
     };
     let mut hash = 0_u64;
     for (_, kept) in state.shards.range(options.seed..last) {
@@ -209,6 +216,12 @@ impl SoakReport {
             "{} ticks of the adversary ({} with the drives on, {} not simply passed): {} violations",
             self.ticks, self.powered_ticks, self.limited_ticks, self.violations
         )];
+        if self.ticks < self.asked_ticks {
+            lines.push(format!(
+                "  INTERRUPTED: {} of {} ticks; the same command with --state FILE goes on from what FILE has",
+                self.ticks, self.asked_ticks
+            ));
+        }
         lines.extend(self.described.iter().map(|what| format!("  {what}")));
         lines.push("  smallest margins that were left (negative: broken)".to_owned());
         for (name, margin) in &self.worst_margin {
@@ -226,6 +239,18 @@ impl SoakReport {
             self.output_hash, first_digits(&self.safety_hash), self.wall_seconds, self.shards_from_state
         ));
         lines.join("\n")
+    }
+}
+
+impl Kept {
+    /// What somebody wrote into a state file is not added up.
+    fn can_be(&self) -> bool {
+        let parts = [self.powered_ticks, self.limited_ticks, self.yielded_ticks];
+        let spoken = self.spoke.values().chain(&parts);
+        self.ticks == SHARD_TICKS
+            && spoken.into_iter().all(|ticks| *ticks <= self.ticks)
+            && self.violations <= SHARD_TICKS * 1_000
+            && (self.violations > 0 || self.margins.values().all(|margin| *margin >= 0.0))
     }
 }
 
@@ -255,12 +280,22 @@ impl From<Outcome> for Kept {
 fn read_state(path: &Path, key: &str) -> anyhow::Result<State> {
     let text = files::read(path)?;
     let unlike = |error: serde_json::Error| {
-        input(format!("{}: no state of a soak: {error}", path.display()))
+        input(format!(
+            "{}: no state of a soak: {error}: remove it, or name another file",
+            path.display()
+        ))
     };
     // What the shards were run with comes first: those of another version may have another shape.
     let found: Key = serde_json::from_str(&text).map_err(unlike)?;
     if found.key == key {
-        return serde_json::from_str(&text).map_err(unlike);
+        let state: State = serde_json::from_str(&text).map_err(unlike)?;
+        return match state.shards.iter().find(|(_, kept)| !kept.can_be()) {
+            None => Ok(state),
+            Some((seed, _)) => Err(input(format!(
+                "{}: no soak leaves a shard like that of seed {seed}: remove it, or name another file",
+                path.display()
+            ))),
+        };
     }
     Err(input(format!(
         "{}: its shards were run with another version or configuration ({}, now {key}): remove it, or name \
@@ -304,5 +339,20 @@ mod tests {
         };
         write_state(&path, &state).expect("written");
         assert!(read_state(&path, "new").expect("read").shards.is_empty());
+        // A shard that somebody made better, or worse.
+        let shard = |ticks: u64, margin: f64| {
+            let kept = serde_json::json!({
+                "ticks": ticks, "powered_ticks": 1, "limited_ticks": 1, "yielded_ticks": 0, "spoke": {},
+                "violations": 0, "described": [], "margins": {"position": margin}, "hash": 7
+            });
+            let state = serde_json::json!({"key": "new", "shards": {"3": kept}});
+            std::fs::write(&path, state.to_string()).expect("written");
+            read_state(&path, "new")
+        };
+        assert_eq!(shard(SHARD_TICKS, 0.1).expect("it can be").shards.len(), 1);
+        for (ticks, margin) in [(7, 0.1), (u64::MAX, 0.1), (SHARD_TICKS, -5.0)] {
+            let refused = shard(ticks, margin).expect_err("refused").to_string();
+            assert!(refused.contains("seed 3"), "{refused}");
+        }
     }
 }

@@ -16,6 +16,18 @@ pub(crate) fn input(message: impl Into<String>) -> anyhow::Error {
     InputError(message.into()).into()
 }
 
+/// What can't be written: refused where the disk is full or read-only, which no other input mends.
+pub(crate) fn unwritable(what: &str, error: &std::io::Error) -> anyhow::Error {
+    use std::io::ErrorKind;
+    let words = format!("{what}: {error}");
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem => {
+            refused(words)
+        }
+        _ => input(words),
+    }
+}
+
 /// A [`Refused`] ready for `?`.
 pub(crate) fn refused(message: impl Into<String>) -> anyhow::Error {
     Refused(message.into()).into()

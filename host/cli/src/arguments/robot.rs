@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use sinew_runtime::robot::CELL_DEFAULT;
 
 use super::JsonArgument;
@@ -16,7 +16,7 @@ pub(crate) struct WhichCell {
     /// Robot description (TOML) instead of the built-in arm.
     #[arg(long, value_name = "FILE", help_heading = "Configuration")]
     pub(crate) robot_config: Option<PathBuf>,
-    /// Safety limits (TOML) instead of the built-in ones.
+    /// Safety limits (TOML) instead of those that are active by the log beside the cell.
     #[arg(long, value_name = "FILE", help_heading = "Configuration")]
     pub(crate) safety_config: Option<PathBuf>,
 }
@@ -163,12 +163,12 @@ pub(crate) enum RobotCommand {
         cell: CellArguments,
     },
     /// Move for as long as it is held, at most at reduced speed.
-    #[command(after_help = robot_help!("Examples:\n  \
+    #[command(group(ArgGroup::new("along").required(true).args(["joint", "axis"])), after_help = robot_help!("Examples:\n  \
         sinew robot jog --joint 4 --speed -0.1 --hold 0.5\n  \
         sinew robot jog --axis z --speed 0.05 --hold 0.5"))]
     Jog {
         /// Joint, from 1 at the base.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=7), required_unless_present = "axis", conflicts_with = "axis", allow_negative_numbers = true)]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=7), allow_negative_numbers = true)]
         joint: Option<u8>,
         /// Axis of the base frame that the tool moves along in a straight line.
         #[arg(long, value_enum)]

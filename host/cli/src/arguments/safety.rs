@@ -20,6 +20,7 @@ pub(crate) enum SafetyCommand {
         not to be had any more.")]
     Show {
         /// A file instead of what is active.
+        #[arg(conflicts_with = "safety_config")]
         file: Option<PathBuf>,
         /// The audit log that says what is active; out/audit.jsonl if it is not said.
         #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "safety_config"])]
@@ -38,6 +39,7 @@ pub(crate) enum SafetyCommand {
         Exit codes: 0 it can be used (perhaps with warnings), 2 it can't, or wrong usage.")]
     Check {
         /// The file.
+        #[arg(conflicts_with = "safety_config")]
         file: PathBuf,
         #[command(flatten)]
         json: JsonArgument,
@@ -50,6 +52,7 @@ pub(crate) enum SafetyCommand {
         Exit codes: 0 compared, whatever changes; 2 wrong usage or a file that can't be used.")]
     Diff {
         /// What is.
+        #[arg(conflicts_with = "safety_config")]
         a: PathBuf,
         /// What would be.
         b: PathBuf,
@@ -65,6 +68,7 @@ pub(crate) enum SafetyCommand {
     )]
     Propose {
         /// The file; the built-in configuration without one.
+        #[arg(conflicts_with = "safety_config")]
         file: Option<PathBuf>,
         #[command(flatten)]
         by: ByArguments,

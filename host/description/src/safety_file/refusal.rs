@@ -1,7 +1,6 @@
 //! What the gate refuses, as the line and key of the file that it comes from.
 
-use sinew_messages::JOINTS;
-use sinew_safety::LimitsError;
+use sinew_safety::{LimitsError, STOP_TICKS_MAX};
 
 use crate::error::{DescriptionError, Source};
 
@@ -49,9 +48,23 @@ fn key_of(field: &str, index: Option<usize>) -> String {
     }
 }
 
+/// Which of several a value is for. Joints count from 1, as on the command line; of zones and parts of the body the key
+/// says it.
+fn place(field: &str, index: Option<usize>) -> String {
+    match index {
+        Some(_) if field.starts_with("zones") || field.starts_with("contact.region.") => {
+            String::new()
+        }
+        Some(axis) if field.starts_with("envelope") => {
+            format!(" for {}", ["x", "y", "z"].get(axis).unwrap_or(&"?"))
+        }
+        Some(joint) => format!(" for joint {}", joint + 1),
+        None => String::new(),
+    }
+}
+
 /// The refusal of a file whose configuration the gate does not take.
 pub(super) fn refusal(source: &Source<'_>, error: &LimitsError) -> DescriptionError {
-    let place = |index: Option<usize>| index.map_or_else(String::new, |i| format!(" at [{i}]"));
     match error {
         // The file has degrees.
         LimitsError::Value {
@@ -70,7 +83,7 @@ pub(super) fn refusal(source: &Source<'_>, error: &LimitsError) -> DescriptionEr
             allowed,
         } => source.refuse(
             &key_of(field, *index),
-            format!("{}{}", crate::error::number(*found), place(*index)),
+            format!("{}{}", crate::error::number(*found), place(field, *index)),
             allowed,
         ),
         LimitsError::Reversed {
@@ -81,13 +94,16 @@ pub(super) fn refusal(source: &Source<'_>, error: &LimitsError) -> DescriptionEr
             max,
         } => source.refuse(
             &key_of(max_field, *index),
-            format!("{max}{}", place(*index)),
+            format!("{max}{}", place(max_field, *index)),
             &format!("above {}, which is {min}", key_of(min_field, *index)),
         ),
-        LimitsError::StopTooLong { joint, .. } => source.refuse(
+        LimitsError::StopTooLong { joint, ticks } => source.refuse(
             "stop.acceleration_rad_s2",
-            format!("too weak for joint {joint} (of 0 to {})", JOINTS - 1),
-            &error.to_string(),
+            format!("too weak for joint {}", joint + 1),
+            &format!(
+                "what stops it from its velocity limit in {STOP_TICKS_MAX} ticks, and it takes {ticks}: raise this or \
+                 stop.jerk_rad_s3, or lower joints.velocity_max_rad_s or joints.acceleration_max_rad_s2"
+            ),
         ),
         LimitsError::TooManyRegions { .. } => {
             source.refuse("contact.region", "too many".into(), &error.to_string())

@@ -1,6 +1,6 @@
 //! What a robot can have, and a person hardly means.
 
-use sinew_safety::SafetyConfig;
+use sinew_safety::{SafetyConfig, ZoneShape};
 
 use crate::RobotDescription;
 use crate::error::Source;
@@ -135,6 +135,15 @@ pub(super) fn of(
         );
     }
     for (index, zone) in config.zones.iter().enumerate() {
+        if is_beyond_envelope(&zone.shape, config) {
+            add(
+                &format!("zone[{index}]"),
+                format!(
+                    "zone {:?} lies wholly outside the envelope, where nothing may go: it does nothing. Lengths are in m",
+                    zone.name
+                ),
+            );
+        }
         if let Some(speed) = zone.speed_max_m_s
             && speed >= config.tool_speed_max_m_s.max(config.elbow_speed_max_m_s)
         {
@@ -148,4 +157,22 @@ pub(super) fn of(
         }
     }
     found
+}
+
+/// No point of the envelope is in the zone, or in the box around it.
+fn is_beyond_envelope(shape: &ZoneShape, config: &SafetyConfig) -> bool {
+    let (low, high) = (config.envelope_min_m, config.envelope_max_m);
+    match (shape, shape.bounds()) {
+        (_, Some(bounds)) => {
+            (0..3).any(|axis| bounds.max[axis] < low[axis] || bounds.min[axis] > high[axis])
+        }
+        (ZoneShape::HalfSpace(half), None) => {
+            // The corner that is deepest below the plane.
+            let deepest: f64 = (0..3)
+                .map(|axis| (half.normal[axis] * low[axis]).min(half.normal[axis] * high[axis]))
+                .sum();
+            deepest > half.offset_m
+        }
+        _ => false,
+    }
 }

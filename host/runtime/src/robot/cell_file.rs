@@ -10,7 +10,7 @@ use sinew_messages::{JOINTS, JointVector, SafetyInputs, SafetyMode};
 
 use super::evidence::LogMark;
 use crate::files;
-use crate::trouble::input;
+use crate::trouble::{input, unwritable};
 
 /// What kind of file it is.
 const SCHEMA: &str = "sinew-parked-cell";
@@ -251,7 +251,7 @@ impl CellFile {
         let text = self.text()?;
         std::fs::create_dir_all(files::folder_of(path))
             .and_then(|()| files::replace(path, text.as_bytes()))
-            .map_err(|error| input(format!("--cell {}: {error}", path.display())))
+            .map_err(|error| unwritable(&format!("--cell {}", path.display()), &error))
     }
 }
 

@@ -25,11 +25,11 @@ impl CellFile {
         match given.order {
             Order::Stop(category) => {
                 let category = u32::from(category_number(category));
-                self.note(by, Entry::StopAsked { category });
+                self.note_at(given.at_unix_ms, by, Entry::StopAsked { category });
             }
             Order::Press(contact) => {
                 for (contact, _) in of_contact(contact) {
-                    self.note(by, Entry::ContactOpened { contact });
+                    self.note_at(given.at_unix_ms, by, Entry::ContactOpened { contact });
                 }
             }
             // A mode that was in force already is not changed.
@@ -131,7 +131,7 @@ impl CellFile {
     /// A latched stop only gets more severe: 2, then 1, then 0.
     pub(super) fn latch(&mut self, stop: KeptStop) {
         self.count_stood();
-        let about = (!self.open.is_empty()).then(|| self.open.join(", "));
+        let about = self.about();
         let entry = match &self.stop {
             Some(held) if held.category <= stop.category => return,
             Some(_) => Entry::StopWorsened(record(&stop, about)),
@@ -139,6 +139,11 @@ impl CellFile {
         };
         self.note(None, entry);
         self.stop = Some(stop);
+    }
+
+    /// What a stop is about, where contacts are open.
+    pub(super) fn about(&self) -> Option<String> {
+        (!self.open.is_empty()).then(|| self.open.join(", "))
     }
 
     /// The stop that an open contact is.

@@ -28,6 +28,8 @@ pub(super) struct KeptCell {
     obeyed: Vec<PathBuf>,
     /// What lies among the orders and is none.
     strangers: Vec<PathBuf>,
+    /// There was no cell in its place.
+    is_new: bool,
     /// What is wrong beside the file. Nothing moves before that is mended.
     troubles: Vec<String>,
     lock: CellLock,
@@ -83,13 +85,16 @@ impl KeptCell {
         }
         let lock = place.lock()?;
         // What is there is replaced, if it is a cell: nobody's other file.
+        let mut was_left = false;
         let (before, on_disk) = if place.exists() {
             let (mut file, text) = CellFile::read_with_text(&place.file, &config.robot)?;
+            was_left = file.moving;
             file.find_moving();
             (Some(file), Some(text))
         } else {
             (None, None)
         };
+        let is_new = before.is_none();
         let orders = Orders::of(&place);
         let stood = before.as_ref().map_or(1, |file| file.stood);
         let waiting = orders.waiting().unwrap_or_default();
@@ -109,6 +114,7 @@ impl KeptCell {
             on_disk,
             obeyed: Vec::new(),
             strangers: Vec::new(),
+            is_new,
             troubles: Vec::new(),
             lock,
         };
@@ -125,9 +131,13 @@ impl KeptCell {
                 });
         if is_overtaken {
             kept.keep()?;
+            let why = if was_left {
+                "the command that moved the robot was ended before it could say where it stands"
+            } else {
+                "somebody stopped the robot after this was asked for"
+            };
             return Err(refused(format!(
-                "{}: somebody stopped the robot after this was asked for, so nothing of it was done. Look (`sinew robot \
-                 status`), then ask again",
+                "{}: {why}, so nothing of this was done. Look (`sinew robot status`), then ask again",
                 kept.place.shown.display()
             )));
         }
@@ -160,6 +170,11 @@ impl KeptCell {
     /// True while nobody else can be at work on the cell.
     pub(super) fn is_alone(&self) -> bool {
         self.lock.is_held()
+    }
+
+    /// True while orders can reach the command that has the cell.
+    pub(super) fn can_hear(&self) -> bool {
+        self.orders.can_come()
     }
 
     /// Keeps in mind what is wrong beside the file; said when the command is over.
@@ -268,10 +283,15 @@ impl KeptCell {
     pub(super) fn finish(mut self) -> anyhow::Result<Stored> {
         let trouble = self.keep()?;
         let log = LogView::read(&self.place.log(), &self.file);
-        Ok(Stored {
-            status: look(&self.config, &self.place, &self.file, log),
-            trouble,
-        })
+        let mut status = look(&self.config, &self.place, &self.file, log);
+        if self.is_new {
+            // Whoever mistyped the name of another cell has to see it.
+            status.warnings.push(format!(
+                "there was no cell in {}: it was begun now",
+                status.cell
+            ));
+        }
+        Ok(Stored { status, trouble })
     }
 }
 

@@ -4,6 +4,7 @@
 //! What is promised is the gate's to keep: nothing here moves a joint but through goals in the mailbox.
 
 mod asked;
+mod by_log;
 mod cell_file;
 mod changes;
 mod evidence;
@@ -29,6 +30,7 @@ pub use parked::{
     ParkedCell, ResetAnswer, StopOrder, actor_name, begin, set_mode, status, stop, wired_input,
 };
 pub use sinew_messages::{SafetyMode, StopCategory};
+pub use stand::NOT_GIVEN;
 pub use status::{
     BreachView, CELL_DEFAULT, JointView, RobotStatus, StopView, WiredView, category_number,
 };

@@ -11,6 +11,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use sinew_audit::{UNNAMED, actor_name};
 use sinew_messages::StopCategory;
@@ -42,6 +43,8 @@ pub(super) struct Given {
     pub(super) order: Order,
     /// Their name, if they gave one.
     pub(super) by: Option<String>,
+    /// When, if it is known, in ms since 1970.
+    pub(super) at_unix_ms: Option<u64>,
 }
 
 /// What lies in the folder for orders.
@@ -88,12 +91,18 @@ impl Given {
         Self {
             order: Order::Stop(StopCategory::ControlledThenOff),
             by: None,
+            at_unix_ms: None,
         }
     }
 
     /// Who gave it, as the log has it.
     pub(super) fn name(&self) -> &str {
         self.by.as_deref().unwrap_or(UNNAMED)
+    }
+
+    /// As a person reads it.
+    pub(super) fn words(&self) -> String {
+        format!("`{}` by {}", self.order.name(), self.name())
     }
 
     /// What its file's name begins with.
@@ -112,7 +121,11 @@ impl Given {
         let by = rest
             .rsplit_once('.')
             .and_then(|(by, _)| actor_name(by).ok());
-        Some(Self { order, by })
+        Some(Self {
+            order,
+            by,
+            at_unix_ms: None,
+        })
     }
 }
 
@@ -186,8 +199,19 @@ impl Orders {
         // Named anew: an order of the same name may be about to be removed.
         let name = format!("{}{}-{}", given.prefix(), now_unix_ms(), process::id());
         let to = self.folder.join(name);
-        self.spares()
-            .any(|spare| is_empty_file(&spare) && fs::rename(spare, &to).is_ok())
+        self.spares().any(|spare| {
+            // It was made long ago; where the time can't be set the order counts all the same.
+            let _ = File::options()
+                .write(true)
+                .open(&spare)
+                .and_then(|file| file.set_modified(SystemTime::now()));
+            is_empty_file(&spare) && fs::rename(spare, &to).is_ok()
+        })
+    }
+
+    /// False where nobody can put an order down any more.
+    pub(super) fn can_come(&self) -> bool {
+        self.check_folder().is_ok()
     }
 
     /// What lies there.
@@ -207,13 +231,24 @@ impl Orders {
                 .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             let is_there = fs::symlink_metadata(&path).is_ok();
             match Given::named(&name) {
-                Some(given) if is_empty_file(&path) => waiting.orders.push((given, path)),
+                Some(given) if is_empty_file(&path) => {
+                    let at_unix_ms = put_at(&path);
+                    waiting.orders.push((
+                        Given {
+                            at_unix_ms,
+                            ..given
+                        },
+                        path,
+                    ));
+                }
                 None if name.starts_with(SPARE) && is_empty_file(&path) => {}
                 // Somebody else carried it out just now: it is in the cell's file.
                 _ if !is_there => {}
                 _ => waiting.strangers.push(path),
             }
         }
+        // As they were given, whatever they are called.
+        waiting.orders.sort_by_key(|(given, _)| given.at_unix_ms);
         Ok(waiting)
     }
 
@@ -240,6 +275,14 @@ impl Orders {
     }
 }
 
+/// When an order was put down. Nobody gives one tomorrow.
+fn put_at(path: &Path) -> Option<u64> {
+    let modified = fs::symlink_metadata(path).ok()?.modified().ok()?;
+    let since = modified.duration_since(UNIX_EPOCH).ok()?;
+    let at = u64::try_from(since.as_millis()).ok()?;
+    Some(at.min(now_unix_ms()))
+}
+
 fn is_empty_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|there| there.is_file() && there.len() == 0)
 }
@@ -258,7 +301,13 @@ mod tests {
         Given {
             order,
             by: name.map(str::to_owned),
+            at_unix_ms: None,
         }
+    }
+
+    /// But for the time.
+    fn is_same(a: &Given, b: &Given) -> bool {
+        (a.order, &a.by) == (b.order, &b.by)
     }
 
     #[test]
@@ -275,7 +324,7 @@ mod tests {
         orders.prepare().expect("spares are no orders");
         let waiting = orders.waiting().expect("readable");
         for given in &all {
-            let found = (waiting.orders.iter()).filter(|(found, _)| found == given);
+            let found = (waiting.orders.iter()).filter(|(found, _)| is_same(found, given));
             assert_eq!(found.count(), 2, "{given:?}");
         }
         let paths: Vec<PathBuf> = waiting.paths().cloned().collect();
@@ -332,7 +381,12 @@ mod tests {
         assert!(!orders.put_spare(&given), "there is none left");
         let waiting = orders.waiting().expect("readable");
         assert_eq!(waiting.orders.len(), SPARES);
-        assert!(waiting.orders.iter().all(|(found, _)| *found == given));
+        assert!(
+            waiting
+                .orders
+                .iter()
+                .all(|(found, _)| is_same(found, &given))
+        );
         orders.prepare().expect("and they are made again");
         assert!(orders.put_spare(&given));
     }

@@ -13,8 +13,9 @@ use sinew_sim::scenario::WiredInput;
 use sinew_units::TICK_S;
 
 use super::asked::Asked;
+use super::by_log;
 use super::cell_file::CellFile;
-use super::evidence::LogView;
+use super::evidence::{LogView, record};
 use super::jog::{Jog, JogReport, jog};
 use super::kept::{KeptCell, stranger};
 use super::orders::{Given, Order, Orders};
@@ -68,8 +69,8 @@ pub fn wired_input(name: &str) -> Option<WiredInput> {
 /// # Errors
 /// [`InputError`](crate::InputError) for configuration or a file that can't be used.
 pub fn status(sources: &Sources, path: &Path) -> anyhow::Result<Stored> {
-    let config = sources.load()?;
     let place = Place::of(path)?;
+    let config = by_log::load(sources, &place)?;
     if !place.exists() {
         return KeptCell::open(config, place)?.finish();
     }
@@ -85,7 +86,18 @@ pub(super) fn view(config: &Config, place: &Place) -> anyhow::Result<RobotStatus
     let orders = Orders::of(place);
     let waiting = orders.waiting().map_err(|error| orders.trouble(&error))?;
     let is_at_work = place.is_at_work();
-    let mut file = CellFile::read(&place.file, &config.robot)?;
+    let mut file = CellFile::read(&place.file, &config.robot).map_err(|error| {
+        let given: Vec<String> = (waiting.orders.iter())
+            .map(|(given, _)| given.words())
+            .collect();
+        if given.is_empty() {
+            return error;
+        }
+        error.context(format!(
+            "orders wait for this cell, and count as soon as it can be read ({})",
+            given.join(", ")
+        ))
+    })?;
     if !is_at_work {
         file.find_moving();
     }
@@ -115,7 +127,7 @@ pub(super) fn view(config: &Config, place: &Place) -> anyhow::Result<RobotStatus
 pub fn begin(sources: &Sources, path: &Path, start: &JointVector) -> anyhow::Result<Stored> {
     let place = Place::of(path)?;
     let asked = Asked::now(&place);
-    KeptCell::begin(sources.load()?, place, &asked, start)?.finish()
+    KeptCell::begin(by_log::load(sources, &place)?, place, &asked, start)?.finish()
 }
 
 /// Stops the robot, or presses or releases a wired contact. A stop is turned away by nobody: while another command is at work on
@@ -137,7 +149,7 @@ pub fn stop(
             let actor = actor.map(actor_name).transpose()?;
             let place = Place::of(path)?;
             let asked = Asked::now(&place);
-            let mut kept = KeptCell::open_asked(sources.load()?, place, &asked)?;
+            let mut kept = KeptCell::open_asked(by_log::load(sources, &place)?, place, &asked)?;
             kept.file.release(contact, actor);
             kept.finish()
         }
@@ -160,7 +172,7 @@ pub fn set_mode(
     let actor = actor.map(actor_name).transpose()?;
     let place = Place::of(path)?;
     let asked = Asked::now(&place);
-    let mut kept = KeptCell::open_asked(sources.load()?, place, &asked)?;
+    let mut kept = KeptCell::open_asked(by_log::load(sources, &place)?, place, &asked)?;
     kept.require_log(None)?;
     kept.file.set_mode(mode, Some(actor.unwrap_or(UNNAMED)));
     if kept.file.stop.is_none()
@@ -196,7 +208,7 @@ impl ParkedCell {
     pub fn open(sources: &Sources, path: &Path, accepting: Option<&str>) -> anyhow::Result<Self> {
         let place = Place::of(path)?;
         let asked = Asked::now(&place);
-        let mut kept = KeptCell::open_asked(sources.load()?, place, &asked)?;
+        let mut kept = KeptCell::open_asked(by_log::load(sources, &place)?, place, &asked)?;
         let view = kept.require_log(accepting)?;
         if kept.file.stop.is_none()
             && let Some(stop) = unapproved(&kept.config, &view, &kept.place.log())
@@ -241,6 +253,9 @@ impl ParkedCell {
         let request = self.running.mailbox.requests.reset();
         if let Some(log) = self.running.log() {
             log.name_reset(request, name);
+            if let Some(held) = &self.kept.file.stop {
+                log.name_boot(record(held, self.kept.file.about()));
+            }
         }
         for _ in 0..ANSWER_TICKS {
             self.step()?;
@@ -281,9 +296,12 @@ impl ParkedCell {
     pub fn jog(&mut self, asked: &Jog, interrupt: &AtomicBool) -> anyhow::Result<JogReport> {
         asked.check(&self.kept.config)?;
         if let Some(stop) = &self.kept.file.stop {
+            let (config, place, file) = (&self.kept.config, &self.kept.place, &self.kept.file);
+            let log = LogView::read(&place.log(), file);
             return Err(refused(format!(
-                "a stop is latched: {}. `sinew robot status` says more, `sinew robot reset --actor NAME` clears it",
-                StopView::from(stop).words()
+                "a stop is latched: {}. Next: {}",
+                StopView::from(stop).words(),
+                look(config, place, file, log).next
             )));
         }
         self.begin_log()?;
@@ -329,6 +347,13 @@ impl ParkedCell {
             self.is_deaf = true;
             self.kept.say_trouble(format!(
                 "{}: its lock was removed while this command was at work, so another may be, too: the robot was stopped",
+                self.kept.place.shown.display()
+            ));
+        }
+        if !self.kept.can_hear() && !self.is_deaf {
+            self.is_deaf = true;
+            self.kept.say_trouble(format!(
+                "{}: the folder where orders to stop are put was removed while this command was at work: the robot was stopped",
                 self.kept.place.shown.display()
             ));
         }

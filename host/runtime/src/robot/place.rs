@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::cell_file::CellFile;
 use crate::audit::AUDIT_FILE;
 use crate::files::{check_regular, folder_of};
-use crate::trouble::{input, refused};
+use crate::trouble::{input, refused, unwritable};
 
 /// How often a lock that another command holds is tried, and how long is waited in between.
 const LOCK_TRIES: u32 = 300;
@@ -118,7 +118,13 @@ impl Place {
     /// [`Refused`](crate::Refused) while another command has it; [`InputError`](crate::InputError) if there can be no lock.
     pub(super) fn lock(&self) -> anyhow::Result<CellLock> {
         let path = self.beside("lock");
-        let named = |error: std::io::Error| input(format!("--cell {}: {error}", path.display()));
+        let named = |error: std::io::Error| {
+            let what = format!(
+                "{}, the lock beside the cell, in a folder that has to be writable (--cell FILE names another)",
+                path.display()
+            );
+            unwritable(&what, &error)
+        };
         fs::create_dir_all(folder_of(&path)).map_err(named)?;
         // A link may lead anywhere, and to open a pipe may take for ever.
         if fs::symlink_metadata(&path).is_ok_and(|there| !there.is_file()) {

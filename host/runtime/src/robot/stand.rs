@@ -6,16 +6,17 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 use sinew_audit::actor_name;
 
-use super::Stored;
 use super::kept::KeptCell;
 use super::orders::{Given, Order, Orders};
 use super::parked::view;
 use super::place::Place;
+use super::{Stored, by_log};
 use crate::sources::Sources;
 use crate::trouble::input;
 
 /// Nothing was stopped, and whoever asked for it has to know at once.
-const NOT_GIVEN: &str = "THE STOP WAS NOT GIVEN, AND THE ROBOT MAY GO ON: use its emergency stop";
+pub const NOT_GIVEN: &str =
+    "THE STOP WAS NOT GIVEN, AND THE ROBOT MAY GO ON: use its emergency stop";
 
 /// Makes the robot in `path` stand, by order of `actor` if they gave a name.
 ///
@@ -39,6 +40,7 @@ pub(super) fn stand(
     let given = Given {
         order,
         by: by.unwrap_or_default(),
+        at_unix_ms: None,
     };
     let place = Place::of(path).context(NOT_GIVEN)?;
     if !place.is_a_cells() {
@@ -61,7 +63,7 @@ pub(super) fn stand(
         ));
     }
     let put = Orders::of(&place).put(&given);
-    let config = sources.load();
+    let config = by_log::load(sources, &place);
     let carried_out = (config.as_ref().map_err(|error| anyhow!("{error:#}"))).and_then(|config| {
         let mut kept = KeptCell::open(config.clone(), place.clone())?;
         // Taken up with the cell, or by another command and then reset by a third; or it could not be put down.

@@ -65,7 +65,11 @@ fn reset(folder: &tempfile::TempDir) -> ResetAnswer {
 }
 
 fn unnamed(order: Order) -> Given {
-    Given { order, by: None }
+    Given {
+        order,
+        by: None,
+        at_unix_ms: None,
+    }
 }
 
 fn path(folder: &tempfile::TempDir) -> std::path::PathBuf {

@@ -41,11 +41,17 @@ impl CellFile {
 
     /// Keeps a record until it is in the log.
     pub(super) fn note(&mut self, actor: Option<&str>, entry: Entry) {
+        self.note_at(None, actor, entry);
+    }
+
+    /// The same of what happened then; now, if nobody knows.
+    pub(super) fn note_at(&mut self, unix_ms: Option<u64>, actor: Option<&str>, entry: Entry) {
         if self.unwritten.len() >= KEPT_MAX {
             self.lost = self.lost.saturating_add(1);
             return;
         }
-        let pending = self.now(actor, entry);
+        let mut pending = self.now(actor, entry);
+        pending.stamp.time_unix_ms = unix_ms.or(pending.stamp.time_unix_ms);
         self.unwritten.push(Deferred::from(&pending));
     }
 
