@@ -88,7 +88,7 @@ fn build() -> Result<(), String> {
     match build_guests() {
         // Where rustup doesn't install by itself what rust-toolchain.toml lists (RUSTUP_AUTO_INSTALL=0, or a
         // toolchain from before that file), it is asked to.
-        Err(Failure::NoTarget) => install_target().and_then(|()| build_guests()),
+        Err(Failure::NoTarget(said)) => install_target(said).and_then(|()| build_guests()),
         built => built,
     }
     .map_err(|failure| failure.of("the guests"))?;
@@ -209,7 +209,7 @@ impl Cargo {
             || text.contains("can't find crate for `std`")
             || text.contains("target may not be installed");
         Err(if missing {
-            Failure::NoTarget
+            Failure::NoTarget(text.into())
         } else {
             Failure::Other(text.into())
         })
@@ -218,16 +218,16 @@ impl Cargo {
 
 /// Why a nested build failed.
 enum Failure {
-    /// The toolchain has no standard library for the guests' target.
-    NoTarget,
+    /// The toolchain has no standard library for the guests' target. What cargo said.
+    NoTarget(String),
     Other(String),
 }
 
 impl Failure {
     fn of(self, what: &str) -> String {
         match self {
-            Self::NoTarget => format!(
-                "the skills are built for {TARGET}, which this toolchain does not have; install it with:\n    \
+            Self::NoTarget(text) => format!(
+                "{text}\nthe skills are built for {TARGET}, which this toolchain does not have; install it with:\n    \
                  rustup target add {TARGET}"
             ),
             Self::Other(text) => format!("building {what} failed:\n{text}"),
@@ -235,23 +235,26 @@ impl Failure {
     }
 }
 
-/// Only rustup can; without it, or where it fails, the target is still missing.
-fn install_target() -> Result<(), Failure> {
-    let mut rustup = Command::new("rustup");
-    rustup.args(["target", "add", TARGET]);
-    if let Some(toolchain) = env::var_os("RUSTUP_TOOLCHAIN") {
-        rustup.arg("--toolchain").arg(toolchain);
-    }
-    let output = rustup
+/// Has rustup add the target to the toolchain that builds this, if it is one of rustup's and there is a network.
+fn install_target(said: String) -> Result<(), Failure> {
+    let toolchain = env::var_os("RUSTUP_TOOLCHAIN");
+    let is_offline = env::var_os("CARGO_NET_OFFLINE").is_some_and(|offline| offline == "true");
+    let (Some(toolchain), false) = (toolchain, is_offline) else {
+        return Err(Failure::NoTarget(said));
+    };
+    let asked = Command::new("rustup")
+        .args(["target", "add", TARGET, "--toolchain"])
+        .arg(toolchain)
         .stdin(Stdio::null())
-        .output()
-        .map_err(|_| Failure::NoTarget)?;
-    if output.status.success() {
-        return Ok(());
+        .output();
+    match asked {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(Failure::NoTarget(format!(
+            "{said}\nrustup said: {}",
+            String::from_utf8_lossy(&output.stderr)
+        ))),
+        Err(error) => Err(Failure::NoTarget(format!("{said}\nrustup: {error}"))),
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let install = Failure::NoTarget.of("the guests");
-    Err(Failure::Other(format!("{install}\nrustup said: {said}")))
 }
 
 fn manifest_of(pack: &Path, package: &str) -> Result<String, String> {

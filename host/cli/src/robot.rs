@@ -31,15 +31,16 @@ pub(crate) fn means_to_stop(typed: impl Iterator<Item = OsString>) -> bool {
         .map(|word| word.to_string_lossy().to_ascii_lowercase())
         .filter(|word| !word.starts_with('-'))
         .collect();
-    let is_stop = |word: &String| ["stop", "halt", "estop", "e-stop"].contains(&word.as_str());
-    match words.first().map(String::as_str) {
-        Some("robot") => {
-            words.iter().any(is_stop)
-                || words.iter().any(|word| word == "mode")
-                    && words.iter().any(|word| word.starts_with("hol"))
-        }
-        Some(_) => words.first().is_some_and(is_stop),
-        None => false,
+    let Some(robot) = words.iter().position(|word| word == "robot") else {
+        return words
+            .iter()
+            .any(|word| ["stop", "halt", "estop", "e-stop"].contains(&word.as_str()));
+    };
+    match words.get(robot + 1).map(String::as_str) {
+        None | Some("status" | "jog" | "reset" | "help") => false,
+        Some("mode") => (words.get(robot + 2)).is_some_and(|mode| mode.starts_with('h')),
+        // `stop`, or what may have been meant for it.
+        Some(_) => true,
     }
 }
 

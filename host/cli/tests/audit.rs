@@ -439,14 +439,23 @@ fn a_cell_says_what_an_approved_change_waits_for() {
     let kept = folder.join("out/safety").join(format!("{hash}.toml"));
     let text = std::fs::read(&kept).expect("there");
     std::fs::remove_file(&kept).expect("removed");
-    check(
-        folder,
-        "robot status",
-        4,
-        &[hash, "is not there", "safety propose FILE"],
+    let missing = [hash, "is not there", "safety propose FILE"];
+    check(folder, "robot reset --actor ann", 4, &missing);
+    // To look at the robot and to stop it does not depend on it.
+    let warnings = json(folder, "robot status --json")["warnings"].to_string();
+    assert!(
+        missing.iter().all(|piece| warnings.contains(piece)),
+        "{warnings}"
     );
-    // A stop does not depend on it.
-    check(folder, "robot stop", 1, &[]);
+    check(folder, "robot stop", 1, &missing);
+    #[cfg(unix)]
+    {
+        // Nor on anything that would be waited for.
+        let made = Command::new("mkfifo").arg(&kept).status();
+        assert!(made.expect("it can be run").success());
+        check(folder, "robot stop", 1, &["no regular file"]);
+        std::fs::remove_file(&kept).expect("removed");
+    }
     std::fs::write(&kept, text).expect("writable");
     assert_eq!(
         json(folder, "robot status --json")["stop"]["reason"],

@@ -691,6 +691,7 @@ fn a_mistyped_stop_says_that_it_was_not_given() {
         &["stop", "--wired", "emergncy"],
         &["mode", "holdd"],
         &["halt"],
+        &["stopp"],
     ] {
         let errors = cell.complains(2, arguments);
         assert!(

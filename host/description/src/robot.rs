@@ -534,7 +534,7 @@ fn build(source: &Source<'_>, file: file::Robot) -> Result<RobotDescription, Des
             if !(joint.position_min_rad..=joint.position_max_rad).contains(q) {
                 return Err(source.refuse(
                     key,
-                    format!("{q} for joint {index} ({})", joint.name),
+                    format!("{q} for joint {} ({})", index + 1, joint.name),
                     &format!("{} to {}", joint.position_min_rad, joint.position_max_rad),
                 ));
             }

@@ -16,7 +16,7 @@ use sinew_audit::{
 use sinew_description::{Difference, RobotDescription, difference};
 use sinew_safety::{ConfigHash, SafetyLimits};
 
-use self::words::{audit_option, words_of_refusal, words_of_waiting};
+use self::words::{words_of_refusal, words_of_waiting};
 use crate::audit::{now_unix_ms, trouble};
 use crate::files;
 use crate::safety_config::Surroundings;
@@ -25,7 +25,7 @@ use crate::trouble::{input, refused};
 
 pub(crate) use self::shelf::Shelf;
 pub use self::words::Change;
-pub(crate) use self::words::quoted;
+pub(crate) use self::words::{audit_option, quoted};
 
 /// Where the log lies if nobody says otherwise.
 pub const AUDIT_DEFAULT: &str = "out/audit.jsonl";

@@ -22,7 +22,7 @@ pub(super) fn within_mechanics(
             if !(joint.position_min_rad..=joint.position_max_rad).contains(&value) {
                 return Err(source.refuse(
                     key,
-                    format!("{value} for joint {index} ({})", joint.name),
+                    format!("{value} for joint {} ({})", index + 1, joint.name),
                     &format!(
                         "within the robot's own {} to {}",
                         joint.position_min_rad, joint.position_max_rad

@@ -246,7 +246,8 @@ impl CellFile {
     /// Writes the file, so that there is the old one or the new one at any time.
     ///
     /// # Errors
-    /// [`InputError`](crate::InputError) if the file can't be written.
+    /// [`InputError`](crate::InputError) if the file can't be written, [`Refused`](crate::Refused) if the disk is full or
+    /// read-only.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         let text = self.text()?;
         std::fs::create_dir_all(files::folder_of(path))

@@ -57,7 +57,9 @@ impl CellFile {
                     held.detail = stop.detail;
                 }
             }
-            Order::Hold => self.set_mode(SafetyMode::Hold, Some(given.name())),
+            Order::Hold => {
+                self.set_mode_at(given.at_unix_ms, SafetyMode::Hold, Some(given.name()));
+            }
         }
     }
 
@@ -83,9 +85,15 @@ impl CellFile {
     }
 
     pub(super) fn set_mode(&mut self, mode: SafetyMode, by: Option<&str>) {
+        self.set_mode_at(None, mode, by);
+    }
+
+    /// The same, asked for then.
+    fn set_mode_at(&mut self, unix_ms: Option<u64>, mode: SafetyMode, by: Option<&str>) {
         let before = self.mode().unwrap_or(SafetyMode::Hold);
         if before != mode {
-            self.note(
+            self.note_at(
+                unix_ms,
                 by,
                 Entry::ModeChanged {
                     from: before.name(),

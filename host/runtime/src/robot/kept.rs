@@ -132,7 +132,8 @@ impl KeptCell {
         if is_overtaken {
             kept.keep()?;
             let why = if was_left {
-                "the command that moved the robot was ended before it could say where it stands"
+                "the command that moved the robot was ended before it could say where it stands (and somebody may have stopped it \
+                 since)"
             } else {
                 "somebody stopped the robot after this was asked for"
             };
@@ -172,6 +173,16 @@ impl KeptCell {
         self.lock.is_held()
     }
 
+    /// Whoever mistyped the name of another cell has to see it.
+    pub(super) fn begun(&self) -> Option<String> {
+        (self.is_new).then(|| {
+            format!(
+                "there was no cell in {}: it was begun now",
+                self.place.shown.display()
+            )
+        })
+    }
+
     /// True while orders can reach the command that has the cell.
     pub(super) fn can_hear(&self) -> bool {
         self.orders.can_come()
@@ -195,8 +206,8 @@ impl KeptCell {
     /// Puts the cell on the disk, and removes the orders that it has. What can't be done beside the file is kept in mind.
     ///
     /// # Errors
-    /// [`InputError`](crate::InputError) if the file can't be written; [`Refused`](crate::Refused) if somebody else wrote it
-    /// meanwhile.
+    /// [`InputError`](crate::InputError) if the file can't be written; [`Refused`](crate::Refused) if the disk is full or
+    /// read-only, or somebody else wrote it meanwhile.
     pub(super) fn store(&mut self) -> anyhow::Result<()> {
         let text = self.file.text()?;
         if self.on_disk.as_ref() != Some(&text) {
@@ -284,13 +295,7 @@ impl KeptCell {
         let trouble = self.keep()?;
         let log = LogView::read(&self.place.log(), &self.file);
         let mut status = look(&self.config, &self.place, &self.file, log);
-        if self.is_new {
-            // Whoever mistyped the name of another cell has to see it.
-            status.warnings.push(format!(
-                "there was no cell in {}: it was begun now",
-                status.cell
-            ));
-        }
+        status.warnings.extend(self.begun());
         Ok(Stored { status, trouble })
     }
 }

@@ -11,7 +11,6 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use sinew_audit::{UNNAMED, actor_name};
 use sinew_messages::StopCategory;
@@ -146,6 +145,7 @@ impl Orders {
     /// The folder and the spares, made before a disk is full.
     pub(super) fn prepare(&self) -> io::Result<()> {
         self.make_folder()?;
+        self.check_writable()?;
         for spare in self.spares() {
             // Without spares an order needs room for a file.
             let _ = File::options().write(true).create_new(true).open(spare);
@@ -199,19 +199,21 @@ impl Orders {
         // Named anew: an order of the same name may be about to be removed.
         let name = format!("{}{}-{}", given.prefix(), now_unix_ms(), process::id());
         let to = self.folder.join(name);
-        self.spares().any(|spare| {
-            // It was made long ago; where the time can't be set the order counts all the same.
-            let _ = File::options()
-                .write(true)
-                .open(&spare)
-                .and_then(|file| file.set_modified(SystemTime::now()));
-            is_empty_file(&spare) && fs::rename(spare, &to).is_ok()
-        })
+        self.spares()
+            .any(|spare| is_empty_file(&spare) && fs::rename(spare, &to).is_ok())
     }
 
-    /// False where nobody can put an order down any more.
+    /// False where the folder for them is gone, or nobody may put anything there.
     pub(super) fn can_come(&self) -> bool {
-        self.check_folder().is_ok()
+        self.check_writable().is_ok()
+    }
+
+    fn check_writable(&self) -> io::Result<()> {
+        self.check_folder()?;
+        if fs::symlink_metadata(&self.folder)?.permissions().readonly() {
+            return Err(io::Error::other("nobody may write there"));
+        }
+        Ok(())
     }
 
     /// What lies there.
@@ -275,12 +277,19 @@ impl Orders {
     }
 }
 
-/// When an order was put down. Nobody gives one tomorrow.
+/// When an order was put down: when its file was made or renamed, which nobody can set back. Nobody gives one tomorrow.
+#[cfg(unix)]
 fn put_at(path: &Path) -> Option<u64> {
-    let modified = fs::symlink_metadata(path).ok()?.modified().ok()?;
-    let since = modified.duration_since(UNIX_EPOCH).ok()?;
-    let at = u64::try_from(since.as_millis()).ok()?;
-    Some(at.min(now_unix_ms()))
+    use std::os::unix::fs::MetadataExt as _;
+    let there = fs::symlink_metadata(path).ok()?;
+    let seconds = u64::try_from(there.ctime()).ok()?;
+    let millis = u64::try_from(there.ctime_nsec()).ok()? / 1_000_000;
+    Some((seconds.saturating_mul(1_000) + millis).min(now_unix_ms()))
+}
+
+#[cfg(not(unix))]
+fn put_at(_: &Path) -> Option<u64> {
+    None
 }
 
 fn is_empty_file(path: &Path) -> bool {

@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use sinew_audit::{UNNAMED, WallClock};
-use sinew_messages::{JointVector, LoopStatus, Mailbox, SafetyMode, StopCategory, VerdictRecord};
+use sinew_messages::{
+    JointVector, LimitKind, LoopStatus, Mailbox, SafetyMode, StopCategory, VerdictRecord,
+};
 use sinew_sim::scenario::WiredInput;
 use sinew_units::TICK_S;
 
@@ -70,14 +72,17 @@ pub fn wired_input(name: &str) -> Option<WiredInput> {
 /// [`InputError`](crate::InputError) for configuration or a file that can't be used.
 pub fn status(sources: &Sources, path: &Path) -> anyhow::Result<Stored> {
     let place = Place::of(path)?;
-    let config = by_log::load(sources, &place)?;
-    if !place.exists() {
-        return KeptCell::open(config, place)?.finish();
-    }
-    Ok(Stored {
-        status: view(&config, &place)?,
-        trouble: None,
-    })
+    let (config, odd) = by_log::load_to_stand(sources, &place)?;
+    let mut stored = if place.exists() {
+        Stored {
+            status: view(&config, &place)?,
+            trouble: None,
+        }
+    } else {
+        KeptCell::open(config, place)?.finish()?
+    };
+    stored.status.warnings.extend(odd);
+    Ok(stored)
 }
 
 /// The cell as it is on the disk, with the orders that wait.
@@ -253,7 +258,12 @@ impl ParkedCell {
         let request = self.running.mailbox.requests.reset();
         if let Some(log) = self.running.log() {
             log.name_reset(request, name);
-            if let Some(held) = &self.kept.file.stop {
+            // A file may say any text.
+            if let Some(held) = &self.kept.file.stop
+                && LimitKind::ALL
+                    .iter()
+                    .any(|limit| limit.name() == held.reason)
+            {
                 log.name_boot(record(held, self.kept.file.about()));
             }
         }
@@ -298,8 +308,12 @@ impl ParkedCell {
         if let Some(stop) = &self.kept.file.stop {
             let (config, place, file) = (&self.kept.config, &self.kept.place, &self.kept.file);
             let log = LogView::read(&place.log(), file);
+            let begun = match self.kept.begun() {
+                Some(words) => format!("{words}. "),
+                None => String::new(),
+            };
             return Err(refused(format!(
-                "a stop is latched: {}. Next: {}",
+                "{begun}a stop is latched: {}. Next: {}",
                 StopView::from(stop).words(),
                 look(config, place, file, log).next
             )));

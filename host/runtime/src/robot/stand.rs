@@ -63,7 +63,10 @@ pub(super) fn stand(
         ));
     }
     let put = Orders::of(&place).put(&given);
-    let config = by_log::load(sources, &place);
+    let config = by_log::load_to_stand(sources, &place).map(|(config, odd)| {
+        troubles.extend(odd);
+        config
+    });
     let carried_out = (config.as_ref().map_err(|error| anyhow!("{error:#}"))).and_then(|config| {
         let mut kept = KeptCell::open(config.clone(), place.clone())?;
         // Taken up with the cell, or by another command and then reset by a third; or it could not be put down.
@@ -94,7 +97,9 @@ pub(super) fn stand(
                 trouble: None,
             }
         }
-        (Err(error), Err(put), _) => {
+        (Err(error), Err(put), config) => {
+            // With its kind: nothing was given, which is never "it ran".
+            let error = config.err().unwrap_or(error);
             return Err(error.context(format!("{NOT_GIVEN}. The order can't be put down: {put}")));
         }
     };

@@ -36,7 +36,7 @@ pub struct RobotStatus {
     pub may_move: bool,
     /// What to do next, and with which command.
     pub next: String,
-    /// What is wrong with the cell's audit log.
+    /// What is wrong with the cell's audit log, its limits or its orders, and that it was begun just now.
     pub warnings: Vec<String>,
     /// Who reset the robot last.
     pub reset_by: Option<String>,

@@ -26,15 +26,15 @@ pub(crate) struct Active {
     pub(crate) file: Option<(SafetyFile, SafetyLimits)>,
 }
 
-/// Where what was proposed is kept for a log.
-pub(super) fn kept(audit: &Path, hash: &str) -> PathBuf {
-    let folder = audit.parent().unwrap_or(Path::new(""));
-    folder.join(KEPT).join(format!("{hash}.toml"))
-}
-
 impl Shelf<'_> {
     pub(crate) fn file(&self, hash: &str) -> PathBuf {
-        kept(self.audit, hash)
+        Self::path(self.audit, hash)
+    }
+
+    /// Where what was proposed is kept for a log.
+    pub(crate) fn path(audit: &Path, hash: &str) -> PathBuf {
+        let folder = audit.parent().unwrap_or(Path::new(""));
+        folder.join(KEPT).join(format!("{hash}.toml"))
     }
 
     /// The configuration with this hash: built in, or as it was proposed. A file that was changed since has another hash
@@ -46,7 +46,8 @@ impl Shelf<'_> {
         };
         let kept = || {
             let path = self.file(hash);
-            let text = files::read_text(&path).ok()?;
+            // Never a pipe, which would be waited for.
+            let text = files::read(&path).ok()?;
             fits(SafetyFile::from_toml_str(&text, &path.display().to_string()).ok()?)
         };
         fits(SafetyFile::builtin()).or_else(kept)

@@ -7,7 +7,7 @@ use sinew_audit::NOBODY;
 use sinew_description::Difference;
 
 use super::AUDIT_DEFAULT;
-use super::shelf::kept;
+use super::shelf::Shelf;
 use crate::safety_config::difference_lines;
 
 /// What was proposed or approved, and what it would change.
@@ -134,7 +134,7 @@ pub(super) fn words_of_refusal(
         format!(" {}", quoted(&file.display().to_string()))
     });
     // What is active lies beside the log, unless it is what is built in.
-    let kept = kept(audit, active);
+    let kept = Shelf::path(audit, active);
     let go_on = if kept.is_file() {
         let kept = quoted(&kept.display().to_string());
         format!("\nTo go on with what is active: `--safety-config {kept}`")
@@ -172,7 +172,7 @@ pub(super) fn words_of_waiting(
 }
 
 /// What a command needs to find this log.
-pub(super) fn audit_option(audit: &Path) -> String {
+pub(crate) fn audit_option(audit: &Path) -> String {
     if audit == Path::new(AUDIT_DEFAULT) {
         String::new()
     } else {
@@ -229,7 +229,7 @@ mod tests {
         }
         let folder = tempfile::tempdir().expect("a folder");
         let audit = folder.path().join("audit.jsonl");
-        let file = kept(&audit, "bb");
+        let file = Shelf::path(&audit, "bb");
         std::fs::create_dir_all(file.parent().expect("it has one")).expect("made");
         std::fs::write(&file, "").expect("written");
         let words = words_of_refusal("aa", "bb", None, &audit);
