@@ -527,7 +527,10 @@ impl Judge {
             }
         }
         let links = between_links(&placed, c);
-        self.note("true-self", links + RETREAT_BAND, || {
+        // Here as well: a robot that was put next to itself by hand is off by its following error there too. The gate lets
+        // it come no nearer; to refuse it power would leave it there.
+        let short = self.short.get("self-collision").copied().unwrap_or(0.0);
+        self.note_as_is("true-self", links + RETREAT_BAND + short, || {
             format!("links truly at {links} m")
         });
         let tool = forward.tool.translation.vector;

@@ -256,3 +256,47 @@ fn a_force_that_lasts_may_not_be_pressed_on() {
     let at_once = [true, false, false, false, false, false];
     assert_eq!(pressed(45.0, VerdictKind::Limited), at_once);
 }
+
+/// Whoever is switched on next to itself may be off by the following error from there, and by nothing else.
+#[test]
+fn links_may_truly_be_as_much_nearer_as_they_were_at_power_on() {
+    let (chain, config) = cell();
+    let margin = (config.self_collision.as_ref())
+        .expect("it is set")
+        .margin_m;
+    // The arm folds until the links are this near.
+    let folded = |near_m: f64| {
+        let all = [(1, -0.9), (3, 2.69), (5, -0.1)];
+        let at = |share: f64| {
+            let mut q = *chain.rest();
+            for (i, to) in all {
+                q[i] += share * (to - q[i]);
+            }
+            q
+        };
+        let (mut far, mut close) = (0.0, 1.0);
+        assert!(to_itself(&chain, &config, &at(close)) < near_m);
+        for _ in 0..60 {
+            let middle = 0.5 * (far + close);
+            if to_itself(&chain, &config, &at(middle)) < near_m {
+                close = middle;
+            } else {
+                far = middle;
+            }
+        }
+        at(far)
+    };
+    let found = |at_power_on_m: f64, truly_m: f64| {
+        let mut judge = Judge::new(&chain, chain.rest());
+        judge.restart(&chain, &config, &folded(at_power_on_m));
+        judge.truth(&chain, &config, &folded(truly_m), None, false);
+        let found: Vec<String> = judge.findings().collect();
+        found.iter().any(|what| what.starts_with("true-self"))
+    };
+    let (band, short) = (RETREAT_BAND, 3e-3);
+    assert!(!found(margin, -0.9 * band));
+    assert!(found(margin, -1.1 * band));
+    let nearer = margin - band - short;
+    assert!(!found(nearer, -0.9 * band - short));
+    assert!(found(nearer, -1.1 * band - short));
+}

@@ -367,7 +367,7 @@ impl ParkedCell {
         if !self.kept.can_hear() && !self.is_deaf {
             self.is_deaf = true;
             self.kept.say_trouble(format!(
-                "{}: the folder where orders to stop are put was removed while this command was at work: the robot was stopped",
+                "{}: the folder where orders to stop are put is gone, or nobody may write there any more: the robot was stopped",
                 self.kept.place.shown.display()
             ));
         }

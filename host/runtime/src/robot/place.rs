@@ -115,7 +115,8 @@ impl Place {
     /// Waits for as long as a short command takes.
     ///
     /// # Errors
-    /// [`Refused`](crate::Refused) while another command has it, or on a full or read-only disk; [`InputError`](crate::InputError) if there can be no lock.
+    /// [`Refused`](crate::Refused) while another command has it, or on a full or read-only disk;
+    /// [`InputError`](crate::InputError) if there can be no lock.
     pub(super) fn lock(&self) -> anyhow::Result<CellLock> {
         let path = self.beside("lock");
         let named = |error: std::io::Error| {
