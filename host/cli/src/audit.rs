@@ -82,7 +82,8 @@ fn export(file: &Path, since: u64, json: &JsonArgument) -> anyhow::Result<bool> 
     }
     let width = (kept.iter()).map(|record| when(record).len()).max();
     let lines: Vec<String> = (kept.iter())
-        .map(|record| output::plain(&line(record, width.unwrap_or(0))))
+        // One line each, whatever somebody wrote into it.
+        .map(|record| output::plain(&line(record, width.unwrap_or(0)).replace('\n', " ")))
         .collect();
     let exported = Exported {
         records: kept.into_iter().map(Into::into).collect(),

@@ -1,6 +1,7 @@
 //! A safety configuration in words: every quantity with its unit, what is not checked, and what gets looser or tighter
 //! from one to another.
 
+mod covering;
 mod difference;
 mod quantities;
 
@@ -68,7 +69,12 @@ pub fn zone_words(zone: &Zone) -> String {
             cylinder.radius_m,
             cylinder.height_m
         ),
-        ZoneShape::Hull(hull) => format!("hull of {} points", hull.points().len()),
+        ZoneShape::Hull(hull) => {
+            let points: Vec<String> = (hull.points().iter())
+                .map(|at| point(at.coords.as_slice()))
+                .collect();
+            format!("hull of {} m", points.join(", "))
+        }
     };
     match zone.speed_max_m_s {
         None => format!("{shape}, forbidden"),

@@ -15,8 +15,9 @@ pub const TEXT_MAX: u64 = 4 << 20;
 /// The bytes of an input file.
 ///
 /// # Errors
-/// [`InputError`] that names the file: it can't be read, or has more than `most` bytes.
+/// [`InputError`] that names the file: it is no regular file, can't be read, or has more than `most` bytes.
 pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, InputError> {
+    check_regular(path)?;
     let named = |what: &dyn std::fmt::Display| InputError(format!("{}: {what}", path.display()));
     let file = File::open(path).map_err(|error| named(&error))?;
     let mut bytes = Vec::new();
@@ -48,9 +49,7 @@ pub fn read_text(path: &Path) -> Result<String, InputError> {
 
 /// [`read_text`], ready for `?`.
 pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
-    check_regular(path)
-        .and_then(|()| read_text(path))
-        .map_err(|error| input(error.0))
+    read_text(path).map_err(|error| input(error.0))
 }
 
 /// What is there is a file. To open a pipe that nobody writes would wait for ever, and a folder or a device keeps nothing.
@@ -122,10 +121,12 @@ mod tests {
             let endless = Path::new("/dev/zero");
             let error = read(endless).expect_err("a device").to_string();
             assert!(error.contains("no regular file"), "{error}");
-            let error = read_bytes(endless, TEXT_MAX)
-                .expect_err("endless")
-                .to_string();
-            assert!(error.contains("more than"), "{error}");
+            // To open it would wait for somebody to write into it.
+            let pipe = folder.path().join("pipe");
+            let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+            assert!(made.expect("a system with pipes").success());
+            let error = read_bytes(&pipe, TEXT_MAX).expect_err("a pipe").to_string();
+            assert!(error.contains("pipe or a device"), "{error}");
         }
     }
 

@@ -76,7 +76,13 @@ pub fn propose(
             proposed_by: actor.clone(),
             approved_by: approvals.approver(&hash).map(str::to_owned),
             next,
-            ..Change::between([&hash, &active], &checked.name, difference, audit)
+            ..Change::between(
+                [&hash, &active],
+                &checked.name,
+                difference,
+                around.warnings(&checked, &new),
+                audit,
+            )
         };
         Ok((entry, change))
     })
@@ -105,11 +111,9 @@ pub fn approve(
             audit.display()
         )));
     }
-    let robot = Surroundings::of(sources)?.robot;
-    let shelf = Shelf {
-        audit,
-        robot: &robot,
-    };
+    let around = Surroundings::of(sources)?;
+    let robot = &around.robot;
+    let shelf = Shelf { audit, robot };
     let review = |approvals: &Approvals| {
         let Some(proposer) = approvals.proposer(hash) else {
             let since = match approvals.active() {
@@ -161,7 +165,13 @@ pub fn approve(
             approved_by: Some(actor.clone()),
             next: "the next `sinew run` with it makes it active, for the cells beside that log too"
                 .to_owned(),
-            ..Change::between([hash, &active], &file.name, difference, audit)
+            ..Change::between(
+                [hash, &active],
+                &file.name,
+                difference,
+                around.warnings(&file, &new),
+                audit,
+            )
         };
         Ok((entry, change))
     };

@@ -41,7 +41,7 @@ pub struct Number {
 }
 
 /// Something odd that a file says.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Odd {
     /// Line, from 1.
     pub line: usize,
@@ -145,6 +145,13 @@ impl Surroundings {
         Ok((file, limits))
     }
 
+    /// What can be used, and is hardly meant.
+    pub(crate) fn warnings(&self, file: &SafetyFile, limits: &SafetyLimits) -> Vec<Odd> {
+        let mut warnings = file.warnings(&self.robot);
+        warnings.extend(safety_fit::warnings(file, limits, &self.cell));
+        warnings.into_iter().map(Odd::from).collect()
+    }
+
     fn shown(
         &self,
         (file, limits): (SafetyFile, SafetyLimits),
@@ -152,8 +159,7 @@ impl Surroundings {
         active: bool,
     ) -> Shown {
         let config = limits.config();
-        let mut warnings = file.warnings(&self.robot);
-        warnings.extend(safety_fit::warnings(&file, &limits, &self.cell));
+        let warnings = self.warnings(&file, &limits);
         Shown {
             hash: limits.hash().to_string(),
             quantities: quantities(config, &self.robot)
@@ -170,7 +176,7 @@ impl Surroundings {
                 .collect(),
             force_reaction: reaction_words(config.force_reaction),
             not_checked: not_checked(config),
-            warnings: warnings.into_iter().map(Odd::from).collect(),
+            warnings,
             name: file.name,
             robot: self.robot.name.clone(),
             origin,

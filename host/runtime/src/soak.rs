@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,11 @@ use crate::trouble::input;
 
 /// Ticks of one shard.
 const SHARD_TICKS: u64 = 100_000;
+
+/// How often the state is written while shards come in: work that a power cut may cost.
+const WRITE_EVERY: Duration = Duration::from_secs(10);
+/// Most bytes of a state file: room for some 200 000 shards.
+const STATE_MAX: u64 = 256 << 20;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -105,11 +110,13 @@ pub fn safety(
     let config = sources.load()?;
     let chain = config.robot.chain();
     let base = config.safety.config();
+    // Whatever the outcome of a shard depends on, beside its seed.
     let key = format!(
-        "{} adversary-{} {} {SHARD_TICKS}",
+        "{} adversary-{} {} robot-{} {SHARD_TICKS}",
         env!("CARGO_PKG_VERSION"),
         sinew_adversary::VERSION,
-        config.safety.hash()
+        config.safety.hash(),
+        config.robot.sha256
     );
     let state = match &options.state {
         Some(path) if path.exists() => read_state(path, &key)?,
@@ -133,7 +140,7 @@ pub fn safety(
     let from_state = shards - open.len() as u64;
     let next = AtomicU64::new(0);
     let done = AtomicU64::new(from_state);
-    let state = Mutex::new(state);
+    let state = Mutex::new((state, Instant::now()));
     std::thread::scope(|scope| -> anyhow::Result<()> {
         let workers: Vec<_> = (0..options.jobs.max(1))
             .map(|_| {
@@ -144,10 +151,14 @@ pub fn safety(
                             break;
                         };
                         let outcome = sinew_adversary::run(&chain, base, *seed, SHARD_TICKS);
-                        let mut state = state.lock().unwrap_or_else(|broken| broken.into_inner());
+                        let mut kept = state.lock().unwrap_or_else(|broken| broken.into_inner());
+                        let (state, written) = &mut *kept;
                         state.shards.insert(*seed, Kept::from(outcome));
-                        if let Some(path) = &options.state {
-                            write_state(path, &state)?;
+                        if let Some(path) = &options.state
+                            && written.elapsed() >= WRITE_EVERY
+                        {
+                            write_state(path, state)?;
+                            *written = Instant::now();
                         }
                         progress(done.fetch_add(1, Ordering::Relaxed) + 1, shards);
                     }
@@ -163,9 +174,12 @@ pub fn safety(
         }
         Ok(())
     })?;
-    let state = state
+    let (state, _) = state
         .into_inner()
         .unwrap_or_else(|broken| broken.into_inner());
+    if let Some(path) = &options.state {
+        write_state(path, &state)?;
+    }
     let mut report = SoakReport {
         ticks: 0,
         powered_ticks: 0,
@@ -279,7 +293,7 @@ impl From<Outcome> for Kept {
 }
 
 fn read_state(path: &Path, key: &str) -> anyhow::Result<State> {
-    let text = files::read(path)?;
+    let text = files::read_bytes(path, STATE_MAX).map_err(|error| input(error.0))?;
     let unlike = |error: serde_json::Error| {
         input(format!(
             "{}: no state of a soak: {error}: remove it, or name another file",
@@ -287,9 +301,9 @@ fn read_state(path: &Path, key: &str) -> anyhow::Result<State> {
         ))
     };
     // What the shards were run with comes first: those of another version may have another shape.
-    let found: Key = serde_json::from_str(&text).map_err(unlike)?;
+    let found: Key = serde_json::from_slice(&text).map_err(unlike)?;
     if found.key == key {
-        let state: State = serde_json::from_str(&text).map_err(unlike)?;
+        let state: State = serde_json::from_slice(&text).map_err(unlike)?;
         return match state.shards.iter().find(|(_, kept)| !kept.can_be()) {
             None => Ok(state),
             Some((seed, _)) => Err(input(format!(
@@ -299,7 +313,7 @@ fn read_state(path: &Path, key: &str) -> anyhow::Result<State> {
         };
     }
     Err(input(format!(
-        "{}: its shards were run with another version or configuration ({}, now {key}): remove it, or name \
+        "{}: its shards were run with another version, robot or configuration ({}, now {key}): remove it, or name \
          another file",
         path.display(),
         found.key
@@ -328,7 +342,8 @@ mod tests {
         .expect("written");
         let refused = read_state(&path, "new").expect_err("refused").to_string();
         assert!(
-            refused.contains("another version or configuration (0.0.1 00ff 100000, now new)"),
+            refused
+                .contains("another version, robot or configuration (0.0.1 00ff 100000, now new)"),
             "{refused}"
         );
         std::fs::write(&path, "{}").expect("written");
@@ -340,6 +355,39 @@ mod tests {
         };
         write_state(&path, &state).expect("written");
         assert!(read_state(&path, "new").expect("read").shards.is_empty());
+        // As many as a soak of days leaves.
+        let many = (0..5_000).map(|seed| {
+            (
+                seed,
+                Kept::from(Outcome {
+                    ticks: SHARD_TICKS,
+                    ..Outcome::default()
+                }),
+            )
+        });
+        let spoke = BTreeMap::from([("velocity".to_owned(), 7); 1]);
+        let state = State {
+            key: "new".to_owned(),
+            shards: many
+                .map(|(seed, kept)| {
+                    let described = Vec::new();
+                    (
+                        seed,
+                        Kept {
+                            spoke: spoke.clone(),
+                            described,
+                            margins: (0..40)
+                                .map(|n| (format!("margin-{n}"), 0.123_456_789))
+                                .collect(),
+                            ..kept
+                        },
+                    )
+                })
+                .collect(),
+        };
+        write_state(&path, &state).expect("written");
+        assert!(std::fs::metadata(&path).expect("there").len() > files::TEXT_MAX);
+        assert_eq!(read_state(&path, "new").expect("read").shards.len(), 5_000);
         // A shard that somebody made better, or worse.
         let shard = |ticks: u64, margin: f64| {
             let kept = serde_json::json!({

@@ -1,8 +1,9 @@
 //! What gets looser or tighter from one configuration to another.
 
 use sinew_kinematics::HAND;
-use sinew_safety::{ForceReaction, SafetyConfig, ZoneShape};
+use sinew_safety::{ForceReaction, SafetyConfig};
 
+use super::covering::covers;
 use super::quantities::{More, Quantity, quantities};
 use super::{checks, reaction_words, zone_words};
 use crate::RobotDescription;
@@ -55,7 +56,7 @@ pub fn difference(a: &SafetyConfig, b: &SafetyConfig, robot: &RobotDescription) 
     for old in &before {
         let same = |new: &&Quantity| (&new.key, &new.of) == (&old.key, &old.of);
         if let Some(new) = after.iter().find(same)
-            && new.value.to_bits() != old.value.to_bits()
+            && new.value != old.value
         {
             let more = match old.more {
                 More::Looser => Some(new.value > old.value),
@@ -168,29 +169,27 @@ fn zones(a: &SafetyConfig, b: &SafetyConfig, found: &mut Difference) {
             continue;
         };
         if old.shape != new.shape {
-            // Boxes that lie one in the other can be told; for others a person has to look.
-            let more = match (&old.shape, &new.shape) {
-                (ZoneShape::Box(was), ZoneShape::Box(is)) => {
-                    let holds = |outer: &sinew_kinematics::Aabb, inner: &sinew_kinematics::Aabb| {
-                        (0..3).all(|i| outer.min[i] <= inner.min[i] && outer.max[i] >= inner.max[i])
-                    };
-                    if holds(is, was) {
-                        Some(false)
-                    } else if holds(was, is) {
-                        Some(true)
-                    } else {
-                        None
-                    }
-                }
-                _ => None,
-            };
             let words = format!(
                 "zone {:?}: {} to {}",
                 old.name,
                 zone_words(old),
                 zone_words(new)
             );
-            found.add(more, words);
+            // Whatever it doesn't cover any more may be entered, wherever else it lies now.
+            let (is_kept, is_within) = (
+                covers(&new.shape, &old.shape),
+                covers(&old.shape, &new.shape),
+            );
+            match (is_kept, is_within) {
+                (false, false) => {
+                    let words = format!(
+                        "{words}: not all that it covered is covered any more, and more beside it"
+                    );
+                    found.add(Some(true), words);
+                }
+                (true, true) => found.add(None, words),
+                _ => found.add(Some(!is_kept), words),
+            }
         }
         match (old.speed_max_m_s, new.speed_max_m_s) {
             (None, Some(speed)) => found.add(
@@ -215,6 +214,8 @@ fn zones(a: &SafetyConfig, b: &SafetyConfig, found: &mut Difference) {
 
 #[cfg(test)]
 mod tests {
+    use sinew_safety::ZoneShape;
+
     use super::*;
     use crate::SafetyFile;
 
@@ -302,6 +303,20 @@ mod tests {
         assert!(there.looser[1].contains("may be entered"), "{there:?}");
         let back = difference(&gives_way, &base, &robot);
         assert_eq!((back.looser.len(), back.tighter.len()), (0, 3), "{back:?}");
+        // A zone that goes elsewhere lets something happen where it was.
+        let mut moved = base.clone();
+        if let ZoneShape::Box(aabb) = &mut moved.zones[0].shape {
+            (aabb.min.x, aabb.max.x) = (aabb.min.x + 0.01, aabb.max.x + 0.01);
+        }
+        for (a, b) in [(&base, &moved), (&moved, &base)] {
+            let there = difference(a, b, &robot);
+            assert_eq!(
+                (there.looser.len(), there.tighter.len()),
+                (1, 0),
+                "{there:?}"
+            );
+            assert!(there.looser[0].contains("and more beside it"), "{there:?}");
+        }
         let mut wider = base.clone();
         wider.tracking_margin_m += 0.001;
         assert_eq!(difference(&base, &wider, &robot).other.len(), 1);

@@ -168,6 +168,14 @@ impl CellFile {
         files::read_text(path).is_ok_and(is_one)
     }
 
+    /// The name that the file was kept under when a command began to move its robot, if none has said since where it stands.
+    pub(super) fn is_moved_as(path: &Path) -> Option<String> {
+        let text = files::read_text(path).ok()?;
+        let cell: serde_json::Value = serde_json::from_str(&text).ok()?;
+        let is_moved = cell["schema"] == SCHEMA && cell["moving"] == true;
+        (is_moved.then(|| cell["kept_as"].as_str().map(str::to_owned))).flatten()
+    }
+
     fn check(&self, robot: &RobotDescription) -> Result<(), String> {
         if self.robot != robot.name {
             return Err(format!(

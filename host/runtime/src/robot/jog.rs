@@ -32,8 +32,10 @@ const REST_TICKS: u64 = 5_000;
 const SPEED_SHARE: f64 = 0.85;
 /// Share of the way that counts as moved as asked; the gate smooths what goes along a margin.
 const MOVED_SHARE: f64 = 0.9;
-/// Share of the way below which nothing moved.
+/// Share of the way of the first moments below which nothing moved.
 const STOOD_SHARE: f64 = 0.05;
+/// How long those are at most, s: who holds on for long may come far and be refused the rest.
+const STOOD_S: f64 = 1.0;
 /// How finely it is found out how far a line goes, m.
 const LINE_STEP_M: f64 = 0.001;
 /// A joint this near to the end of its range is what ends a motion, rad.
@@ -243,11 +245,12 @@ fn held(
     let wanted_s = jog.hold_ticks() as f64 * TICK_S;
     let way = used_speed.abs() * wanted_s;
     let along = moved * used_speed.signum();
+    let stood = STOOD_SHARE * used_speed.abs() * wanted_s.min(STOOD_S);
     let expected = MOVED_SHARE * used_speed.abs() * (wanted_s - ramp_s).max(0.0);
     let came_far = along >= expected && !is_interrupted && ended_by.is_none();
     let stopped_by_gate = limit.is_some() && !came_far && ended_by.is_none() && !is_interrupted;
     let outcome = match state {
-        _ if stopped_by_gate && along < STOOD_SHARE * way => JogOutcome::Refused,
+        _ if stopped_by_gate && along < stood => JogOutcome::Refused,
         Some(MotionState::Active | MotionState::Done) if came_far => JogOutcome::Reached,
         _ => JogOutcome::Limited,
     };

@@ -38,6 +38,19 @@ impl CellLock {
 }
 
 impl Place {
+    /// The place as it was named, whatever lies there: for orders, which come before anything is looked at.
+    pub(super) fn as_named(path: &Path) -> Self {
+        Self {
+            shown: path.to_owned(),
+            file: path.to_owned(),
+        }
+    }
+
+    /// The same folder, under another name.
+    pub(super) fn named_beside(&self, name: &str) -> Self {
+        Self::as_named(&self.file.with_file_name(name))
+    }
+
     /// # Errors
     /// [`InputError`](crate::InputError) for what can't be a cell: a folder, a pipe, a device, a link that leads nowhere.
     pub(super) fn of(path: &Path) -> anyhow::Result<Self> {
@@ -72,10 +85,14 @@ impl Place {
 
     /// True if a cell is kept here, or was: what is beside it stays when it is removed or damaged.
     pub(super) fn is_a_cells(&self) -> bool {
+        self.has_been_kept() || CellFile::is_one(&self.file)
+    }
+
+    /// True if there is what every command makes beside the cell that it has.
+    pub(super) fn has_been_kept(&self) -> bool {
         ["lock", "orders"]
             .into_iter()
             .any(|what| fs::symlink_metadata(self.beside(what)).is_ok())
-            || CellFile::is_one(&self.file)
     }
 
     /// True while a command is at work on the cell.

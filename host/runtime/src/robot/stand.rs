@@ -1,11 +1,13 @@
 //! What makes a robot stand. The order is put down before anything is read or checked, where every command finds it; then it is
 //! carried out, or whoever is at work does.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use sinew_audit::actor_name;
 
+use super::cell_file::CellFile;
 use super::kept::KeptCell;
 use super::orders::{Given, Order, Orders};
 use super::parked::view;
@@ -17,6 +19,9 @@ use crate::trouble::input;
 /// Nothing was stopped, and whoever asked for it has to know at once.
 pub const NOT_GIVEN: &str =
     "THE STOP WAS NOT GIVEN, AND THE ROBOT MAY GO ON: use its emergency stop";
+
+/// The order counts, though nobody has written down yet that it does.
+const GIVEN: &str = "the order is given, and every command on this cell carries it out before it does anything else";
 
 /// Makes the robot in `path` stand, by order of `actor` if they gave a name.
 ///
@@ -42,7 +47,22 @@ pub(super) fn stand(
         by: by.unwrap_or_default(),
         at_unix_ms: None,
     };
-    let place = Place::of(path).context(NOT_GIVEN)?;
+    // What lies in the cell's place may be a link, a folder or a pipe by now: whoever has the cell hears what is put beside
+    // the name.
+    let named = Place::as_named(path);
+    let early = named
+        .has_been_kept()
+        .then(|| Orders::of(&named).put(&given));
+    let place = match Place::of(path) {
+        Ok(place) => place,
+        Err(error) if matches!(early, Some(Ok(()))) => {
+            return Err(anyhow!(
+                "{GIVEN}; it is not in the cell's file yet, and the cell can't be shown: {}",
+                words(&error)
+            ));
+        }
+        Err(error) => return Err(error.context(NOT_GIVEN)),
+    };
     if !place.is_a_cells() {
         let what = if place.exists() {
             "this is no parked cell"
@@ -62,7 +82,11 @@ pub(super) fn stand(
             path.display()
         ));
     }
-    let put = Orders::of(&place).put(&given);
+    let put = match early {
+        Some(put) if place.file == named.file => put,
+        _ => Orders::of(&place).put(&given),
+    };
+    troubles.extend(stand_elsewhere(&named, &place, &given)?);
     let config = by_log::load_to_stand(sources, &place).map(|(config, odd)| {
         troubles.extend(odd);
         config
@@ -85,8 +109,7 @@ pub(super) fn stand(
             stored
         }
         (Err(error), Ok(()), config) => {
-            let given = "the order is given, and every command on this cell carries it out before it does anything else; it is \
-                         not in the cell's file yet";
+            let given = format!("{GIVEN}; it is not in the cell's file yet");
             // Not wrong input any more, whatever it is: the order counts.
             let shown = config.and_then(|config| view(&config, &place));
             let status = shown
@@ -106,6 +129,34 @@ pub(super) fn stand(
     troubles.extend(stored.trouble.take());
     stored.trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
     Ok(stored)
+}
+
+/// The cell's file may have been moved under a command that works on it by its old name. What is to be known of that.
+///
+/// # Errors
+/// Begins with [`NOT_GIVEN`]: such a command is there, and the order can't be put where it hears it.
+fn stand_elsewhere(named: &Place, place: &Place, given: &Given) -> anyhow::Result<Option<String>> {
+    let kept_as = CellFile::is_moved_as(&place.file);
+    let other = match &kept_as {
+        _ if named.file != place.file && named.is_at_work() => named.clone(),
+        Some(name) if place.file.file_name() != Some(OsStr::new(name)) => place.named_beside(name),
+        _ => return Ok(None),
+    };
+    let name = other.file.display();
+    if !other.is_at_work() {
+        return Ok(Some(format!(
+            "{}: it was kept as {name} when a command began to move its robot, and no command is at work there. If it was \
+             brought here from another folder, A ROBOT MAY MOVE THERE THAT THIS DOES NOT STOP: use its emergency stop",
+            place.shown.display()
+        )));
+    }
+    (Orders::of(&other).put(given))
+        .map_err(|error| input(format!("{name}, which a command is at work on: {error}")))
+        .context(NOT_GIVEN)?;
+    Ok(Some(format!(
+        "a command is at work on this cell as {name}, from where its file was moved: the order is put there, too, and that \
+         command carries it out"
+    )))
 }
 
 fn words(error: &anyhow::Error) -> String {

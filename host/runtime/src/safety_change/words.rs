@@ -8,7 +8,7 @@ use sinew_description::Difference;
 
 use super::AUDIT_DEFAULT;
 use super::shelf::Shelf;
-use crate::safety_config::difference_lines;
+use crate::safety_config::{Odd, difference_lines};
 
 /// What was proposed or approved, and what it would change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,6 +25,8 @@ pub struct Change {
     pub tighter: Option<Vec<String>>,
     /// Neither, or both.
     pub other: Option<Vec<String>>,
+    /// What is hardly meant in it.
+    pub warnings: Vec<Odd>,
     /// Who proposed it.
     pub proposed_by: String,
     /// Who approved the next change to it.
@@ -41,6 +43,7 @@ impl Change {
         [hash, active]: [&str; 2],
         name: &str,
         difference: Option<Difference>,
+        warnings: Vec<Odd>,
         audit: &Path,
     ) -> Self {
         let (looser, tighter, other) = match difference {
@@ -54,6 +57,7 @@ impl Change {
             looser,
             tighter,
             other,
+            warnings,
             proposed_by: String::new(),
             approved_by: None,
             audit: audit.to_owned(),
@@ -118,6 +122,8 @@ impl Change {
                 self.active
             )),
         }
+        let odd = self.warnings.iter();
+        lines.extend(odd.map(|odd| format!("  WARNING, {}: {}", odd.key, odd.problem)));
         lines.iter().map(|line| format!("{line}\n")).collect()
     }
 }

@@ -83,6 +83,69 @@ fn a_stop_reaches_a_cell_that_another_command_works_on() {
     assert_eq!(seen(&folder).stop.expect("still").category, 1);
 }
 
+/// Whatever was done to the cell's file meanwhile, a stop reaches the command that moves the robot.
+#[test]
+fn a_stop_reaches_a_command_whose_cell_was_moved_away() {
+    type Harm<'a> = &'a dyn Fn(&tempfile::TempDir) -> std::path::PathBuf;
+    // As it is on the disk while a jog goes on.
+    let move_away = |folder: &tempfile::TempDir| {
+        let text = std::fs::read_to_string(path(folder)).expect("it is there");
+        std::fs::remove_file(path(folder)).expect("it is there");
+        let there = folder.path().join("r2.json");
+        let moving = text.replace("\"moving\": false", "\"moving\": true");
+        std::fs::write(&there, moving).expect("writable");
+        there
+    };
+    let linked = |folder: &tempfile::TempDir| {
+        move_away(folder);
+        std::os::unix::fs::symlink("r2.json", path(folder)).expect("links can be made");
+        path(folder)
+    };
+    let no_file = |folder: &tempfile::TempDir| {
+        move_away(folder);
+        std::fs::create_dir(path(folder)).expect("there is room");
+        path(folder)
+    };
+    let ways: [(Harm<'_>, &str); 3] = [
+        (&linked, "the order is put there, too"),
+        (&move_away, "the order is put there, too"),
+        (&no_file, "the order is given"),
+    ];
+    let order = StopOrder::Request(StopCategory::ControlledThenOff);
+    for (harm, words) in ways {
+        let folder = freed(&FREE);
+        let mut ticks = 0;
+        let mut told = String::new();
+        let mut moving = Meanwhile {
+            cell: cell(&folder),
+            step: |cell: &mut ParkedCell| {
+                ticks += 1;
+                if ticks == 300 {
+                    told = match stop(&Sources::default(), &harm(&folder), order, None) {
+                        Ok(stored) => stored.trouble.unwrap_or_default(),
+                        Err(error) => {
+                            assert!(!error.is::<crate::InputError>(), "{error:#}");
+                            format!("{error:#}")
+                        }
+                    };
+                }
+                cell.step()
+            },
+        };
+        let asked = of_joint(0, 0.1, 2.0);
+        let report = jog(&mut moving, &asked, &AtomicBool::new(false)).expect("it answers");
+        assert_eq!(report.outcome, JogOutcome::Limited, "{words}: {report:?}");
+        assert!(report.held_s < 0.35, "{words}: {report:?}");
+        assert!(told.contains(words), "{told}");
+    }
+    // Nobody is at work where it came from, as far as can be seen.
+    let folder = freed(&FREE);
+    let there = move_away(&folder);
+    let stored = stop(&Sources::default(), &there, order, None).expect("it is stopped");
+    let told = stored.trouble.unwrap_or_default();
+    assert!(told.contains("A ROBOT MAY MOVE THERE"), "{told}");
+}
+
 /// Whenever a stop comes (before, in any tick of, and after a reset or a jog), it is latched in the end.
 #[test]
 fn a_stop_is_lost_at_no_moment() {
