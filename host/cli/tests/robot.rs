@@ -767,8 +767,16 @@ fn now_ms() -> u64 {
 fn a_jog_without_a_folder_for_orders_stops() {
     let cell = Cell::new();
     cell.gives(0, &["reset", "--actor", "ann"]);
-    let child = jogging(&cell);
-    std::fs::remove_dir_all(cell.0.path().join("robot.json.orders")).expect("it is there");
+    let mut child = jogging(&cell);
+    let folder = cell.0.path().join("robot.json.orders");
+    std::fs::remove_dir_all(&folder).expect("it is there");
+    // A jog that is just beginning makes it anew, and hears.
+    while child.try_wait().expect("it can be asked").is_none() {
+        if folder.exists() {
+            let _ = std::fs::remove_dir_all(&folder);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
     cut_short(child);
     assert_eq!(cell.json(0, &["status"])["stop"]["category"], 1);
 }
