@@ -331,7 +331,8 @@ impl Arm {
             return Some(());
         }
         if kind == ArmGoalKind::Chunks {
-            self.follower.begin();
+            let scales = (share(goal.speed_scale)?, share(goal.acceleration_scale)?);
+            self.follower.begin(scales);
             self.rest(start);
             self.source = Source::Chunks;
             return Some(());

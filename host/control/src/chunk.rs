@@ -63,6 +63,8 @@ pub(crate) enum Followed {
 pub(crate) struct Follower {
     steps: Steps,
     has_chunk: bool,
+    /// Shares of speed and acceleration that may be used.
+    scales: (f64, f64),
     /// Where the followed tool is, its velocity and acceleration (linear, angular).
     tool: Isometry,
     twist: [f64; 6],
@@ -83,6 +85,7 @@ impl Follower {
                 gripper: [(0.0, 0.0); CHUNK_STEPS_MAX],
             },
             has_chunk: false,
+            scales: (1.0, 1.0),
             tool: Isometry::identity(),
             twist: [0.0; 6],
             twist_rate: [0.0; 6],
@@ -91,8 +94,9 @@ impl Follower {
         }
     }
 
-    /// Begins without a chunk.
-    pub(crate) fn begin(&mut self) {
+    /// Begins without a chunk, within these shares of speed and acceleration.
+    pub(crate) fn begin(&mut self, scales: (f64, f64)) {
+        self.scales = scales;
         self.has_chunk = false;
         self.behind_ticks = 0;
     }
@@ -146,10 +150,12 @@ impl Follower {
         }
         let velocity: JointVector =
             core::array::from_fn(|i| (outcome.joints_rad[i] - self.joints[i]) / TICK_S);
+        let (speed, acceleration) = self.scales;
+        let joints = limits.joints_scaled(speed, acceleration);
         let next: Axes = core::array::from_fn(|i| {
             let limits = AxisLimits {
-                jerk: JERK_ROOM * limits.joints()[i].jerk,
-                ..limits.joints()[i]
+                jerk: JERK_ROOM * joints[i].jerk,
+                ..joints[i]
             };
             tracker::follow(start[i], outcome.joints_rad[i], velocity[i], &limits)
         });
@@ -178,8 +184,8 @@ impl Follower {
         let config = limits.config();
         let fastest = [
             // All three axes at once are as fast as the tool may be.
-            config.tool_linear.velocity * AXIS_SHARE,
-            config.tool_angular.velocity * AXIS_SHARE,
+            config.tool_linear.velocity * AXIS_SHARE * self.scales.0,
+            config.tool_angular.velocity * AXIS_SHARE * self.scales.0,
         ];
         let next: [AxisState; 6] = core::array::from_fn(|i| {
             let state = AxisState {

@@ -21,16 +21,27 @@ pub(crate) struct Desk {
 struct Active {
     goal: ArmGoal,
     sent: Tick,
-    /// Number of the hold that cancels it.
-    hold: Option<u64>,
+    /// The hold that cancels it.
+    hold: Option<Hold>,
 }
+
+/// A hold that was sent to end a motion.
+#[derive(Clone, Copy)]
+struct Hold {
+    id: u64,
+    /// Why, if it wasn't the plugin's own wish.
+    reason: &'static str,
+}
+
+/// Reason of a motion that was braked because the tool was about to leave its zones.
+const BY_GRANT: &str = "grant";
 
 /// How a motion ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Ended {
     pub(crate) state: MotionState,
-    /// Why the gate held or stopped it.
-    pub(crate) reason: LimitKind,
+    /// What held or stopped it: a limit of the gate's, or the plugin's grant; empty otherwise.
+    pub(crate) reason: &'static str,
     pub(crate) tool: Pose,
     pub(crate) tick: u64,
 }
@@ -70,17 +81,41 @@ impl Desk {
     /// The active motion ends because somebody else's goal replaces it.
     pub(crate) fn preempt(&mut self, now: Tick, status: Option<&LoopStatus>) {
         if let Some(active) = self.active.take() {
-            self.end(active.goal.id, MotionState::Preempted, false, now, status);
+            self.end(active.goal.id, MotionState::Preempted, None, now, status);
         }
     }
 
     /// Brakes the motion to a hold, if it is still the active one.
     pub(crate) fn cancel(&mut self, now: Tick, id: u64) {
+        if self
+            .active
+            .as_ref()
+            .is_some_and(|active| active.goal.id == id)
+        {
+            self.brake(now, "");
+        }
+    }
+
+    /// Brakes whatever motion goes on: the tool is about to leave its zones. True if one does.
+    pub(crate) fn brake_at_border(&mut self, now: Tick) -> bool {
+        let goes_on = self.moves();
+        self.brake(now, BY_GRANT);
+        goes_on
+    }
+
+    /// Whether a motion goes on that nobody has cancelled.
+    pub(crate) fn moves(&self) -> bool {
+        self.active
+            .as_ref()
+            .is_some_and(|active| active.hold.is_none())
+    }
+
+    fn brake(&mut self, now: Tick, reason: &'static str) {
         if let Some(active) = &mut self.active
-            && active.goal.id == id
             && active.hold.is_none()
         {
-            active.hold = Some(Self::write_hold(&self.robot, now, self.lease_ticks));
+            let id = Self::write_hold(&self.robot, now, self.lease_ticks);
+            active.hold = Some(Hold { id, reason });
         }
     }
 
@@ -112,7 +147,7 @@ impl Desk {
         let Some(active) = &mut self.active else {
             return;
         };
-        let watched = active.hold.unwrap_or(active.goal.id);
+        let watched = active.hold.map_or(active.goal.id, |hold| hold.id);
         let reported = MotionState::decode(status.arm_state).unwrap_or(MotionState::Held);
         let ended = if status.arm_goal_id == watched {
             match (active.hold, reported.is_final()) {
@@ -132,9 +167,9 @@ impl Desk {
         };
         match ended {
             Some(state) => {
-                let (id, cancelled) = (active.goal.id, active.hold.is_some());
+                let (id, hold) = (active.goal.id, active.hold);
                 self.active = None;
-                self.end(id, state, cancelled, now, Some(status));
+                self.end(id, state, hold, now, Some(status));
             }
             None if active.hold.is_none() => {
                 active.goal.lease_end_tick = now.0.saturating_add(self.lease_ticks);
@@ -148,7 +183,7 @@ impl Desk {
         &mut self,
         id: u64,
         state: MotionState,
-        cancelled: bool,
+        hold: Option<Hold>,
         now: Tick,
         status: Option<&LoopStatus>,
     ) {
@@ -156,13 +191,13 @@ impl Desk {
             id,
             Ended {
                 state,
-                reason: match (state, status) {
-                    // A motion that its own plugin cancelled is held for no other reason.
-                    (MotionState::Held, _) if cancelled => LimitKind::None,
-                    (MotionState::Held | MotionState::Stopped, Some(status)) => {
-                        LimitKind::decode(status.reason).unwrap_or(LimitKind::None)
+                reason: match (state, hold, status) {
+                    // A motion that was cancelled is held for no other reason.
+                    (MotionState::Held, Some(hold), _) => hold.reason,
+                    (MotionState::Held | MotionState::Stopped, _, Some(status)) => {
+                        limit_name(status.reason)
                     }
-                    _ => LimitKind::None,
+                    _ => "",
                 },
                 tool: status.map_or(Pose::IDENTITY, |status| status.tool_pose),
                 tick: status.map_or(now.0, |status| status.tick),
@@ -184,5 +219,12 @@ impl Desk {
             contact_force_n: 0.0,
         });
         id
+    }
+}
+
+fn limit_name(reason: u32) -> &'static str {
+    match LimitKind::decode(reason) {
+        None | Some(LimitKind::None) => "",
+        Some(limit) => limit.name(),
     }
 }

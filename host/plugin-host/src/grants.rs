@@ -1,73 +1,53 @@
 //! What the operator lets each plugin do. Deny by default.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+mod grant;
+mod missing;
+mod zone;
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::manifest::{CAPABILITIES, Manifest};
+use crate::manifest::Manifest;
+
+pub use grant::{DirectoryGrant, Grant};
+pub use zone::Zone;
+pub(crate) use zone::Zones;
 
 /// The grants file, checked.
 ///
 /// ```toml
 /// [plugins."sinew/kit-parts"]
 /// interfaces = ["world", "motion", "gripper", "policy", "events", "lifecycle"]
-/// policies = ["grasp"]      # left out: every policy
-/// speed = 0.8               # share of the cell's speed that its motions may ask for; 1 if left out
+/// parts = ["arm", "gripper"]   # left out: every part that it asks for
+/// policies = ["grasp"]         # left out: every policy that it asks for
+/// classes = ["block"]          # objects that it sees; left out: all
+/// speed = 0.8                  # share of the cell's speed that it may move at; 1 if left out
 /// acceleration = 1.0
-/// force_n = 40.0            # largest gripper force
+/// force_n = 40.0               # largest gripper force
+/// contact_n = 20.0             # largest force that a guarded move may end at
+///
+/// [[plugins."sinew/kit-parts".zones_in]]    # boxes in the base frame that the tool stays in
+/// name = "table"
+/// min_m = [0.2, -0.5, 0.0]
+/// max_m = [0.8, 0.5, 0.6]
 ///
 /// [[plugins."sinew/kit-parts".directories]]
 /// name = "orders"
 /// path = "/var/lib/sinew/orders"
 /// write = false
-/// quota_bytes = 1048576
+/// quota_bytes = 1048576        # for writing
+/// quota_files = 1000
+///
+/// [plugins."sinew/kit-parts".limits]        # budgets below the host's own
+/// events_per_second = 10
 /// ```
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grants {
     #[serde(default)]
     plugins: BTreeMap<String, Grant>,
-}
-
-/// What one plugin may do.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Grant {
-    /// Interfaces that may be linked.
-    pub interfaces: BTreeSet<String>,
-    /// Policies that may be run; every one if `None`.
-    #[serde(default)]
-    pub policies: Option<BTreeSet<String>>,
-    /// Factor on the speed that motions ask for, in (0, 1].
-    #[serde(default = "all")]
-    pub speed: f64,
-    /// Factor on the acceleration that motions ask for, in (0, 1].
-    #[serde(default = "all")]
-    pub acceleration: f64,
-    /// Largest gripper force, newtons.
-    #[serde(default)]
-    pub force_n: Option<f64>,
-    /// Directories for `files`.
-    #[serde(default)]
-    pub directories: Vec<DirectoryGrant>,
-}
-
-/// One directory that a plugin may use.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DirectoryGrant {
-    /// What the plugin calls it.
-    pub name: String,
-    /// Where it is.
-    pub path: PathBuf,
-    /// May it write?
-    #[serde(default)]
-    pub write: bool,
-    /// Bytes of all files in it together, for writing.
-    #[serde(default = "default_quota")]
-    pub quota_bytes: u64,
 }
 
 /// What is wrong with a grants file.
@@ -95,14 +75,6 @@ pub enum GrantsError {
     },
 }
 
-fn all() -> f64 {
-    1.0
-}
-
-fn default_quota() -> u64 {
-    1 << 20
-}
-
 impl Grants {
     /// The plugins that are named, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
@@ -112,39 +84,20 @@ impl Grants {
     /// Parses and checks; `origin` names the source in messages.
     ///
     /// # Errors
-    /// Unknown keys, unknown interfaces, factors outside (0, 1].
+    /// Unknown keys, unknown interfaces, numbers that make no sense.
     pub fn from_toml_str(text: &str, origin: &str) -> Result<Self, GrantsError> {
         let grants: Self = toml::from_str(text).map_err(|error| GrantsError::Shape {
             origin: origin.to_owned(),
             reason: error.to_string(),
         })?;
         for (plugin, grant) in &grants.plugins {
-            let wrong = |key, reason| GrantsError::Value {
-                origin: origin.to_owned(),
-                plugin: plugin.clone(),
-                key,
-                reason,
-            };
-            for interface in &grant.interfaces {
-                if !CAPABILITIES.contains(&interface.as_str()) {
-                    return Err(wrong(
-                        "interfaces",
-                        format!(
-                            "there is no interface `{interface}`; there are {}",
-                            CAPABILITIES.join(", ")
-                        ),
-                    ));
-                }
-            }
-            for (key, factor) in [("speed", grant.speed), ("acceleration", grant.acceleration)] {
-                if !(factor > 0.0 && factor <= 1.0) {
-                    return Err(wrong(key, format!("{factor} is not in (0, 1]")));
-                }
-            }
-            if let Some(force) = grant.force_n
-                && !(force > 0.0 && force.is_finite())
-            {
-                return Err(wrong("force_n", format!("{force} is no positive force")));
+            if let Some((key, reason)) = grant.fault() {
+                return Err(GrantsError::Value {
+                    origin: origin.to_owned(),
+                    plugin: plugin.clone(),
+                    key,
+                    reason,
+                });
             }
         }
         Ok(grants)
@@ -163,58 +116,16 @@ impl Grants {
         self.plugins.get(plugin)
     }
 
-    /// Interfaces that the manifest asks for, not as an option, and that are not granted; the text says what to
-    /// add and who may.
-    pub(crate) fn missing(&self, manifest: &Manifest) -> Option<String> {
+    /// What a plugin gets: what it asks for and was granted.
+    ///
+    /// # Errors
+    /// What it asks for, not as an option, and was not granted; the text says what to add and who may.
+    pub(crate) fn meet(&self, manifest: &Manifest) -> Result<Grant, String> {
         let granted = self.of(&manifest.name);
-        let missing: Vec<_> = manifest
-            .imports
-            .iter()
-            .filter(|ask| !ask.optional)
-            .filter(|ask| granted.is_none_or(|grant| !grant.interfaces.contains(&ask.interface)))
-            .collect();
-        let policies: Vec<&String> = (manifest.policies.iter())
-            .filter(|policy| {
-                let given = granted.and_then(|grant| grant.policies.as_ref());
-                given.is_some_and(|given| !given.contains(*policy))
-            })
-            .collect();
-        if missing.is_empty() && policies.is_empty() {
-            return None;
+        match missing::missing(granted, manifest) {
+            Some(text) => Err(text),
+            None => Ok(granted.cloned().unwrap_or_default().for_asks(manifest)),
         }
-        let interfaces = missing
-            .iter()
-            .map(|ask| format!("  {}: {}", ask.interface, ask.why));
-        let asks: Vec<String> = interfaces
-            .chain(
-                policies
-                    .iter()
-                    .map(|policy| format!("  the policy `{policy}`")),
-            )
-            .collect();
-        let allowed_policies = if policies.is_empty() {
-            String::new()
-        } else {
-            let given = granted.and_then(|grant| grant.policies.as_ref());
-            let all: BTreeSet<_> = (given.into_iter().flatten()).chain(policies).collect();
-            let all: Vec<_> = all.iter().map(|name| format!("\"{name}\"")).collect();
-            format!("\npolicies = [{}]", all.join(", "))
-        };
-        let mut wanted: BTreeSet<&str> = missing.iter().map(|ask| ask.interface.as_str()).collect();
-        wanted.extend(
-            granted
-                .iter()
-                .flat_map(|grant| &grant.interfaces)
-                .map(String::as_str),
-        );
-        let wanted: Vec<String> = wanted.iter().map(|name| format!("\"{name}\"")).collect();
-        Some(format!(
-            "`{name}` {version} asks for what it was not granted:\n{asks}\nThe operator of this robot can allow them in the grants file:\n\n[plugins.\"{name}\"]\ninterfaces = [{wanted}]{allowed_policies}",
-            name = manifest.name,
-            version = manifest.version,
-            asks = asks.join("\n"),
-            wanted = wanted.join(", "),
-        ))
     }
 }
 
@@ -245,6 +156,34 @@ mod tests {
             (
                 "[plugins.\"a/b\"]\ninterfaces = []\nforce_n = -1.0",
                 "no positive force",
+            ),
+            (
+                "[plugins.\"a/b\"]\ninterfaces = []\ncontact_n = inf",
+                "contact_n: inf is no positive force",
+            ),
+            (
+                "[plugins.\"a/b\"]\ninterfaces = []\nparts = [\"leg\"]",
+                "unknown variant `leg`",
+            ),
+            (
+                "[[plugins.\"a/b\".zones_in]]\nname = \"table\"\nmin_m = [0, 0, 1]\nmax_m = [1, 1, 1]",
+                "missing field `interfaces`",
+            ),
+            (
+                "[plugins.\"a/b\"]\ninterfaces = []\n[[plugins.\"a/b\".zones_out]]\nname = \"table\"\nmin_m = [0, 0, 1]\nmax_m = [1, 1, 1]",
+                "zones_out: the zone `table` goes from 1 to 1 along z",
+            ),
+            (
+                "[plugins.\"a/b\"]\ninterfaces = []\n[plugins.\"a/b\".limits]\nhandles = 0",
+                "limits: handles is 0",
+            ),
+            (
+                "[plugins.\"a/b\"]\ninterfaces = []\n[plugins.\"a/b\".limits]\nhandels = 3",
+                "unknown field `handels`",
+            ),
+            (
+                "[plugins.\"a/b\"]\ninterfaces = []\n[[plugins.\"a/b\".directories]]\nname = \"x\"\npath = \"/a\"\n[[plugins.\"a/b\".directories]]\nname = \"x\"\npath = \"/b\"",
+                "directories: `x` is there twice",
             ),
             ("[grants]", "unknown field `grants`"),
         ] {

@@ -13,7 +13,8 @@ use crate::artifact::manifest_section;
 use crate::capabilities;
 use crate::desk::Desk;
 use crate::errors::{HostError, LoadError, StartError};
-use crate::grants::{Grant, Grants};
+use crate::fence::Fence;
+use crate::grants::Grants;
 use crate::guard;
 use crate::limits::{FIBER_STACK, Limits, WASM_STACK};
 use crate::manifest::{CAPABILITIES, Kind, Manifest, ManifestError, RobotPart};
@@ -104,12 +105,15 @@ impl PluginHost {
         };
         let params = schema("params_schema", &manifest.params_schema)?;
         let result = schema("result_schema", &manifest.result_schema)?;
-        if let Some(text) = self.grants.missing(&manifest) {
-            return Err(LoadError::NotGranted {
-                name: manifest.name,
-                text,
-            });
-        }
+        let grant = match self.grants.meet(&manifest) {
+            Ok(grant) => grant,
+            Err(text) => {
+                return Err(LoadError::NotGranted {
+                    name: manifest.name,
+                    text,
+                });
+            }
+        };
         let component =
             Component::new(&self.engine, bytes).map_err(|error| LoadError::NotAComponent {
                 origin: origin.to_owned(),
@@ -125,16 +129,9 @@ impl PluginHost {
         let mut linker = self.linker.clone();
         let wasi = wasi::link(&mut linker, &self.engine, &component).map_err(unlinkable)?;
         let instance = linker.instantiate_pre(&component).map_err(unlinkable)?;
-        let grant = self.grants.of(&manifest.name).cloned().unwrap_or(Grant {
-            interfaces: std::collections::BTreeSet::new(),
-            policies: None,
-            speed: 1.0,
-            acceleration: 1.0,
-            force_n: None,
-            directories: Vec::new(),
-        });
         Ok(Arc::new(Plugin {
             manifest,
+            limits: Arc::new(grant.narrow(&self.limits)),
             grant,
             wasi,
             params,
@@ -217,7 +214,7 @@ impl PluginHost {
         now: Tick,
     ) -> Result<Run, StartError> {
         self.expect(plugin, Kind::Skill, "skill")?;
-        let params = plugin.check_params(params_json, &self.limits)?;
+        let params = plugin.check_params(params_json)?;
         if let Some(checkpoint) = &resume
             && !plugin.manifest.checkpoints.contains(&checkpoint.schema)
         {
@@ -330,7 +327,9 @@ impl PluginHost {
         seed: u64,
         now: Tick,
     ) -> Run {
-        let limits = Arc::clone(&self.limits);
+        let limits = Arc::clone(&plugin.limits);
+        let robot = &self.ports.robot;
+        let fence = Fence::new(plugin.grant.zones(), robot.tool_braking_m_s2);
         let shared = Arc::new(Mutex::new(Shared {
             now,
             status: None,
@@ -339,13 +338,17 @@ impl PluginHost {
             calls_in_step: 0,
             fuel_in_step: 0,
             step_began: Instant::now(),
-            desk: Desk::new(self.ports.robot.clone(), limits.arm_lease_ticks),
+            desk: Desk::new(robot.clone(), limits.arm_lease_ticks),
+            fence,
             policy_run: None,
+            fenced_off: None,
             question: None,
             checkpoint: None,
             events: Vec::new(),
             usage: Usage::default(),
             event_rate: Rate::default(),
+            denial_rate: Rate::default(),
+            goal_rate: Rate::default(),
             log_rate: Rate::default(),
         }));
         let mut table = ResourceTable::new();

@@ -16,6 +16,7 @@ mod artifact;
 mod capabilities;
 mod desk;
 mod errors;
+mod fence;
 mod grants;
 mod guard;
 mod host;
@@ -33,14 +34,15 @@ mod wire;
 
 pub use artifact::MANIFEST_SECTION;
 pub use errors::{HostError, LoadError, StartError};
-pub use grants::{DirectoryGrant, Grant, Grants, GrantsError};
+pub use grants::{DirectoryGrant, Grant, Grants, GrantsError, Zone};
 pub use host::PluginHost;
-pub use limits::Limits;
-pub use manifest::{Ask, CAPABILITIES, Kind, Manifest, ManifestError, RobotPart};
+pub use limits::{Limits, NarrowedLimits};
+pub use manifest::{Ask, CAPABILITIES, DirectoryAsk, Kind, Manifest, ManifestError, RobotPart};
 pub use outcome::{Checkpoint, Failure, Lease, Proposal, RecoveryContext, RunEnd, RunEvent, Usage};
 pub use plugin::Plugin;
 pub use ports::{
-    GoalIds, HostPorts, OperatorPort, PolicyEnd, PolicyPort, PolicyRefusal, RobotPort,
+    GoalIds, HostPorts, OperatorPort, PolicyEnd, PolicyOrder, PolicyPort, PolicyRefusal, RobotPort,
+    ToolAt,
 };
 pub use run::Run;
 

@@ -1,5 +1,7 @@
 //! What one run may use.
 
+use serde::Deserialize;
+
 /// Budgets of one plugin instance. Nothing of it is read from a plugin.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -21,6 +23,8 @@ pub struct Limits {
     pub fuel_per_step: u64,
     /// Host calls in one brain step; what is over it goes on in the next one.
     pub calls_per_step: u32,
+    /// Goals for arm and gripper, and policy runs, begun in any one second.
+    pub goals_per_second: u32,
     /// Length of a run, ticks.
     pub run_ticks: u64,
     /// Ticks between the cancellation of a run and its end by force.
@@ -66,6 +70,7 @@ impl Default for Limits {
             fuel_between_calls: 500_000_000,
             fuel_per_step: 20_000_000,
             calls_per_step: 1_000,
+            goals_per_second: 300,
             run_ticks: 1_800_000,
             grace_ticks: 2_000,
             arm_lease_ticks: 200,
@@ -77,5 +82,103 @@ impl Default for Limits {
             memory_store_bytes: 64 << 10,
             step_wall_ms: 2_000,
         }
+    }
+}
+
+/// Names the budgets that a grant may narrow, and how each is narrowed.
+macro_rules! narrowed {
+    ($($(#[$doc:meta])* $name:ident: $number:ty,)*) => {
+        /// Budgets of one plugin below the host's own: none of them can be raised by a grant. What each one counts
+        /// says the field of the same name in [`Limits`].
+        #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+        #[serde(deny_unknown_fields)]
+        pub struct NarrowedLimits {
+            $($(#[$doc])* #[serde(default)] pub $name: Option<$number>,)*
+        }
+
+        impl NarrowedLimits {
+            /// A budget of nothing is a slip of the pen: whoever wants that leaves the interface out.
+            pub(crate) fn fault(&self) -> Option<String> {
+                $(if self.$name == Some(0) {
+                    return Some(format!("{} is 0; it has to be at least 1", stringify!($name)));
+                })*
+                None
+            }
+
+            pub(crate) fn narrow(&self, limits: &Limits) -> Limits {
+                let mut narrow = limits.clone();
+                $(if let Some(most) = self.$name {
+                    narrow.$name = narrow.$name.min(most);
+                })*
+                narrow
+            }
+        }
+    };
+}
+
+narrowed! {
+    /// Bytes.
+    memory_bytes: usize,
+    /// Elements.
+    table_elements: usize,
+    /// Each.
+    instances: usize,
+    /// Alive at once.
+    handles: usize,
+    /// Bytes.
+    call_bytes: usize,
+    /// Units of fuel.
+    fuel_between_calls: u64,
+    /// Units of fuel.
+    fuel_per_step: u64,
+    /// Calls.
+    calls_per_step: u32,
+    /// Goals.
+    goals_per_second: u32,
+    /// Ticks.
+    run_ticks: u64,
+    /// Ticks.
+    grace_ticks: u64,
+    /// Bytes.
+    json_bytes: usize,
+    /// Bytes.
+    checkpoint_bytes: usize,
+    /// Bytes.
+    event_bytes: usize,
+    /// Events.
+    events_per_second: u32,
+    /// Bytes.
+    log_bytes_per_second: usize,
+    /// Bytes.
+    memory_store_bytes: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_narrows_and_never_widens() {
+        let host = Limits::default();
+        let narrowed = NarrowedLimits {
+            memory_bytes: Some(1 << 20),
+            run_ticks: Some(u64::MAX),
+            events_per_second: Some(1),
+            ..NarrowedLimits::default()
+        };
+        let limits = narrowed.narrow(&host);
+        assert_eq!(limits.memory_bytes, 1 << 20);
+        assert_eq!(limits.run_ticks, host.run_ticks);
+        assert_eq!(limits.events_per_second, 1);
+        assert_eq!(limits.handles, host.handles);
+        assert_eq!(narrowed.fault(), None);
+        let none = NarrowedLimits {
+            handles: Some(0),
+            ..narrowed
+        };
+        assert!(
+            none.fault()
+                .is_some_and(|fault| fault.contains("handles is 0"))
+        );
     }
 }

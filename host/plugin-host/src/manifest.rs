@@ -48,9 +48,12 @@ pub struct Manifest {
     /// Robot parts that it needs; `None` means all of them.
     #[serde(default)]
     pub parts: Option<Vec<RobotPart>>,
-    /// Policies that it runs.
+    /// Policies that it runs. It may run no others.
     #[serde(default)]
     pub policies: Vec<String>,
+    /// Directories that it uses with `files`.
+    #[serde(default)]
+    pub directories: Vec<DirectoryAsk>,
     /// Failure labels that a recovery can help with.
     #[serde(default)]
     pub handles: Vec<String>,
@@ -82,6 +85,22 @@ pub struct Ask {
     pub optional: bool,
 }
 
+/// One directory that a plugin asks for.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoryAsk {
+    /// What the plugin calls it.
+    pub name: String,
+    /// What for, in the publisher's words.
+    pub why: String,
+    /// To write as well?
+    #[serde(default)]
+    pub write: bool,
+    /// Without a grant its calls answer `denied`.
+    #[serde(default)]
+    pub optional: bool,
+}
+
 /// Parts of the robot that are held by one run at a time.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "kebab-case")]
@@ -90,6 +109,20 @@ pub enum RobotPart {
     Arm,
     /// The gripper.
     Gripper,
+}
+
+impl RobotPart {
+    /// Every part.
+    pub const ALL: [Self; 2] = [Self::Arm, Self::Gripper];
+
+    /// As manifests and grants write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Arm => "arm",
+            Self::Gripper => "gripper",
+        }
+    }
 }
 
 /// What is wrong with a manifest.

@@ -1,5 +1,7 @@
 //! A plugin that is ready to run.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use wasmtime::Engine;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
@@ -17,6 +19,7 @@ use crate::state::RunState;
 pub struct Plugin {
     pub(crate) manifest: Manifest,
     pub(crate) grant: Grant,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) wasi: Vec<String>,
     pub(crate) params: Schema,
     pub(crate) result: Schema,
@@ -39,6 +42,12 @@ impl Plugin {
         &self.grant
     }
 
+    /// The budgets of its runs: the host's own, narrowed by its grant.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The WASI interfaces that it imports. They are inert.
     #[must_use]
     pub fn wasi_imports(&self) -> &[String] {
@@ -49,11 +58,11 @@ impl Plugin {
     ///
     /// # Errors
     /// Not JSON, too long, or where they miss the schema.
-    pub fn check_params(&self, params_json: &str, limits: &Limits) -> Result<Value, StartError> {
-        if params_json.len() > limits.json_bytes {
+    pub fn check_params(&self, params_json: &str) -> Result<Value, StartError> {
+        if params_json.len() > self.limits.json_bytes {
             return Err(StartError::TooLarge {
                 size: params_json.len(),
-                limit: limits.json_bytes,
+                limit: self.limits.json_bytes,
             });
         }
         let params = serde_json::from_str(params_json)?;

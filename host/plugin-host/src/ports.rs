@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use sinew_messages::{JointVector, Mailbox};
+use sinew_messages::{JointVector, Mailbox, Pose};
 use sinew_units::{Tick, Ticks};
 use sinew_world::WorldReader;
 
 /// Gives the next goal number. Shared by everyone who sends goals, so that they only grow.
 pub type GoalIds = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// Where the tool is when the joints stand like this.
+pub type ToolAt = Arc<dyn Fn(&JointVector) -> Pose + Send + Sync>;
 
 /// Everything that capabilities act on.
 #[derive(Clone)]
@@ -32,6 +35,10 @@ pub struct RobotPort {
     pub goal_ids: GoalIds,
     /// Poses by name, rad.
     pub named_poses: Arc<BTreeMap<String, JointVector>>,
+    /// Forward kinematics.
+    pub tool_at: ToolAt,
+    /// What the tool can brake with, m/s².
+    pub tool_braking_m_s2: f64,
     /// Distance between the pads when open, m.
     pub gripper_open_m: f64,
     /// Largest gripper force, N.
@@ -49,19 +56,30 @@ pub trait PolicyPort: Send {
     ///
     /// # Errors
     /// Why it can't be started.
-    fn start(
-        &mut self,
-        policy: &str,
-        object_id: u64,
-        now: Tick,
-        timeout: Ticks,
-    ) -> Result<u64, PolicyRefusal>;
+    fn start(&mut self, order: &PolicyOrder<'_>, now: Tick) -> Result<u64, PolicyRefusal>;
 
     /// How the run ended, once it has.
     fn outcome(&mut self, run: u64) -> Option<PolicyEnd>;
 
     /// Ends the run; the robot brakes to a hold. Unknown and ended runs are ignored.
     fn cancel(&mut self, run: u64, now: Tick);
+}
+
+/// What a policy is to do, and within what.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PolicyOrder<'a> {
+    /// Which.
+    pub policy: &'a str,
+    /// On which tracked object.
+    pub object_id: u64,
+    /// For how long at most.
+    pub timeout: Ticks,
+    /// Share of the cell's speed that it may move at, in (0, 1].
+    pub speed: f64,
+    /// And of the acceleration.
+    pub acceleration: f64,
+    /// Largest gripper force, N; the policy's own if `None`.
+    pub force_n: Option<f64>,
 }
 
 /// Why a policy run did not start.

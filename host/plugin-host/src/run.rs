@@ -186,6 +186,12 @@ impl Run {
         if let Some(status) = self.ports.robot.mailbox.status.latest() {
             shared.status = Some(status);
             shared.desk.step(now, &status);
+            let moves = shared.desk.moves() || shared.policy_run.is_some();
+            if moves && let Some(reason) = shared.fence.look(&status) {
+                shared.desk.brake_at_border(now);
+                shared.refuse(&reason);
+                shared.fenced_off = Some(reason);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 
 use crate::desk::Desk;
+use crate::fence::Fence;
 use crate::grants::Grant;
 use crate::limits::Limits;
 use crate::outcome::{Checkpoint, Lease, RunEvent, Usage};
@@ -37,14 +38,37 @@ pub(crate) struct Shared {
     pub(crate) fuel_in_step: u64,
     pub(crate) step_began: Instant,
     pub(crate) desk: Desk,
+    pub(crate) fence: Fence,
     pub(crate) policy_run: Option<u64>,
+    /// Why what moved the tool was braked at a border.
+    pub(crate) fenced_off: Option<String>,
     pub(crate) question: Option<u64>,
     pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) events: Vec<RunEvent>,
     pub(crate) usage: Usage,
     pub(crate) event_rate: Rate,
+    pub(crate) denial_rate: Rate,
+    pub(crate) goal_rate: Rate,
     pub(crate) log_rate: Rate,
 }
+
+impl Shared {
+    /// Records a refusal. What a plugin says itself never keeps one from being told: refusals have a budget of their
+    /// own, and every one is counted.
+    pub(crate) fn refuse(&mut self, text: &str) {
+        self.usage.denials += 1;
+        let tick = self.now;
+        if self.denial_rate.take(tick, 1, DENIALS_PER_SECOND) {
+            self.events.push(RunEvent::Denied {
+                tick,
+                text: text.to_owned(),
+            });
+        }
+    }
+}
+
+/// Refusals that are told one by one in any one second.
+const DENIALS_PER_SECOND: usize = 20;
 
 /// Something counted per second of ticks.
 #[derive(Default)]
@@ -135,27 +159,25 @@ impl RunState {
         };
         match refusal {
             None => Ok(()),
-            Some(text) => {
-                self.deny(&text);
-                Err(Error::Denied(text))
-            }
+            Some(text) => Err(self.denied(text)),
         }
     }
 
-    /// Records a refusal.
-    pub(crate) fn deny(&self, text: &str) {
+    /// What the grant refuses: recorded, and told to the guest.
+    pub(crate) fn denied(&self, text: String) -> Error {
+        self.shared().refuse(&text);
+        Error::Denied(text)
+    }
+
+    /// Takes one goal out of this second's budget.
+    pub(crate) fn take_goal(&self) -> Result<(), Error> {
+        let most = self.limits.goals_per_second;
         let mut shared = self.shared();
-        shared.usage.denials += 1;
         let now = shared.now;
-        if shared
-            .event_rate
-            .take(now, 1, self.limits.events_per_second as usize)
-        {
-            shared.events.push(RunEvent::Denied {
-                tick: now,
-                text: text.to_owned(),
-            });
+        if shared.goal_rate.take(now, 1, most as usize) {
+            return Ok(());
         }
+        Err(Error::Limit(format!("more than {most} goals in a second")))
     }
 
     /// Waits until `check` has an answer, looking once a step. A cancelled run does not wait.

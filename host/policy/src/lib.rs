@@ -35,5 +35,6 @@ pub use manifest::{
 pub use observation::Feature;
 pub use runner::{
     Activity, Pacing, PolicyEnd, PolicyOutcome, PolicyRunner, RunId, RunnerConfig, StartError,
+    Within,
 };
 pub use store::{Policy, PolicyError, PolicyStore};

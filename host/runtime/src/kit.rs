@@ -6,15 +6,17 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 use sinew_inference::{Backend, InferenceError, choose};
+use sinew_kinematics::isometry_to_pose;
 use sinew_messages::{JointVector, Mailbox};
 use sinew_perception::Detector;
 use sinew_plugin_host::{
-    HostPorts, Kind, Limits, LoadError, PluginHost, PolicyEnd, PolicyPort, PolicyRefusal, RobotPort,
+    HostPorts, Kind, Limits, LoadError, PluginHost, PolicyEnd, PolicyOrder, PolicyPort,
+    PolicyRefusal, RobotPort,
 };
 use sinew_policy::PolicyStore;
 use sinew_sim::FixedPlace;
 use sinew_tasks::{CellNames, InstallError, Installed, Plugins as _};
-use sinew_units::{Tick, Ticks};
+use sinew_units::Tick;
 use sinew_world::Place;
 
 use crate::assets;
@@ -192,7 +194,10 @@ pub(crate) fn robot_port(
     goal_ids: sinew_plugin_host::GoalIds,
 ) -> RobotPort {
     let gripper = &config.robot.gripper;
+    let chain = config.robot.chain();
     RobotPort {
+        tool_at: Arc::new(move |joints| isometry_to_pose(&chain.forward(joints).tool)),
+        tool_braking_m_s2: config.motion.config().tool_linear.acceleration,
         mailbox: Arc::clone(mailbox),
         goal_ids,
         named_poses: Arc::new(named_poses(config)),
@@ -229,9 +234,10 @@ impl PolicyPort for NoPolicies {
         Vec::new()
     }
 
-    fn start(&mut self, policy: &str, _: u64, _: Tick, _: Ticks) -> Result<u64, PolicyRefusal> {
+    fn start(&mut self, order: &PolicyOrder<'_>, _: Tick) -> Result<u64, PolicyRefusal> {
         Err(PolicyRefusal::NotNow(format!(
-            "policy `{policy}` is not loaded"
+            "policy `{}` is not loaded",
+            order.policy
         )))
     }
 

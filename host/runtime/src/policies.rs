@@ -3,9 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sinew_messages::LoopStatus;
-use sinew_plugin_host::{PolicyEnd, PolicyPort, PolicyRefusal};
-use sinew_policy::{PolicyRunner, RunId, StartError};
-use sinew_units::{Tick, Ticks};
+use sinew_plugin_host::{PolicyEnd, PolicyOrder, PolicyPort, PolicyRefusal};
+use sinew_policy::{PolicyRunner, RunId, StartError, Within};
+use sinew_units::Tick;
 
 /// The one runner of a host, shared between the brain's step and the plugins that ask for runs. Both are
 /// on the brain's thread, so its lock is never waited for.
@@ -29,14 +29,15 @@ impl PolicyPort for Policies {
         self.names.clone()
     }
 
-    fn start(
-        &mut self,
-        policy: &str,
-        object_id: u64,
-        now: Tick,
-        timeout: Ticks,
-    ) -> Result<u64, PolicyRefusal> {
-        match self.runner.start(policy, object_id, now, timeout) {
+    fn start(&mut self, order: &PolicyOrder<'_>, now: Tick) -> Result<u64, PolicyRefusal> {
+        let within = Within {
+            speed: order.speed,
+            acceleration: order.acceleration,
+            force_max_n: order.force_n.unwrap_or(f64::INFINITY),
+        };
+        let started =
+            (self.runner).start_within(&within, order.policy, order.object_id, now, order.timeout);
+        match started {
             Ok(RunId(run)) => Ok(run),
             Err(error @ StartError::Busy) => Err(PolicyRefusal::NotNow(error.to_string())),
             Err(error) => Err(PolicyRefusal::Wrong(error.to_string())),

@@ -227,8 +227,7 @@ impl Plugins for Installed {
     }
 
     fn check_params(&self, skill: &str, params_json: &str) -> Result<Value, StartError> {
-        self.plugin(skill, "skill")?
-            .check_params(params_json, self.host.limits())
+        self.plugin(skill, "skill")?.check_params(params_json)
     }
 
     fn start_skill(

@@ -4,7 +4,7 @@
 //! name = "sinew/kit-parts"                  # publisher/name
 //! summary = "Puts the ordered parts into their tray pockets."
 //! parts = ["arm", "gripper"]                # robot parts that it needs; all if left out
-//! policies = ["grasp"]                      # policies that it runs
+//! policies = ["grasp"]                      # policies that it runs; it may run no others
 //! checkpoints = [1]                         # checkpoint versions that it reads
 //! handles = ["no-grasp", "dropped"]         # recoveries: labels that it can help with
 //!
@@ -12,6 +12,12 @@
 //! interface = "motion"
 //! why = "to carry parts"
 //! optional = false                          # true: links without a grant and answers `denied`
+//!
+//! [[directories]]                           # directories that it uses with `files`
+//! name = "orders"
+//! why = "to read what is to be packed"
+//! write = false
+//! optional = false
 //!
 //! [[post_conditions]]                       # what the world must look like after a success
 //! predicate = "holding"
@@ -38,6 +44,8 @@ struct Written {
     parts: Option<Vec<String>>,
     #[serde(default)]
     policies: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    directories: Vec<Directory>,
     #[serde(default)]
     checkpoints: Vec<u32>,
     #[serde(default)]
@@ -53,6 +61,17 @@ struct Written {
 struct Import {
     interface: String,
     why: String,
+    #[serde(default)]
+    optional: bool,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Directory {
+    name: String,
+    why: String,
+    #[serde(default)]
+    write: bool,
     #[serde(default)]
     optional: bool,
 }

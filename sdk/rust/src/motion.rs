@@ -143,6 +143,8 @@ impl MotionOutcome {
                 "grip-lost" => {
                     "dropped: what the hand held is gone, so the safety gate braked".to_owned()
                 }
+                "grant" => "unreachable: braked to a hold where what the plugin was granted ends"
+                    .to_owned(),
                 reason => format!(
                     "unreachable: braked to a hold before the goal, by the safety gate ({reason})"
                 ),

@@ -1,7 +1,7 @@
 //! `files`: the directories that were granted by name, through cap-std, so that no path leaves them.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::PathBuf;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -11,7 +11,7 @@ use crate::link::Interface;
 use crate::state::RunState;
 use crate::wire::Error;
 
-/// Entries looked at when a directory's size is added up.
+/// Entries that are looked at in a directory, whatever its grant says.
 const ENTRIES_MAX: usize = 10_000;
 
 pub(crate) fn link(files: &mut Interface<'_>) -> wasmtime::Result<()> {
@@ -19,9 +19,14 @@ pub(crate) fn link(files: &mut Interface<'_>) -> wasmtime::Result<()> {
         let (_, root) = open(state, &directory)?;
         let mut contents = Vec::new();
         let allowed = state.limits.call_bytes;
+        let wrong = |error| failed(&directory, &path, &error);
+        // To open a pipe would wait for somebody to write into it.
+        if !root.metadata(&path).map_err(wrong)?.is_file() {
+            return Err(Error::Other(format!("{directory}/{path} is no file")));
+        }
         root.open(&path)
             .and_then(|file| file.take(allowed as u64 + 1).read_to_end(&mut contents))
-            .map_err(|error| failed(&directory, &path, &error))?;
+            .map_err(wrong)?;
         if contents.len() > allowed {
             return Err(Error::Limit(format!(
                 "{path} is larger than {allowed} bytes"
@@ -33,18 +38,27 @@ pub(crate) fn link(files: &mut Interface<'_>) -> wasmtime::Result<()> {
         "write",
         |state, (directory, path, contents): (String, String, Vec<u8>)| {
             let (quota, root) = writable(state, &directory)?;
-            let present = root.metadata(&path).map_or(0, |metadata| metadata.len());
+            let wrong = |error| failed(&directory, &path, &error);
+            let present = match root.symlink_metadata(&path) {
+                Ok(metadata) if !metadata.is_file() => {
+                    return Err(Error::Other(format!("{directory}/{path} is no file")));
+                }
+                Ok(metadata) => Some(metadata.len()),
+                Err(_) => None,
+            };
             let mut entries = 0;
-            let others = size(&root, Path::new("."), &mut entries)
-                .map_err(|error| failed(&directory, &path, &error))?
-                .saturating_sub(present);
-            if entries > ENTRIES_MAX || others.saturating_add(contents.len() as u64) > quota {
+            let others = size(&root, quota.entries, &mut entries)
+                .map_err(wrong)?
+                .saturating_sub(present.unwrap_or(0));
+            entries += usize::from(present.is_none());
+            if entries > quota.entries || others.saturating_add(contents.len() as u64) > quota.bytes
+            {
                 return Err(Error::Limit(format!(
-                    "`{directory}` may hold {quota} bytes in {ENTRIES_MAX} files"
+                    "`{directory}` may hold {} bytes in {} files and folders",
+                    quota.bytes, quota.entries
                 )));
             }
-            root.write(&path, &contents)
-                .map_err(|error| failed(&directory, &path, &error))
+            replace(&root, &path, &contents).map_err(wrong)
         },
     )?;
     files.ready("remove", |state, (directory, path): (String, String)| {
@@ -80,27 +94,36 @@ fn granted<'a>(state: &'a RunState, directory: &str) -> Result<&'a DirectoryGran
         .iter()
         .find(|granted| granted.name == directory);
     found.ok_or_else(|| {
-        let text = format!(
-            "no directory `{directory}` is granted to `{}`",
+        state.denied(format!(
+            "no directory `{directory}` is granted to `{}`, or its manifest does not ask for it under `directories`",
             state.plugin
-        );
-        state.deny(&text);
-        Error::Denied(text)
+        ))
     })
 }
 
-fn open(state: &RunState, directory: &str) -> Result<(u64, Dir), Error> {
+/// How much a directory may hold.
+struct Quota {
+    bytes: u64,
+    entries: usize,
+}
+
+fn open(state: &RunState, directory: &str) -> Result<(Quota, Dir), Error> {
     let grant = granted(state, directory)?;
     let root = Dir::open_ambient_dir(&grant.path, ambient_authority())
         .map_err(|error| Error::Unavailable(format!("directory `{directory}`: {error}")))?;
-    Ok((grant.quota_bytes, root))
+    let quota = Quota {
+        bytes: grant.quota_bytes,
+        entries: grant.quota_files.min(ENTRIES_MAX),
+    };
+    Ok((quota, root))
 }
 
-fn writable(state: &RunState, directory: &str) -> Result<(u64, Dir), Error> {
+fn writable(state: &RunState, directory: &str) -> Result<(Quota, Dir), Error> {
     if !granted(state, directory)?.write {
-        let text = format!("`{directory}` is granted for reading only");
-        state.deny(&text);
-        return Err(Error::Denied(text));
+        return Err(state.denied(format!(
+            "`{directory}` is granted to `{}` for reading only",
+            state.plugin
+        )));
     }
     open(state, directory)
 }
@@ -109,20 +132,38 @@ fn failed(directory: &str, path: &str, error: &std::io::Error) -> Error {
     Error::Other(format!("{directory}/{path}: {error}"))
 }
 
-fn size(root: &Dir, folder: &Path, entries: &mut usize) -> std::io::Result<u64> {
+/// Writes beside the file and renames: what reads it sees the old contents or the new ones.
+fn replace(root: &Dir, path: &str, contents: &[u8]) -> std::io::Result<()> {
+    let beside = format!("{path}.sinew-part");
+    let written = root
+        .write(&beside, contents)
+        .and_then(|()| root.rename(&beside, root, path));
+    if written.is_err() {
+        // It is not there, or can't be taken away either.
+        let _ = root.remove_file(&beside);
+    }
+    written
+}
+
+/// Bytes of all files. It stops adding up once there are more entries than allowed. Folders wait in a list: a guest's
+/// call has a small stack.
+fn size(root: &Dir, most: usize, entries: &mut usize) -> std::io::Result<u64> {
     let mut bytes = 0;
-    for entry in root.read_dir(folder)? {
-        let entry = entry?;
-        *entries += 1;
-        if *entries > ENTRIES_MAX {
-            break;
+    let mut folders = vec![PathBuf::from(".")];
+    while let Some(folder) = folders.pop() {
+        for entry in root.read_dir(&folder)? {
+            let entry = entry?;
+            *entries += 1;
+            if *entries > most {
+                return Ok(bytes);
+            }
+            let metadata = entry.metadata()?;
+            if metadata.is_dir() {
+                folders.push(folder.join(entry.file_name()));
+            } else {
+                bytes += metadata.len();
+            }
         }
-        let metadata = entry.metadata()?;
-        bytes += if metadata.is_dir() {
-            size(root, &folder.join(entry.file_name()), entries)?
-        } else {
-            metadata.len()
-        };
     }
     Ok(bytes)
 }

@@ -43,13 +43,12 @@ async fn go(state: &mut RunState, width: f64, force: f64) -> Result<GripperOutco
     if let Some(limit) = state.grant.force_n
         && force > limit
     {
-        let text = format!(
+        return Err(state.denied(format!(
             "`{}` may grip with {limit} N, it asked for {force}",
             state.plugin
-        );
-        state.deny(&text);
-        return Err(Error::Denied(text));
+        )));
     }
+    state.take_goal()?;
     let robot = &state.ports.robot;
     let width = width.min(robot.gripper_open_m);
     let goal = GripperGoal {

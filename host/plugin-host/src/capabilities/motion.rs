@@ -1,6 +1,6 @@
 //! `motion`: goals for the arm. The guest says where; the loop and its safety gate decide how.
 
-use sinew_messages::{ArmGoal, ArmGoalKind, JOINTS, LimitKind, MotionState, Pose};
+use sinew_messages::{ArmGoal, ArmGoalKind, JOINTS, MotionState, Pose};
 use sinew_units::Ticks;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Resource, ResourceType};
@@ -195,6 +195,8 @@ fn start(state: &mut RunState, goal: Goal) -> Result<u64, Error> {
             })?;
         }
     }
+    check_grant(state, &message)?;
+    state.take_goal()?;
     let mut shared = state.shared();
     if shared.cancelled {
         return Err(Error::Cancelled);
@@ -210,7 +212,46 @@ fn start(state: &mut RunState, goal: Goal) -> Result<u64, Error> {
             "safety-stop: a stop is latched, a person must reset it".to_owned(),
         ));
     }
+    shared.fence.begin();
+    shared.fenced_off = None;
     Ok(shared.desk.send(now, Some(&status), message))
+}
+
+/// Refuses what the plugin was not granted: pressing harder, or going somewhere else.
+fn check_grant(state: &RunState, goal: &ArmGoal) -> Result<(), Error> {
+    if let Some(most) = state.grant.contact_n
+        && goal.contact_force_n > most
+    {
+        return Err(state.denied(format!(
+            "`{}` may press with {most} N, it asked for {}",
+            state.plugin, goal.contact_force_n
+        )));
+    }
+    let is_line = [ArmGoalKind::Line, ArmGoalKind::Guarded]
+        .into_iter()
+        .any(|kind| goal.kind == kind as u32);
+    let target = if goal.kind == ArmGoalKind::Joint as u32 {
+        (state.ports.robot.tool_at)(&goal.joints_rad)
+    } else {
+        goal.pose
+    };
+    let reason = {
+        let shared = state.shared();
+        let zones = shared.fence.zones();
+        match &shared.status {
+            Some(status) if is_line => {
+                zones.forbids_way(&status.tool_pose.position_m, &target.position_m)
+            }
+            _ => zones.forbids(&target.position_m),
+        }
+    };
+    match reason {
+        None => Ok(()),
+        Some(reason) => Err(state.denied(format!(
+            "`{}` may not take the tool there: {reason}",
+            state.plugin
+        ))),
+    }
 }
 
 fn outcome(ended: Ended) -> Result<MotionOutcome, Error> {
@@ -228,10 +269,7 @@ fn outcome(ended: Ended) -> Result<MotionOutcome, Error> {
     };
     Ok(MotionOutcome {
         state: state.to_owned(),
-        reason: match ended.reason {
-            LimitKind::None => String::new(),
-            reason => reason.name().to_owned(),
-        },
+        reason: ended.reason.to_owned(),
         tool: (&ended.tool).into(),
         tick: ended.tick,
     })

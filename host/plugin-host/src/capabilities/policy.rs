@@ -4,7 +4,7 @@ use sinew_units::Ticks;
 
 use crate::desk::is_stopped;
 use crate::link::Interface;
-use crate::ports::PolicyRefusal;
+use crate::ports::{PolicyOrder, PolicyRefusal};
 use crate::state::{RunState, lock};
 use crate::wire::{Error, PolicyOutcome};
 
@@ -17,17 +17,9 @@ pub(crate) fn link(policy: &mut Interface<'_>) -> wasmtime::Result<()> {
     )?;
     policy.ready("available", |state, (): ()| {
         let mut names = lock(&state.ports.policies).available();
-        names.retain(|name| allowed(state, name));
+        names.retain(|name| state.grant.allows_policy(name));
         Ok(names)
     })
-}
-
-fn allowed(state: &RunState, name: &str) -> bool {
-    state
-        .grant
-        .policies
-        .as_ref()
-        .is_none_or(|granted| granted.contains(name))
 }
 
 async fn run(
@@ -36,11 +28,22 @@ async fn run(
     object_id: u64,
     timeout: u64,
 ) -> Result<PolicyOutcome, Error> {
-    if !allowed(state, &name) {
-        let text = format!("`{}` has no grant for the policy `{name}`", state.plugin);
-        state.deny(&text);
-        return Err(Error::Denied(text));
+    if !state.grant.allows_policy(&name) {
+        return Err(state.denied(format!(
+            "`{}` has no grant for the policy `{name}`, or its manifest does not ask for it under `policies`",
+            state.plugin
+        )));
     }
+    let snapshot = state.ports.world.snapshot();
+    if let Some(object) = snapshot.object(object_id)
+        && !state.grant.allows_class(&object.class)
+    {
+        return Err(state.denied(format!(
+            "`{}` has no grant for objects of class `{}`",
+            state.plugin, object.class
+        )));
+    }
+    state.take_goal()?;
     let port = state.ports.policies.clone();
     let number = {
         let mut shared = state.shared();
@@ -56,8 +59,18 @@ async fn run(
         // Whatever this run was moving, the policy takes the arm over.
         let status = shared.status;
         shared.desk.preempt(now, status.as_ref());
+        shared.fence.begin();
+        shared.fenced_off = None;
+        let order = PolicyOrder {
+            policy: &name,
+            object_id,
+            timeout: Ticks(timeout),
+            speed: state.grant.speed,
+            acceleration: state.grant.acceleration,
+            force_n: state.grant.force_n,
+        };
         let number = lock(&port)
-            .start(&name, object_id, now, Ticks(timeout))
+            .start(&order, now)
             .map_err(|refusal| match refusal {
                 PolicyRefusal::Wrong(text) => Error::Other(text),
                 PolicyRefusal::NotNow(text) => Error::Unavailable(text),
@@ -65,7 +78,12 @@ async fn run(
         shared.policy_run = Some(number);
         number
     };
-    let answer = state.until(|_| lock(&port).outcome(number).map(Ok)).await;
+    let answer = state
+        .until(|shared| match shared.fenced_off.take() {
+            Some(reason) => Some(Err(Error::Denied(reason))),
+            None => lock(&port).outcome(number).map(Ok),
+        })
+        .await;
     let mut shared = state.shared();
     if answer.is_err() {
         let now = shared.now;

@@ -2,22 +2,24 @@
 
 use sinew_world::{Place, WorldReader, WorldSnapshot};
 
+use crate::grants::Grant;
 use crate::link::Interface;
 use crate::wire::{self, Error};
 
 pub(crate) fn link(world: &mut Interface<'_>) -> wasmtime::Result<()> {
     world.ready("newest", |state, (): ()| {
         let reader = &state.ports.world;
-        render(reader, &reader.snapshot())
+        render(reader, &reader.snapshot(), &state.grant)
     })?;
     world.waits("wait-newer", |state, (tick,): (u64,)| {
         Box::pin(async move {
             let reader = state.ports.world.clone();
+            let grant = state.grant.clone();
             state
                 .until(|_| {
                     let snapshot = reader.snapshot();
                     let newer = snapshot.sequence > 0 && snapshot.image_tick > tick;
-                    (newer || snapshot.is_stalled()).then(|| render(&reader, &snapshot))
+                    (newer || snapshot.is_stalled()).then(|| render(&reader, &snapshot, &grant))
                 })
                 .await
         })
@@ -53,8 +55,12 @@ pub(crate) fn link(world: &mut Interface<'_>) -> wasmtime::Result<()> {
     })
 }
 
-/// The snapshot for the guest, unless it is history.
-fn render(reader: &WorldReader, snapshot: &WorldSnapshot) -> Result<wire::Snapshot, Error> {
+/// What the guest may see of the snapshot, unless it is history.
+fn render(
+    reader: &WorldReader,
+    snapshot: &WorldSnapshot,
+    grant: &Grant,
+) -> Result<wire::Snapshot, Error> {
     if snapshot.sequence == 0 {
         return Err(Error::Unavailable(
             "sensor-stall: no image has been seen yet".to_owned(),
@@ -66,7 +72,8 @@ fn render(reader: &WorldReader, snapshot: &WorldSnapshot) -> Result<wire::Snapsh
             camera.name, camera.newest_tick
         )));
     }
-    let objects = snapshot.objects.iter().map(|object| wire::Object {
+    let seen = (snapshot.objects.iter()).filter(|object| grant.allows_class(&object.class));
+    let objects = seen.map(|object| wire::Object {
         id: object.id,
         class: object.class.to_string(),
         color: object.color.to_string(),

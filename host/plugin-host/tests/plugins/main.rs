@@ -4,5 +4,6 @@
 mod capabilities;
 mod hostile;
 mod loading;
+mod narrowing;
 mod recoveries;
 mod rig;

@@ -10,10 +10,10 @@ use sinew_messages::{
     ArmGoal, ArmGoalKind, GripperGoal, LoopStatus, Mailbox, MotionState, Pose, StopState,
 };
 use sinew_plugin_host::{
-    Checkpoint, Grants, HostPorts, Lease, Limits, Plugin, PluginHost, PolicyEnd, PolicyPort,
-    PolicyRefusal, RobotPort, Run, RunEnd, RunEvent,
+    Checkpoint, Grants, HostPorts, Lease, Limits, Plugin, PluginHost, PolicyEnd, PolicyOrder,
+    PolicyPort, PolicyRefusal, RobotPort, Run, RunEnd, RunEvent,
 };
-use sinew_units::{Tick, Ticks};
+use sinew_units::Tick;
 use sinew_world::{CameraHealth, ObjectTrack, Place, WorldSnapshot, WorldWriter};
 
 pub(crate) const GRANTS: &str = r#"
@@ -118,6 +118,8 @@ pub(crate) struct FakePolicy {
     started: Option<(u64, u64)>,
     runs: u64,
     pub(crate) cancelled: Vec<u64>,
+    /// Speed, acceleration and force that each run was given.
+    pub(crate) within: Vec<(f64, f64, Option<f64>)>,
 }
 
 impl PolicyPort for FakePolicy {
@@ -125,19 +127,18 @@ impl PolicyPort for FakePolicy {
         vec!["grasp".to_owned(), "juggle".to_owned()]
     }
 
-    fn start(
-        &mut self,
-        policy: &str,
-        object_id: u64,
-        now: Tick,
-        _timeout: Ticks,
-    ) -> Result<u64, PolicyRefusal> {
+    fn start(&mut self, order: &PolicyOrder<'_>, now: Tick) -> Result<u64, PolicyRefusal> {
+        let PolicyOrder {
+            policy, object_id, ..
+        } = *order;
         if object_id != 7 {
             return Err(PolicyRefusal::Wrong(format!("no object {object_id}")));
         }
         if policy != "grasp" {
             return Err(PolicyRefusal::NotNow(format!("policy-stall: {policy}")));
         }
+        self.within
+            .push((order.speed, order.acceleration, order.force_n));
         self.runs += 1;
         self.started = Some((self.runs, now.0));
         Ok(self.runs)
@@ -215,6 +216,12 @@ fn ports(
                 ("home".to_owned(), [0.0; 7]),
                 ("look-bin".to_owned(), [0.1; 7]),
             ])),
+            // The arm is a rod that the first joint turns about the base.
+            tool_at: Arc::new(|joints| Pose {
+                position_m: [0.5 * joints[0].cos(), 0.5 * joints[0].sin(), 0.3],
+                ..Pose::IDENTITY
+            }),
+            tool_braking_m_s2: 2.0,
             gripper_open_m: 0.08,
             gripper_force_max_n: 60.0,
             gripper_speed_m_s: 0.1,

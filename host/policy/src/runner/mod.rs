@@ -66,6 +66,26 @@ impl Default for RunnerConfig {
     }
 }
 
+/// What whoever starts a run lets it use of the cell's motion.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Within {
+    /// Share of the speed, in (0, 1].
+    pub speed: f64,
+    /// Share of the acceleration, in (0, 1].
+    pub acceleration: f64,
+    /// Largest gripper force, N.
+    pub force_max_n: f64,
+}
+
+impl Within {
+    /// All of it.
+    pub const ALL: Self = Self {
+        speed: 1.0,
+        acceleration: 1.0,
+        force_max_n: f64::INFINITY,
+    };
+}
+
 /// Names one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub u64);
@@ -189,6 +209,7 @@ struct Run {
     /// Tick of the newest step.
     stepped: Tick,
     goal_id: u64,
+    within: Within,
     /// Set with the first chunk.
     goal_sent: bool,
     renewed: Tick,
@@ -319,6 +340,22 @@ impl PolicyRunner {
         now: Tick,
         timeout: Ticks,
     ) -> Result<RunId, StartError> {
+        self.start_within(&Within::ALL, policy, object_id, now, timeout)
+    }
+
+    /// [`Self::start`] for somebody who may not use all of the cell's motion. A policy that has to be quick may fail
+    /// like that.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_within(
+        &mut self,
+        within: &Within,
+        policy: &str,
+        object_id: u64,
+        now: Tick,
+        timeout: Ticks,
+    ) -> Result<RunId, StartError> {
         if self.active.is_some() {
             return Err(StartError::Busy);
         }
@@ -352,6 +389,7 @@ impl PolicyRunner {
             deadline: now + timeout,
             stepped: now,
             goal_id: self.goal_ids.next(),
+            within: *within,
             goal_sent: false,
             renewed: now,
             next_step: 0,
@@ -424,7 +462,7 @@ impl PolicyRunner {
             run.renewed = now;
             self.mailbox
                 .arm
-                .write(&arm_goal(run.goal_id, ArmGoalKind::Chunks, now));
+                .write(&chunks_goal(run.goal_id, &run.within, now));
         }
         if now >= run.grid(run.next_step) {
             self.observe(now, status)?;
@@ -524,7 +562,7 @@ impl PolicyRunner {
             run.renewed = now;
             self.mailbox
                 .arm
-                .write(&arm_goal(run.goal_id, ArmGoalKind::Chunks, now));
+                .write(&chunks_goal(run.goal_id, &run.within, now));
         }
         Ok(())
     }
@@ -541,7 +579,7 @@ impl PolicyRunner {
         chunk.len = blended.aims.len().min(CHUNK_STEPS_MAX) as u32;
         let width = run.observer.target.grasp_width_m();
         for (step, aim) in chunk.steps.iter_mut().zip(&blended.aims) {
-            *step = chunk_step(&run.policy, width, aim);
+            *step = chunk_step(&run.policy, width, run.within.force_max_n, aim);
         }
         chunk
     }
@@ -555,13 +593,16 @@ impl PolicyRunner {
         let ours = !matches!(ending.end, PolicyEnd::Stopped)
             && status.is_none_or(|status| status.arm_goal_id <= run.goal_id);
         if run.goal_sent && ours {
-            let hold = arm_goal(self.goal_ids.next(), ArmGoalKind::Hold, now);
+            let hold = ArmGoal {
+                kind: ArmGoalKind::Hold as u32,
+                ..chunks_goal(self.goal_ids.next(), &Within::ALL, now)
+            };
             self.mailbox.arm.write(&hold);
             if let Some(status) = status.copied().or_else(|| self.mailbox.status.latest()) {
                 self.mailbox.gripper.write(&GripperGoal {
                     id: self.goal_ids.next(),
                     width_m: status.setpoint.gripper_width_m,
-                    force_n: run.policy.gripper.force_n,
+                    force_n: run.policy.gripper.force_n.min(run.within.force_max_n),
                     speed_m_s: GRIPPER_SPEED_M_S,
                 });
             }
@@ -634,18 +675,18 @@ fn worker_gone() -> Ending {
     )
 }
 
-fn arm_goal(id: u64, kind: ArmGoalKind, now: Tick) -> ArmGoal {
+fn chunks_goal(id: u64, within: &Within, now: Tick) -> ArmGoal {
     ArmGoal {
         id,
         lease_end_tick: (now + LEASE).0,
-        kind: kind as u32,
-        speed_scale: 1.0,
-        acceleration_scale: 1.0,
+        kind: ArmGoalKind::Chunks as u32,
+        speed_scale: within.speed,
+        acceleration_scale: within.acceleration,
         ..ArmGoal::zeroed()
     }
 }
 
-fn chunk_step(manifest: &Manifest, grasp_width_m: f64, aim: &Aim) -> ChunkStep {
+fn chunk_step(manifest: &Manifest, grasp_width_m: f64, force_max_n: f64, aim: &Aim) -> ChunkStep {
     let gripper = &manifest.gripper;
     let gripper_width_m = if aim.gripper >= gripper.close_above {
         gripper.closed_width_m
@@ -655,7 +696,7 @@ fn chunk_step(manifest: &Manifest, grasp_width_m: f64, aim: &Aim) -> ChunkStep {
     ChunkStep {
         pose: tool_down(aim.position_m, aim.yaw_rad),
         gripper_width_m,
-        gripper_force_n: gripper.force_n,
+        gripper_force_n: gripper.force_n.min(force_max_n),
     }
 }
 

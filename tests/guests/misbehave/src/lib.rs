@@ -18,6 +18,21 @@ pub enum Params {
         /// Position, metres.
         position: [f64; 3],
     },
+    /// Turns the first joint, the others at zero.
+    Turn {
+        /// Radians.
+        angle: f64,
+    },
+    /// Presses down from above.
+    Press {
+        /// Newtons.
+        force: f64,
+    },
+    /// Starts and drops motions.
+    StartOften {
+        /// How often.
+        times: u64,
+    },
     /// A goal with numbers that are not finite.
     MoveNan,
     /// Starts a motion, waits a while, and cancels it.
@@ -103,6 +118,13 @@ pub enum Params {
     FillMemory,
     /// Reads a file that it may not read.
     ReadFile,
+    /// Writes a file into `notes`, of this many bytes, and reads it back.
+    WriteFile {
+        /// Where.
+        path: String,
+        /// Its size.
+        bytes: usize,
+    },
     /// Asks a person.
     Ask,
     /// Returns what its schema does not allow.
@@ -158,6 +180,23 @@ fn act(params: Params, resume: Option<Progress>, robot: &mut Robot) -> Result<St
         } => {
             let outcome = robot.motion.move_to(Goal::line(Pose::down(x, y, z, 0.0)))?;
             format!("{:?}", outcome.end)
+        }
+        Params::Turn { angle } => {
+            let mut joints = [0.0; 7];
+            joints[0] = angle;
+            let outcome = robot.motion.move_to(Goal::joints(joints))?;
+            format!("{:?}", outcome.end)
+        }
+        Params::Press { force } => {
+            let outcome = robot.motion.move_to(Goal::guarded(side, force))?;
+            format!("{:?}", outcome.end)
+        }
+        Params::StartOften { times } => {
+            let mut refused = 0_u64;
+            for _ in 0..times {
+                refused += u64::from(robot.motion.start(side).is_err());
+            }
+            format!("{refused} refused")
         }
         Params::MoveNan => {
             let mut answers = Vec::new();
@@ -350,6 +389,15 @@ fn act(params: Params, resume: Option<Progress>, robot: &mut Robot) -> Result<St
             Ok(bytes) => format!("{} bytes", bytes.len()),
             Err(error) => error.to_string(),
         },
+        Params::WriteFile { path, bytes } => {
+            robot.files.write("notes", &path, &vec![7; bytes])?;
+            let read = robot.files.read("notes", &path)?;
+            format!(
+                "{} bytes in {:?}",
+                read.len(),
+                robot.files.entries("notes", "")?
+            )
+        }
         Params::Ask => format!("{:?}", robot.operator.ask("Go on?", &["yes", "no"], 100)?),
         Params::WrongResult => "x".repeat(300),
     })
