@@ -107,6 +107,7 @@ impl Rig {
         let options = HostOptions {
             speed,
             incidents: folder.path().to_owned(),
+            keep_runs: false,
             audit: Some(AuditTarget {
                 writer: open_audit(&audit).expect("a log can be begun"),
                 episode: format!("seed{seed}-cycle{cycle}"),

@@ -113,6 +113,15 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: AuditCommand,
     },
+    /// Do what a plugin did again, call by call, on any machine: with the same component, or to see what a new version does
+    /// otherwise. Nothing moves: every call gets the answer that was recorded.
+    #[command(after_help = "Examples:\n  \
+        sinew run --cycles 1 --keep-runs\n  \
+        sinew replay out/runs/seed1-cycle0-task1-01-sinew_kit-parts.run\n  \
+        sinew replay out/incidents/seed1-cycle3-000-dropped-t51200.mcap --skill new-version.wasm\n\n\
+        Exit codes: 0 identical (also up to where the host ended it), 1 it differs: the first call that does is shown, 2 wrong \
+        usage or input. Nothing is refused (4): nothing moves, and no grant is needed.")]
+    Replay(ReplayArguments),
     /// Long runs that look for something that breaks: they end when the asked work is done, and say what was found.
     #[command(
         after_help = "Example:\n  sinew soak safety --ticks 10000000 --state soak.json\n\n\
@@ -282,10 +291,33 @@ pub(crate) struct RunArguments {
     /// Folder for incidents, pictures and the audit log, which is kept from run to run.
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub(crate) out: PathBuf,
+    /// Keep every plugin run in `runs` there, for `sinew replay`; those before an incident are in the incident anyway.
+    #[arg(long)]
+    pub(crate) keep_runs: bool,
     #[command(flatten)]
     pub(crate) json: JsonArgument,
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
+}
+
+/// `sinew replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArguments {
+    /// A run that `sinew run --keep-runs` kept, or an incident: then every run in it.
+    #[arg(value_name = "RUN")]
+    pub(crate) file: PathBuf,
+    /// Only the run of this name in the incident.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) run: Option<String>,
+    /// Do it with this component (.wasm), another version of the plugin, in place of the one that was recorded.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) skill: Option<PathBuf>,
+    /// Component file (.wasm) among which the one that was recorded is looked for, beside the built-in plugins; may be given
+    /// more than once.
+    #[arg(long, value_name = "FILE", conflicts_with = "skill")]
+    pub(crate) plugin: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) json: JsonArgument,
 }
 
 /// `sinew doctor`.

@@ -27,6 +27,7 @@ use crate::run::{self, sources};
 pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Replay(arguments) => run::replay(&arguments),
         Command::Doctor(arguments) => {
             let diagnosis = doctor::examine();
             output::result(&arguments.json, &diagnosis, &diagnosis.to_text())?;

@@ -9,10 +9,13 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use sinew_runtime::host::Speed;
 use sinew_runtime::job::{self, JobOptions};
 use sinew_runtime::kit::PluginFile;
+use sinew_runtime::replay::{self, ReplayOptions};
 use sinew_runtime::watch::Progress as JobProgress;
 use sinew_runtime::{Choice, InputError, Sources, files};
 
-use crate::arguments::{ConfigArguments, InferenceArgument, RunArguments, SpeedArgument};
+use crate::arguments::{
+    ConfigArguments, InferenceArgument, ReplayArguments, RunArguments, SpeedArgument,
+};
 use crate::output::{self, Progress};
 
 /// Runs the job.
@@ -36,6 +39,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<bool> {
         params: arguments.params.as_deref().map(parameters).transpose()?,
         plugins: plugins(&arguments.plugin)?,
         out: arguments.out.clone(),
+        keep_runs: arguments.keep_runs,
         sources: sources(&arguments.config),
         interrupt: interrupt().context("waiting for an interrupt")?,
     };
@@ -44,6 +48,23 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<bool> {
     drop(screen);
     output::result(&arguments.json, &report, &job::report_text(&report))?;
     Ok(report.goal_reached)
+}
+
+/// Does recorded runs again.
+pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<bool> {
+    let skill = arguments
+        .skill
+        .as_deref()
+        .map(|file| plugin("--skill", file));
+    let report = replay::replay(&ReplayOptions {
+        file: arguments.file.clone(),
+        run: arguments.run.clone(),
+        skill: skill.transpose()?,
+        plugins: plugins(&arguments.plugin)?,
+        sources: Sources::default(),
+    })?;
+    output::result(&arguments.json, &report, &report.to_text())?;
+    Ok(report.identical)
 }
 
 /// A flag that Ctrl-C and a request to terminate set. The second one ends the process at once.
@@ -98,14 +119,18 @@ pub(crate) fn plugins(files: &[std::path::PathBuf]) -> anyhow::Result<Vec<Plugin
         })
         .collect();
     for file in files {
-        let bytes = files::read_bytes(file, files::BINARY_MAX)
-            .map_err(|error| InputError(format!("--plugin {error}")))?;
-        all.push(PluginFile {
-            origin: file.display().to_string(),
-            bytes,
-        });
+        all.push(plugin("--plugin", file)?);
     }
     Ok(all)
+}
+
+fn plugin(option: &str, file: &Path) -> Result<PluginFile, InputError> {
+    let bytes = files::read_bytes(file, files::BINARY_MAX)
+        .map_err(|error| InputError(format!("{option} {error}")))?;
+    Ok(PluginFile {
+        origin: file.display().to_string(),
+        bytes,
+    })
 }
 
 /// `--params`: JSON, or `@FILE`.

@@ -1,9 +1,11 @@
 //! Loading plugins and starting runs.
 
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use sinew_units::Tick;
 use wasmtime::component::{Component, Linker, ResourceTable, types::ComponentItem};
 use wasmtime::{Config, Engine};
@@ -14,16 +16,18 @@ use crate::capabilities;
 use crate::desk::Desk;
 use crate::errors::{HostError, LoadError, StartError};
 use crate::fence::Fence;
-use crate::grants::Grants;
+use crate::grants::{Grant, Grants};
 use crate::guard;
 use crate::limits::{FIBER_STACK, Limits, WASM_STACK};
 use crate::manifest::{CAPABILITIES, Kind, Manifest, ManifestError, RobotPart};
 use crate::outcome::{Checkpoint, Failure, Lease, Proposal, RecoveryContext, RunEnd, Usage};
 use crate::plugin::{Plugin, exports};
 use crate::ports::HostPorts;
-use crate::run::{Answer, Entry, Run, work};
+use crate::replay::Replay;
+use crate::run::{Answer, Entry, Header, Job, Run, Trouble, Work, recorded_end, work};
 use crate::schema::Schema;
-use crate::state::{Memories, Mode, Rate, RunState, Shared, Space};
+use crate::state::{Memories, Mode, Rate, RunState, Shared, Space, lock};
+use crate::tape::{Calls, Player, RunRecord, Tape};
 use crate::wasi::{self, Inert};
 
 /// Everything plugins share: the engine, the grants and the ports.
@@ -87,6 +91,24 @@ impl PluginHost {
     /// # Errors
     /// Everything that is wrong with it, and what to do about it.
     pub fn load(&self, bytes: &[u8], origin: &str) -> Result<Arc<Plugin>, LoadError> {
+        let meet = |manifest: &Manifest| self.grants.meet(manifest);
+        self.load_with(bytes, origin, meet)
+    }
+
+    /// Loads a component to do recorded runs again with, which takes no grant: nothing that it calls happens.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_for_replay(&self, bytes: &[u8], origin: &str) -> Result<Arc<Plugin>, LoadError> {
+        self.load_with(bytes, origin, |_| Ok(Grant::default()))
+    }
+
+    fn load_with(
+        &self,
+        bytes: &[u8],
+        origin: &str,
+        meet: impl FnOnce(&Manifest) -> Result<Grant, String>,
+    ) -> Result<Arc<Plugin>, LoadError> {
         if bytes.len() > self.limits.artifact_bytes {
             return Err(LoadError::TooLarge {
                 origin: origin.to_owned(),
@@ -105,7 +127,7 @@ impl PluginHost {
         };
         let params = schema("params_schema", &manifest.params_schema)?;
         let result = schema("result_schema", &manifest.result_schema)?;
-        let grant = match self.grants.meet(&manifest) {
+        let grant = match meet(&manifest) {
             Ok(grant) => grant,
             Err(text) => {
                 return Err(LoadError::NotGranted {
@@ -131,6 +153,7 @@ impl PluginHost {
         let instance = linker.instantiate_pre(&component).map_err(unlinkable)?;
         Ok(Arc::new(Plugin {
             manifest,
+            digest: hex(&Sha256::digest(bytes)),
             limits: Arc::new(grant.narrow(&self.limits)),
             grant,
             wasi,
@@ -225,10 +248,10 @@ impl PluginHost {
             });
         }
         self.check_lease(plugin, lease)?;
-        let entry = Entry::Skill {
+        let entry = Entry::Skill(Job {
             params: params.to_string(),
-            resume: resume.clone(),
-        };
+            resume: resume.clone().map(Into::into),
+        });
         let run = self.run(plugin, entry, Mode::Act, lease, seed, now);
         run.keep_checkpoint(resume);
         Ok(run)
@@ -249,10 +272,10 @@ impl PluginHost {
     ) -> Result<Run, StartError> {
         self.expect(plugin, Kind::Recovery, "recovery")?;
         self.check_lease(plugin, lease)?;
-        let entry = Entry::Recover {
+        let entry = Entry::Recover(Trouble {
             failure: failure.into(),
             context: context.into(),
-        };
+        });
         Ok(self.run(plugin, entry, Mode::Act, lease, seed, now))
     }
 
@@ -273,10 +296,10 @@ impl PluginHost {
                 message: error.to_string(),
             });
         }
-        let entry = Entry::Assess {
+        let entry = Entry::Assess(Trouble {
             failure: failure.into(),
             context: context.into(),
-        };
+        });
         let mut run = self.run(plugin, entry, Mode::Assess, Lease::default(), seed, now);
         match run.step(now) {
             Some(Answer::Proposal(proposal)) => Ok(proposal),
@@ -327,11 +350,73 @@ impl PluginHost {
         seed: u64,
         now: Tick,
     ) -> Run {
+        let tape = Tape::Recording {
+            calls: Calls::default(),
+            most_bytes: plugin.limits.record_bytes,
+        };
         let limits = Arc::clone(&plugin.limits);
+        let state = self.state(plugin, limits, (mode, lease), (seed, now), tape);
+        let shared = Arc::clone(&state.shared);
+        let header = Header {
+            entry: entry.clone(),
+            seed,
+        };
+        let work = Box::pin(work(Arc::clone(plugin), state, entry));
+        Run::new(
+            Arc::clone(plugin),
+            work,
+            shared,
+            self.ports.clone(),
+            Arc::clone(&plugin.limits),
+            now,
+            header,
+        )
+    }
+
+    /// Does a recorded run again, with the plugin that it was recorded with or another one. Nothing moves: every call gets the
+    /// answer that was recorded, up to the first one that is another call.
+    #[must_use]
+    pub fn replay(&self, plugin: &Arc<Plugin>, record: &RunRecord) -> Replay {
+        let limits = Arc::new(record.budgets.to_limits(&self.limits));
+        let tape = Tape::Playing(Player::of(record.calls.clone()));
+        let how = (Mode::Replay, Lease::ALL);
+        let state = self.state(
+            plugin,
+            limits,
+            how,
+            (record.seed, Tick(record.started)),
+            tape,
+        );
+        let shared = Arc::clone(&state.shared);
+        let mut work: Work = Box::pin(work(Arc::clone(plugin), state, record.entry.clone()));
+        let mut context = Context::from_waker(Waker::noop());
+        let answer = loop {
+            lock(&shared).step_began = Instant::now();
+            // Only slices of fuel make it come back.
+            if let Poll::Ready(answer) = work.as_mut().poll(&mut context) {
+                break answer;
+            }
+        };
+        drop(work);
+        let end = recorded_end(&answer, false);
+        match &lock(&shared).tape {
+            Tape::Playing(player) => Replay::of(record, player, &end),
+            Tape::Off | Tape::Recording { .. } => unreachable!("nobody took the tape out"),
+        }
+    }
+
+    fn state(
+        &self,
+        plugin: &Plugin,
+        limits: Arc<Limits>,
+        (mode, lease): (Mode, Lease),
+        (seed, now): (u64, Tick),
+        tape: Tape,
+    ) -> RunState {
         let robot = &self.ports.robot;
-        let fence = Fence::new(plugin.grant.zones(), robot.tool_braking_m_s2);
         let shared = Arc::new(Mutex::new(Shared {
             now,
+            tape,
             status: None,
             cancelled: false,
             suspended: false,
@@ -339,7 +424,7 @@ impl PluginHost {
             fuel_in_step: 0,
             step_began: Instant::now(),
             desk: Desk::new(robot.clone(), limits.arm_lease_ticks),
-            fence,
+            fence: Fence::new(plugin.grant.zones(), robot.tool_braking_m_s2),
             policy_run: None,
             fenced_off: None,
             question: None,
@@ -353,31 +438,26 @@ impl PluginHost {
         }));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        let state = RunState {
-            shared: Arc::clone(&shared),
+        RunState {
+            shared,
             plugin: plugin.manifest.name.as_str().into(),
             grant: plugin.grant.clone(),
             checkpoints: plugin.manifest.checkpoints.clone(),
             ports: self.ports.clone(),
-            limits: Arc::clone(&limits),
+            space: Space::new(&limits),
+            limits,
             lease,
             mode,
             table,
             memories: Arc::clone(&self.memories),
-            space: Space::new(&limits),
             wasi: Inert::new(seed),
             fuel_given: 0,
-        };
-        let work = Box::pin(work(Arc::clone(plugin), state, entry));
-        Run::new(
-            Arc::clone(plugin),
-            work,
-            shared,
-            self.ports.clone(),
-            limits,
-            now,
-        )
+        }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The task engine: calls on fibers, everything metered, results the same on every machine.

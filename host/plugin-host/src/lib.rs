@@ -26,9 +26,11 @@ mod manifest;
 mod outcome;
 mod plugin;
 mod ports;
+mod replay;
 mod run;
 mod schema;
 mod state;
+mod tape;
 mod wasi;
 mod wire;
 
@@ -44,7 +46,9 @@ pub use ports::{
     GoalIds, HostPorts, OperatorPort, PolicyEnd, PolicyOrder, PolicyPort, PolicyRefusal, RobotPort,
     ToolAt,
 };
+pub use replay::{Replay, ReplayVerdict};
 pub use run::Run;
+pub use tape::{Difference, RecordError, RecordedEnd, RunRecord};
 
 /// Version of the WIT package that this host serves.
 pub const WIT_VERSION: &str = "0.1.0-dev";

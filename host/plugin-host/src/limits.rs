@@ -43,6 +43,8 @@ pub struct Limits {
     pub log_bytes_per_second: usize,
     /// The key-value store of one plugin, bytes of keys and values.
     pub memory_store_bytes: usize,
+    /// What is kept of a run's calls, bytes. What is over it can't be done again.
+    pub record_bytes: usize,
     /// Wall time of one poll, milliseconds: a guard of the host's thread, far above what fuel allows.
     pub step_wall_ms: u64,
 }
@@ -80,6 +82,7 @@ impl Default for Limits {
             events_per_second: 100,
             log_bytes_per_second: 16 << 10,
             memory_store_bytes: 64 << 10,
+            record_bytes: 16 << 20,
             step_wall_ms: 2_000,
         }
     }

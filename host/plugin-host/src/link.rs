@@ -1,12 +1,16 @@
 //! How host functions are put into the linker: every call of every capability goes through the same gate.
 
+use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
+use sinew_units::Tick;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentNamedList, Lift, LinkerInstance, Lower};
 
 use crate::state::RunState;
+use crate::tape::Recorded;
 use crate::wire::Error;
 
 /// A host function's work when it may have to wait.
@@ -17,6 +21,17 @@ pub(crate) struct Interface<'a> {
     pub(crate) linker: LinkerInstance<'a, RunState>,
     pub(crate) name: &'static str,
 }
+
+/// What a call takes.
+pub(crate) trait Taken:
+    ComponentNamedList + Lift + Recorded + Debug + Send + 'static
+{
+}
+impl<P: ComponentNamedList + Lift + Recorded + Debug + Send + 'static> Taken for P {}
+
+/// What it gives.
+pub(crate) trait Given: Lower + Lift + Recorded + Debug + Send + Sync + 'static {}
+impl<R: Lower + Lift + Recorded + Debug + Send + Sync + 'static> Given for R {}
 
 /// Refuels the guest for the stretch up to its next call, and makes it wait if it calls too often.
 pub(crate) async fn enter(store: &mut StoreContextMut<'_, RunState>) -> wasmtime::Result<()> {
@@ -30,25 +45,57 @@ pub(crate) async fn enter(store: &mut StoreContextMut<'_, RunState>) -> wasmtime
     store.set_fuel(fuel)
 }
 
+/// The answer that was recorded, if the run is done again.
+pub(crate) fn played<P: Recorded + Debug, R: Recorded + Debug>(
+    state: &RunState,
+    function: &str,
+    params: &P,
+) -> Option<wasmtime::Result<R>> {
+    let mut shared = state.shared();
+    let answer = shared.tape.play(function, params)?;
+    Some(answer.map(|(tick, answer)| {
+        shared.now = Tick(tick);
+        answer
+    }))
+}
+
+/// Answers a call that doesn't wait, or plays the answer.
+pub(crate) fn taped<P: Recorded + Debug, R: Recorded + Debug>(
+    state: &mut RunState,
+    function: &str,
+    params: P,
+    answer: impl FnOnce(&mut RunState, P) -> wasmtime::Result<R>,
+) -> wasmtime::Result<R> {
+    if let Some(played) = played(state, function, &params) {
+        return played;
+    }
+    let begun = state.shared().tape.begin(&params);
+    let answer = answer(state, params);
+    state.record(begun, function, &answer);
+    answer
+}
+
 impl Interface<'_> {
+    fn function(&self, name: &str) -> Arc<str> {
+        format!("{}.{name}", self.name).into()
+    }
+
     /// A function that answers at once.
-    pub(crate) fn ready<P, R>(
+    pub(crate) fn ready<P: Taken, R: Given>(
         &mut self,
         name: &str,
         body: fn(&mut RunState, P) -> Result<R, Error>,
-    ) -> wasmtime::Result<()>
-    where
-        P: ComponentNamedList + Lift + Send + 'static,
-        R: Lower + Lift + Send + Sync + 'static,
-    {
-        let interface = self.name;
+    ) -> wasmtime::Result<()> {
+        let (interface, function) = (self.name, self.function(name));
         self.linker.func_wrap_async(
             name,
             move |mut store: StoreContextMut<'_, RunState>, params: P| {
+                let function = Arc::clone(&function);
                 Box::new(async move {
                     enter(&mut store).await?;
-                    let state = store.data_mut();
-                    let answer = state.permit(interface).and_then(|()| body(state, params));
+                    let answer = taped(store.data_mut(), &function, params, |state, params| {
+                        Ok(state.permit(interface).and_then(|()| body(state, params)))
+                    })?;
                     Ok((answer,))
                 })
             },
@@ -56,52 +103,55 @@ impl Interface<'_> {
     }
 
     /// A function that may wait for later steps.
-    pub(crate) fn waits<P, R>(
+    pub(crate) fn waits<P: Taken, R: Given>(
         &mut self,
         name: &str,
         body: for<'s> fn(&'s mut RunState, P) -> Waiting<'s, R>,
-    ) -> wasmtime::Result<()>
-    where
-        P: ComponentNamedList + Lift + Send + 'static,
-        R: Lower + Lift + Send + Sync + 'static,
-    {
-        let interface = self.name;
+    ) -> wasmtime::Result<()> {
+        let (interface, function) = (self.name, self.function(name));
         self.linker.func_wrap_async(
             name,
             move |mut store: StoreContextMut<'_, RunState>, params: P| {
+                let function = Arc::clone(&function);
                 Box::new(async move {
                     enter(&mut store).await?;
                     let state = store.data_mut();
-                    let answer = match state.permit(interface) {
+                    if let Some(played) = played(state, &function, &params) {
+                        return Ok((played?,));
+                    }
+                    let begun = state.shared().tape.begin(&params);
+                    let answer = Ok(match state.permit(interface) {
                         Ok(()) => body(state, params).await,
                         Err(error) => Err(error),
-                    };
-                    Ok((answer,))
+                    });
+                    state.record(begun, &function, &answer);
+                    answer.map(|answer| (answer,))
                 })
             },
         )
     }
 
     /// A function that can't say no; without a grant it gives the default.
-    pub(crate) fn plain<P, R>(
+    pub(crate) fn plain<P: Taken, R>(
         &mut self,
         name: &str,
         body: fn(&mut RunState, P) -> R,
     ) -> wasmtime::Result<()>
     where
-        P: ComponentNamedList + Lift + Send + 'static,
-        R: ComponentNamedList + Lower + Default + Send + 'static,
+        R: ComponentNamedList + Lower + Recorded + Debug + Default + Send + 'static,
     {
-        let interface = self.name;
+        let (interface, function) = (self.name, self.function(name));
         self.linker.func_wrap_async(
             name,
             move |mut store: StoreContextMut<'_, RunState>, params: P| {
+                let function = Arc::clone(&function);
                 Box::new(async move {
                     enter(&mut store).await?;
-                    let state = store.data_mut();
-                    Ok(match state.permit(interface) {
-                        Ok(()) => body(state, params),
-                        Err(_) => R::default(),
+                    taped(store.data_mut(), &function, params, |state, params| {
+                        Ok(match state.permit(interface) {
+                            Ok(()) => body(state, params),
+                            Err(_) => R::default(),
+                        })
                     })
                 })
             },

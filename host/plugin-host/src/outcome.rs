@@ -163,6 +163,12 @@ impl From<wire::Failure> for Failure {
     }
 }
 
+impl From<Checkpoint> for wire::Checkpoint {
+    fn from(Checkpoint { schema, bytes }: Checkpoint) -> Self {
+        Self { schema, bytes }
+    }
+}
+
 impl From<&Failure> for wire::Failure {
     fn from(failure: &Failure) -> Self {
         Self {

@@ -18,6 +18,7 @@ use crate::state::RunState;
 /// A plugin that was checked and compiled, ready to run any number of times.
 pub struct Plugin {
     pub(crate) manifest: Manifest,
+    pub(crate) digest: String,
     pub(crate) grant: Grant,
     pub(crate) limits: Arc<Limits>,
     pub(crate) wasi: Vec<String>,
@@ -34,6 +35,12 @@ impl Plugin {
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// SHA-256 of the component's bytes, hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// What it was granted.

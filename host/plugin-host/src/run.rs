@@ -11,30 +11,48 @@ use wasmtime::component::ComponentExportIndex;
 use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::limits::{FUEL_YIELD, Limits};
-use crate::outcome::{Checkpoint, Proposal, RunEnd, RunEvent, Usage};
+use crate::outcome::{Checkpoint, Failure, Proposal, RunEnd, RunEvent, Usage};
 use crate::plugin::Plugin;
 use crate::ports::HostPorts;
 use crate::state::{BUDGET_OF_STEP, RunState, Shared, lock};
+use crate::tape::{Budgets, RecordedEnd, RunRecord, recorded_cases, recorded_fields};
 use crate::wire;
 
 /// Longest text that is kept of a trap, bytes.
 const TRAP_TEXT_MAX: usize = 4 << 10;
 
 /// What the guest is asked to do.
+#[derive(Clone, Debug)]
 pub(crate) enum Entry {
-    Skill {
-        params: String,
-        resume: Option<Checkpoint>,
-    },
-    Recover {
-        failure: wire::Failure,
-        context: wire::Context,
-    },
-    Assess {
-        failure: wire::Failure,
-        context: wire::Context,
-    },
+    Skill(Job),
+    Recover(Trouble),
+    Assess(Trouble),
 }
+
+/// What a skill is started with.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) params: String,
+    pub(crate) resume: Option<wire::Checkpoint>,
+}
+
+/// What a recovery is started with.
+#[derive(Clone, Debug)]
+pub(crate) struct Trouble {
+    pub(crate) failure: wire::Failure,
+    pub(crate) context: wire::Context,
+}
+
+recorded_fields! {
+    Job { params, resume }
+    Trouble { failure, context }
+}
+
+recorded_cases! { Entry {
+    0 Skill(job),
+    1 Recover(trouble),
+    2 Assess(trouble),
+} }
 
 /// What the guest gave back.
 pub(crate) enum Answer {
@@ -54,6 +72,15 @@ pub struct Run {
     limits: Arc<Limits>,
     started: Tick,
     cancelled: Option<Tick>,
+    /// What its record begins with, and then that record.
+    header: Option<Header>,
+    record: Option<RunRecord>,
+}
+
+/// What is known of a run before it begins.
+pub(crate) struct Header {
+    pub(crate) entry: Entry,
+    pub(crate) seed: u64,
 }
 
 impl Run {
@@ -64,8 +91,11 @@ impl Run {
         ports: HostPorts,
         limits: Arc<Limits>,
         started: Tick,
+        header: Header,
     ) -> Self {
         Self {
+            header: Some(header),
+            record: None,
             plugin,
             work: Some(work),
             shared,
@@ -114,6 +144,7 @@ impl Run {
             let work = self.work.as_mut()?;
             match work.as_mut().poll(&mut context) {
                 Poll::Ready(answer) => {
+                    self.keep_record(&answer, false);
                     let answer = match answer {
                         Answer::End(_) if self.cancelled.is_some() => {
                             Answer::End(RunEnd::Cancelled { killed: false })
@@ -147,6 +178,30 @@ impl Run {
         let end = RunEnd::Cancelled { killed: true };
         self.end(Answer::End(end.clone()));
         end
+    }
+
+    /// What was recorded of it, once it has ended. Once.
+    pub fn take_record(&mut self) -> Option<RunRecord> {
+        self.record.take()
+    }
+
+    /// Puts the record together. `by_host`: the host ended it, not what it did.
+    fn keep_record(&mut self, answer: &Answer, by_host: bool) {
+        let calls = lock(&self.shared).tape.take();
+        if let (Some(calls), Some(Header { entry, seed })) = (calls, self.header.take()) {
+            let manifest = self.plugin.manifest();
+            self.record = Some(RunRecord {
+                plugin: manifest.name.clone(),
+                version: manifest.version.clone(),
+                digest: self.plugin.digest().to_owned(),
+                started: self.started.0,
+                end: recorded_end(answer, by_host),
+                seed,
+                entry,
+                budgets: Budgets::of(&self.limits),
+                calls,
+            });
+        }
     }
 
     /// True once it has ended.
@@ -198,6 +253,7 @@ impl Run {
     /// Everything that the run still holds of the host goes back. Does not depend on the guest.
     fn end(&mut self, answer: Answer) -> Answer {
         self.work = None;
+        self.keep_record(&answer, true);
         let mut shared = lock(&self.shared);
         let now = shared.now;
         shared.desk.close(now);
@@ -216,6 +272,37 @@ impl Drop for Run {
         if self.work.is_some() {
             self.kill();
         }
+    }
+}
+
+/// How a run ended, as its record says it.
+pub(crate) fn recorded_end(answer: &Answer, by_host: bool) -> RecordedEnd {
+    let (kind, text, by_host) = match answer {
+        Answer::Proposal(proposal) => ("proposed", format!("{proposal:?}"), by_host),
+        Answer::End(RunEnd::Finished(result)) => ("finished", result.to_string(), by_host),
+        Answer::End(RunEnd::Failed(failure)) => {
+            let Failure {
+                label,
+                message,
+                detail,
+            } = failure;
+            ("failed", format!("{label}: {message} {detail}"), by_host)
+        }
+        Answer::End(RunEnd::Trapped { message }) => ("trapped", message.clone(), by_host),
+        Answer::End(RunEnd::OutOfBudget {
+            what,
+            nondeterministic,
+        }) => {
+            // What is counted by the step depends on where the steps were.
+            let by_host = by_host || *nondeterministic || what == BUDGET_OF_STEP;
+            ("out-of-budget", what.clone(), by_host)
+        }
+        Answer::End(RunEnd::Cancelled { .. }) => ("cancelled", String::new(), true),
+    };
+    RecordedEnd {
+        kind: kind.to_owned(),
+        text,
+        by_host,
     }
 }
 
@@ -260,24 +347,22 @@ async fn enter(
     store.fuel_async_yield_interval(Some(FUEL_YIELD))?;
     let instance = plugin.instance.instantiate_async(&mut *store).await?;
     let index: &ComponentExportIndex = match &entry {
-        Entry::Assess { .. } => plugin.assess.as_ref().unwrap_or(&plugin.entry),
+        Entry::Assess(_) => plugin.assess.as_ref().unwrap_or(&plugin.entry),
         _ => &plugin.entry,
     };
     match entry {
-        Entry::Skill { params, resume } => {
+        Entry::Skill(Job { params, resume }) => {
             let run = instance.get_typed_func::<
                 (String, Option<wire::Checkpoint>),
                 (Result<String, wire::Failure>,),
             >(&mut *store, index)?;
-            let resume =
-                resume.map(|Checkpoint { schema, bytes }| wire::Checkpoint { schema, bytes });
             let (result,) = run.call_async(&mut *store, (params, resume)).await?;
             Ok(Answer::End(match result {
                 Ok(json) => plugin.checked_result(&json),
                 Err(failure) => RunEnd::Failed(failure.into()),
             }))
         }
-        Entry::Recover { failure, context } => {
+        Entry::Recover(Trouble { failure, context }) => {
             let recover = instance.get_typed_func::<
                 (wire::Failure, wire::Context),
                 (Result<wire::RecoveryOutcome, wire::Failure>,),
@@ -291,7 +376,7 @@ async fn enter(
                 Err(failure) => RunEnd::Failed(failure.into()),
             }))
         }
-        Entry::Assess { failure, context } => {
+        Entry::Assess(Trouble { failure, context }) => {
             let assess = instance
                 .get_typed_func::<(wire::Failure, wire::Context), (Option<wire::Proposal>,)>(
                     &mut *store,

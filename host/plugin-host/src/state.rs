@@ -16,6 +16,7 @@ use crate::grants::Grant;
 use crate::limits::Limits;
 use crate::outcome::{Checkpoint, Lease, RunEvent, Usage};
 use crate::ports::HostPorts;
+use crate::tape::{Begun, Recorded, Tape};
 use crate::wasi::Inert;
 use crate::wire::Error;
 
@@ -30,6 +31,7 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What the guest's calls and the run's owner both touch.
 pub(crate) struct Shared {
     pub(crate) now: Tick,
+    pub(crate) tape: Tape,
     pub(crate) status: Option<LoopStatus>,
     pub(crate) cancelled: bool,
     /// Set when a call waits for a later step; clear when the fiber merely used up a slice of fuel.
@@ -99,6 +101,8 @@ pub(crate) enum Mode {
     Act,
     /// Nothing moves and nothing waits.
     Assess,
+    /// Nothing happens: every call gets the answer that was recorded.
+    Replay,
 }
 
 /// Data of one store.
@@ -122,6 +126,19 @@ impl RunState {
     /// The part that the run's owner sees too.
     pub(crate) fn shared(&self) -> MutexGuard<'_, Shared> {
         lock(&self.shared)
+    }
+
+    /// Writes down what a call was answered, or that it ended the component.
+    pub(crate) fn record<R: Recorded>(
+        &self,
+        begun: Option<Begun>,
+        function: &str,
+        answer: &wasmtime::Result<R>,
+    ) {
+        let mut shared = self.shared();
+        let tick = shared.now.0;
+        let answer = answer.as_ref().map_err(|error| format!("{error:#}"));
+        shared.tape.end(begun, function, tick, answer);
     }
 
     /// Books the fuel burnt since the last call.
@@ -204,6 +221,9 @@ impl RunState {
 
     /// Waits for the next step if this one's budget is used up.
     pub(crate) async fn pace(&mut self) -> wasmtime::Result<()> {
+        if self.mode == Mode::Replay {
+            return Ok(());
+        }
         let mut first = true;
         std::future::poll_fn(|_| {
             let mut shared = lock(&self.shared);

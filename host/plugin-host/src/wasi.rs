@@ -6,16 +6,22 @@
 //! function, whatever 0.2 version a guest asks for, answers by the shape of its result: one that can say no says
 //! no, one that lists things lists nothing.
 
+use std::fmt::Debug;
+use std::slice;
+use std::sync::Arc;
+
 use sinew_units::{TICK_NS, Tick, Ticks};
 use wasmtime::component::types::{ComponentItem, Type};
 use wasmtime::component::{
-    Component, ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceAny,
-    ResourceType, Val,
+    Component, ComponentNamedList, ComponentType, Lift, Linker, LinkerInstance, Lower, Resource,
+    ResourceAny, ResourceType, Val,
 };
 use wasmtime::{Engine, StoreContextMut};
 
 use crate::capabilities::line;
+use crate::link::{Taken, played, taped};
 use crate::state::RunState;
+use crate::tape::{Recorded, recorded_cases, recorded_fields};
 
 /// Bytes that a stream takes at once.
 const WRITE_MAX: u64 = 4 << 10;
@@ -59,10 +65,14 @@ impl Inert {
 }
 
 /// `output-stream`; the handle's number says which of the two it is.
+#[derive(Debug)]
 struct Output;
+#[derive(Debug)]
 struct Input;
+#[derive(Debug)]
 struct IoError;
 struct Nothing;
+#[derive(Debug)]
 struct Pollable {
     ready_at: Tick,
 }
@@ -70,7 +80,7 @@ struct Pollable {
 const STDOUT: u32 = 0;
 const STDERR: u32 = 1;
 
-#[derive(ComponentType, Lift, Lower)]
+#[derive(Debug, ComponentType, Lift, Lower)]
 #[component(variant)]
 enum StreamError {
     #[component(name = "last-operation-failed")]
@@ -79,12 +89,21 @@ enum StreamError {
     Closed,
 }
 
-#[derive(ComponentType, Lift, Lower)]
+#[derive(Debug, ComponentType, Lift, Lower)]
 #[component(record)]
 struct Datetime {
     seconds: u64,
     nanoseconds: u32,
 }
+
+recorded_fields! {
+    Datetime { seconds, nanoseconds }
+}
+
+recorded_cases! { StreamError {
+    0 LastOperationFailed(error),
+    1 Closed,
+} }
 
 /// Links what of WASI the component imports; gives the names.
 pub(crate) fn link(
@@ -116,7 +135,7 @@ pub(crate) fn link(
                 ComponentItem::ComponentFunc(_) => {
                     let known = define_known(&mut into, interface, item)?;
                     if !known {
-                        define_inert(&mut into, item)?;
+                        define_inert(&mut into, interface, item)?;
                     }
                 }
                 _ => {}
@@ -135,12 +154,94 @@ fn define_resource(into: &mut LinkerInstance<'_, RunState>, name: &str) -> wasmt
             name,
             ResourceType::host::<Pollable>(),
             |mut store: StoreContextMut<'_, RunState>, handle| {
-                let table = &mut store.data_mut().table;
-                table.delete(Resource::<Pollable>::new_own(handle))?;
-                Ok(())
+                let function = "wasi:io/poll.[resource-drop]pollable";
+                taped(store.data_mut(), function, (handle,), |state, (handle,)| {
+                    state.table.delete(Resource::<Pollable>::new_own(handle))?;
+                    Ok(())
+                })
             },
         ),
         _ => into.resource(name, ResourceType::host::<Nothing>(), |_, _| Ok(())),
+    }
+}
+
+/// Links functions of one interface, every call of which is recorded.
+struct Known<'a, 'b> {
+    into: &'a mut LinkerInstance<'b, RunState>,
+    interface: &'a str,
+    name: &'a str,
+}
+
+impl Known<'_, '_> {
+    fn function(&self) -> Arc<str> {
+        format!("wasi:{}.{}", self.interface, self.name).into()
+    }
+
+    /// A function that answers at once.
+    fn ready<P: Taken, R>(
+        self,
+        body: fn(&mut RunState, P) -> wasmtime::Result<R>,
+    ) -> wasmtime::Result<()>
+    where
+        R: ComponentNamedList + Lower + Recorded + Debug + 'static,
+    {
+        let function = self.function();
+        self.into.func_wrap(
+            self.name,
+            move |mut store: StoreContextMut<'_, RunState>, params: P| {
+                taped(store.data_mut(), &function, params, body)
+            },
+        )
+    }
+
+    /// A function with an effect inside the component's own world, which it has when it is done again, too.
+    fn says<P: Taken, R>(self, body: fn(&mut RunState, P) -> R) -> wasmtime::Result<()>
+    where
+        R: ComponentNamedList + Lower + Recorded + Debug + 'static,
+    {
+        let function = self.function();
+        self.into.func_wrap(
+            self.name,
+            move |mut store: StoreContextMut<'_, RunState>, params: P| {
+                let state = store.data_mut();
+                if let Some(played) = played::<P, R>(state, &function, &params) {
+                    played?;
+                }
+                let begun = state.shared().tape.begin(&params);
+                let answer = Ok(body(state, params));
+                state.record(begun, &function, &answer);
+                answer
+            },
+        )
+    }
+
+    /// A function that waits for moments.
+    fn polls<P, R>(
+        self,
+        moments: fn(&P) -> &[Resource<Pollable>],
+        body: fn(Vec<u32>) -> R,
+    ) -> wasmtime::Result<()>
+    where
+        P: Taken + Sync,
+        R: ComponentNamedList + Lower + Recorded + Debug + Send + Sync + 'static,
+    {
+        let function = self.function();
+        self.into.func_wrap_async(
+            self.name,
+            move |mut store: StoreContextMut<'_, RunState>, params: P| {
+                let function = Arc::clone(&function);
+                Box::new(async move {
+                    let state = store.data_mut();
+                    if let Some(played) = played(state, &function, &params) {
+                        return played;
+                    }
+                    let begun = state.shared().tape.begin(&params);
+                    let answer = poll(state, moments(&params)).await.map(body);
+                    state.record(begun, &function, &answer);
+                    answer
+                })
+            },
+        )
     }
 }
 
@@ -150,127 +251,105 @@ fn define_known(
     interface: &str,
     name: &str,
 ) -> wasmtime::Result<bool> {
+    let known = Known {
+        into,
+        interface,
+        name,
+    };
     match (interface, name) {
-        ("cli/exit", "exit") => into.func_wrap(name, |_, (_,): (Result<(), ()>,)| exited())?,
-        ("cli/exit", "exit-with-code") => into.func_wrap(name, |_, (_,): (u8,)| exited())?,
+        ("cli/exit", "exit") => known.ready(|_, (_,): (Result<(), ()>,)| exited())?,
+        ("cli/exit", "exit-with-code") => known.ready(|_, (_,): (u8,)| exited())?,
         ("cli/stdin", "get-stdin") => {
-            into.func_wrap(name, |_, (): ()| Ok((Resource::<Input>::new_own(0),)))?;
+            known.ready(|_, (): ()| Ok((Resource::<Input>::new_own(0),)))?;
         }
         ("cli/stdout", "get-stdout") => {
-            into.func_wrap(name, |_, (): ()| Ok((Resource::<Output>::new_own(STDOUT),)))?;
+            known.ready(|_, (): ()| Ok((Resource::<Output>::new_own(STDOUT),)))?;
         }
         ("cli/stderr", "get-stderr") => {
-            into.func_wrap(name, |_, (): ()| Ok((Resource::<Output>::new_own(STDERR),)))?;
+            known.ready(|_, (): ()| Ok((Resource::<Output>::new_own(STDERR),)))?;
         }
         ("io/streams", "[method]output-stream.check-write") => {
-            into.func_wrap(name, |_, (_,): (Resource<Output>,)| {
-                Ok((Ok::<_, StreamError>(WRITE_MAX),))
-            })?;
+            known.ready(|_, (_,): (Resource<Output>,)| Ok((Ok::<_, StreamError>(WRITE_MAX),)))?;
         }
         (
             "io/streams",
             "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush",
-        ) => into.func_wrap(
-            name,
-            |mut store, (to, bytes): (Resource<Output>, Vec<u8>)| {
-                write(store.data_mut(), to.rep(), &bytes);
-                Ok((Ok::<(), StreamError>(()),))
-            },
-        )?,
+        ) => known.says(|state, (to, bytes): (Resource<Output>, Vec<u8>)| {
+            write(state, to.rep(), &bytes);
+            (Ok::<(), StreamError>(()),)
+        })?,
         ("io/streams", "[method]output-stream.flush" | "[method]output-stream.blocking-flush") => {
-            into.func_wrap(name, |_, (_,): (Resource<Output>,)| {
-                Ok((Ok::<(), StreamError>(()),))
-            })?
+            known.ready(|_, (_,): (Resource<Output>,)| Ok((Ok::<(), StreamError>(()),)))?;
         }
         ("io/streams", "[method]output-stream.subscribe") => {
-            into.func_wrap(name, |mut store, (_,): (Resource<Output>,)| {
-                pollable(store.data_mut(), Tick(0))
-            })?;
+            known.ready(|state, (_,): (Resource<Output>,)| pollable(state, Tick(0)))?;
         }
         ("io/streams", "[method]input-stream.subscribe") => {
-            into.func_wrap(name, |mut store, (_,): (Resource<Input>,)| {
-                pollable(store.data_mut(), Tick(0))
-            })?;
+            known.ready(|state, (_,): (Resource<Input>,)| pollable(state, Tick(0)))?;
         }
         ("io/poll", "[method]pollable.ready") => {
-            into.func_wrap(name, |mut store, (one,): (Resource<Pollable>,)| {
-                let state = store.data_mut();
+            known.ready(|state, (one,): (Resource<Pollable>,)| {
                 Ok((state.table.get(&one)?.ready_at <= state.shared().now,))
             })?;
         }
         ("io/poll", "[method]pollable.block") => {
-            into.func_wrap_async(name, |mut store: StoreContextMut<'_, RunState>, (one,)| {
-                Box::new(async move {
-                    poll(store.data_mut(), &[one]).await?;
-                    Ok(())
-                })
-            })?;
-        }
-        ("io/poll", "poll") => {
-            into.func_wrap_async(
-                name,
-                |mut store: StoreContextMut<'_, RunState>, (all,): (Vec<Resource<Pollable>>,)| {
-                    Box::new(async move { Ok((poll(store.data_mut(), &all).await?,)) })
-                },
+            known.polls(
+                |(one,): &(Resource<Pollable>,)| slice::from_ref(one),
+                |_| (),
             )?;
         }
+        ("io/poll", "poll") => {
+            known.polls(|(all,): &(Vec<Resource<Pollable>>,)| all, |ready| (ready,))?;
+        }
         ("clocks/monotonic-clock", "now") => {
-            into.func_wrap(name, |store: StoreContextMut<'_, RunState>, (): ()| {
-                Ok((store.data().shared().now.as_ns(),))
-            })?;
+            known.ready(|state, (): ()| Ok((state.shared().now.as_ns(),)))?;
         }
-        ("clocks/monotonic-clock", "resolution") => {
-            into.func_wrap(name, |_, (): ()| Ok((TICK_NS,)))?;
-        }
+        ("clocks/monotonic-clock", "resolution") => known.ready(|_, (): ()| Ok((TICK_NS,)))?,
         ("clocks/monotonic-clock", "subscribe-instant") => {
-            into.func_wrap(name, |mut store, (ns,): (u64,)| {
-                pollable(store.data_mut(), Tick(ns.div_ceil(TICK_NS)))
-            })?;
+            known.ready(|state, (ns,): (u64,)| pollable(state, Tick(ns.div_ceil(TICK_NS))))?;
         }
         ("clocks/monotonic-clock", "subscribe-duration") => {
-            into.func_wrap(name, |mut store, (ns,): (u64,)| {
-                let state: &mut RunState = store.data_mut();
+            known.ready(|state, (ns,): (u64,)| {
                 let now = state.shared().now;
                 pollable(state, now + Ticks(ns.div_ceil(TICK_NS)))
             })?;
         }
         ("clocks/wall-clock", "now") => {
-            into.func_wrap(name, |store: StoreContextMut<'_, RunState>, (): ()| {
-                Ok((datetime(store.data().shared().now.as_ns()),))
-            })?;
+            known.ready(|state, (): ()| Ok((datetime(state.shared().now.as_ns()),)))?;
         }
         ("clocks/wall-clock", "resolution") => {
-            into.func_wrap(name, |_, (): ()| Ok((datetime(TICK_NS),)))?;
+            known.ready(|_, (): ()| Ok((datetime(TICK_NS),)))?;
         }
         ("random/random" | "random/insecure", "get-random-bytes" | "get-insecure-random-bytes") => {
-            into.func_wrap(name, |mut store, (count,): (u64,)| {
-                let state: &mut RunState = store.data_mut();
+            known.ready(|state, (count,): (u64,)| {
                 let bytes = (0..count.min(RANDOM_MAX).div_ceil(8))
                     .flat_map(|_| state.wasi.next().to_le_bytes())
                     .take(count.min(RANDOM_MAX) as usize);
                 Ok((bytes.collect::<Vec<u8>>(),))
-            })?
+            })?;
         }
         ("random/random" | "random/insecure", "get-random-u64" | "get-insecure-random-u64") => {
-            into.func_wrap(name, |mut store: StoreContextMut<'_, RunState>, (): ()| {
-                Ok((store.data_mut().wasi.next(),))
-            })?;
+            known.ready(|state, (): ()| Ok((state.wasi.next(),)))?;
         }
         ("random/insecure-seed", "insecure-seed") => {
-            into.func_wrap(name, |mut store: StoreContextMut<'_, RunState>, (): ()| {
-                let wasi = &mut store.data_mut().wasi;
-                Ok(((wasi.next(), wasi.next()),))
-            })?;
+            known.ready(|state, (): ()| Ok(((state.wasi.next(), state.wasi.next()),)))?;
         }
         _ => return Ok(false),
     }
     Ok(true)
 }
 
-/// A function with nothing behind it.
-fn define_inert(into: &mut LinkerInstance<'_, RunState>, name: &str) -> wasmtime::Result<()> {
-    into.func_new_async(name, |mut store, ty, params, results| {
+/// A function with nothing behind it. That it was called is recorded; its answer is always the same.
+fn define_inert(
+    into: &mut LinkerInstance<'_, RunState>,
+    interface: &str,
+    name: &str,
+) -> wasmtime::Result<()> {
+    let function: Arc<str> = format!("wasi:{interface}.{name}").into();
+    into.func_new_async(name, move |mut store, ty, params, results| {
+        let function = Arc::clone(&function);
         Box::new(async move {
+            taped(store.data_mut(), &function, (), |_, ()| Ok(()))?;
             for (result, ty) in results.iter_mut().zip(ty.results()) {
                 *result = nothing_of(&ty, &mut store)?;
             }

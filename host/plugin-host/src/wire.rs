@@ -4,6 +4,8 @@
 use sinew_messages as messages;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
+use crate::tape::{recorded_cases, recorded_fields};
+
 #[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
 #[component(record)]
 pub(crate) struct Vec3 {
@@ -178,6 +180,39 @@ pub(crate) struct RecoveryOutcome {
     pub(crate) message: String,
     pub(crate) next: String,
 }
+
+recorded_fields! {
+    Vec3 { x, y, z }
+    Quaternion { x, y, z, w }
+    Pose { position, orientation }
+    Failure { label, message, detail }
+    Checkpoint { schema, bytes }
+    Object { id, class, color, pose, size, confidence, position_sigma, last_seen, place }
+    Place { name, kind, pose, size }
+    RobotState { tick, tool, joints, gripper_width, gripper_force, tool_force, stopped }
+    Snapshot { tick, objects }
+    Goal { target, speed, acceleration }
+    MotionOutcome { state, reason, tool, tick }
+    GripperOutcome { width, force, holding }
+    PolicyOutcome { state, label, confidence, ticks, message }
+    Context { skill, params, attempts }
+}
+
+recorded_cases! { Error {
+    0 Denied(text),
+    1 Cancelled,
+    2 Limit(text),
+    3 Unavailable(text),
+    4 Other(text),
+} }
+
+recorded_cases! { Target {
+    0 Joints(joints),
+    1 Pose(pose),
+    2 Line(pose),
+    3 Guarded(contact),
+    4 Named(name),
+} }
 
 impl From<[f64; 3]> for Vec3 {
     fn from([x, y, z]: [f64; 3]) -> Self {

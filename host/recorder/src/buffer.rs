@@ -10,7 +10,7 @@ use sinew_units::{TICK_HZ, Tick, Ticks};
 use sinew_world::{Place, WorldSnapshot};
 
 use crate::event::FlightEvent;
-use crate::incident::{Cause, Frozen};
+use crate::incident::{Cause, Frozen, RecordedRun};
 
 /// Seconds that may be asked for: a buffer of a minute is about 60 MB of tick records.
 const SECONDS_MAX: f64 = 120.0;
@@ -18,6 +18,11 @@ const SECONDS_MAX: f64 = 120.0;
 const EVENTS_MAX: usize = 4_096;
 /// Camera frames kept, over all cameras.
 const FRAMES_MAX: usize = 512;
+
+/// Recorded plugin runs kept, and their bytes together. They explain a failure from its beginning, so they are not kept by their
+/// age.
+const RUNS_MAX: usize = 32;
+const RUN_BYTES_MAX: usize = 64 << 20;
 
 /// What a recorder keeps and where it writes.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +83,7 @@ pub struct Recorder {
     snapshots: VecDeque<Arc<WorldSnapshot>>,
     frames: VecDeque<Arc<RgbdFrame>>,
     events: VecDeque<FlightEvent>,
+    runs: VecDeque<RecordedRun>,
 }
 
 impl Recorder {
@@ -115,6 +121,7 @@ impl Recorder {
             snapshots: VecDeque::new(),
             frames: VecDeque::new(),
             events: VecDeque::new(),
+            runs: VecDeque::new(),
         })
     }
 
@@ -185,6 +192,16 @@ impl Recorder {
         }
     }
 
+    /// Keeps a recorded plugin run: the newest ones, as many as there is room for.
+    pub fn observe_run(&mut self, run: RecordedRun) {
+        self.runs.push_back(run);
+        let bytes =
+            |runs: &VecDeque<RecordedRun>| runs.iter().map(|run| run.bytes.len()).sum::<usize>();
+        while self.runs.len() > RUNS_MAX || bytes(&self.runs) > RUN_BYTES_MAX {
+            self.runs.pop_front();
+        }
+    }
+
     /// Copies what is in the buffer into an incident with a file name of its own. The buffer goes on.
     pub fn freeze(&mut self, cause: Cause) -> Frozen {
         let path = self
@@ -224,6 +241,7 @@ impl Recorder {
             }),
             frames: since(&self.frames, |frame| frame.tick >= oldest),
             events: since(&self.events, |event| event.tick >= oldest),
+            runs: self.runs.iter().cloned().collect(),
         }
     }
 
@@ -234,6 +252,7 @@ impl Recorder {
         self.snapshots.clear();
         self.frames.clear();
         self.events.clear();
+        self.runs.clear();
     }
 
     fn advance(&mut self, tick: Tick) {

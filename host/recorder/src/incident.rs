@@ -1,5 +1,6 @@
 //! Incidents: a frozen buffer and the file it becomes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use mcap::records::{MessageHeader, Metadata};
-use mcap::{Compression, McapError, WriteOptions};
+use mcap::{Attachment, Compression, McapError, WriteOptions};
 use serde_json::{Map, Value};
 use sinew_hardware::RgbdFrame;
 use sinew_messages::{JOINTS, Pose, TickRecord};
@@ -64,6 +65,20 @@ fn name_part(text: &str) -> String {
     }
 }
 
+/// A plugin run, as whoever recorded it encoded it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedRun {
+    /// Name of its attachment.
+    pub name: String,
+    /// Tick of its end.
+    pub tick: Tick,
+    /// The record.
+    pub bytes: Arc<[u8]>,
+}
+
+/// Media type of such an attachment.
+pub const RUN_MEDIA_TYPE: &str = "application/x-sinew-run";
+
 /// Evidence that could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -117,6 +132,7 @@ pub struct Frozen {
     pub(crate) snapshots: Vec<Arc<WorldSnapshot>>,
     pub(crate) frames: Vec<Arc<RgbdFrame>>,
     pub(crate) events: Vec<FlightEvent>,
+    pub(crate) runs: Vec<RecordedRun>,
 }
 
 impl Frozen {
@@ -240,6 +256,16 @@ impl Frozen {
                 &row.json,
             )?;
             *sequence = sequence.wrapping_add(1);
+        }
+        for run in &self.runs {
+            let time = log_time_ns(run.tick.0);
+            writer.attach(&Attachment {
+                log_time: time,
+                create_time: time,
+                name: run.name.clone(),
+                media_type: RUN_MEDIA_TYPE.to_owned(),
+                data: Cow::Borrowed(&run.bytes),
+            })?;
         }
         writer.finish()?;
         Ok((writer.into_inner(), rows.len() as u64))

@@ -12,13 +12,18 @@ mod buffer;
 mod event;
 mod foxglove;
 mod incident;
+mod reading;
 pub mod report;
 mod rows;
 pub mod statistics;
 
 pub use buffer::{ConfigError, LinkPoses, Recorder, RecorderConfig};
 pub use event::{FlightEvent, Level};
-pub use incident::{Cause, Frozen, IncidentWriter, RecordError, Written};
+pub use incident::{
+    Cause, Frozen, IncidentWriter, RUN_MEDIA_TYPE, RecordError, RecordedRun, Written,
+};
+
+pub use reading::{INCIDENT_MAGIC, recorded_runs};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use sinew_flight_ring::Consumer;
 use sinew_messages::{LimitKind, LoopStatus, Mailbox, TickRecord, VerdictKind};
 use sinew_perception::Perception;
 use sinew_recorder::report::VerdictReport;
-use sinew_recorder::{FlightEvent, Level, Recorder};
+use sinew_recorder::{FlightEvent, Level, RecordedRun, Recorder};
 use sinew_tasks::{Installed, TaskEngine, TaskEvent};
 use sinew_units::Tick;
 use sinew_world::WorldReader;
@@ -46,6 +46,9 @@ pub(crate) struct Brain {
     pub(crate) verdicts: VerdictReport,
     pub(crate) encounters: Encounters,
     pub(crate) events: Vec<TaskEvent>,
+    /// Plugin runs that have ended, for whoever keeps them all.
+    pub(crate) runs: Vec<RecordedRun>,
+    pub(crate) keep_runs: bool,
     pub(crate) time: BrainTime,
 }
 
@@ -78,10 +81,29 @@ impl Brain {
         self.time.tasks.time(|| self.tasks.step(now, status));
         let start = self.events.len();
         self.events.extend(self.tasks.take_events());
+        for run in self.tasks.take_recorded() {
+            self.keep_run(&run, now);
+        }
         let mut recorder = self.time.recorder;
         recorder.time(|| self.record(now, start));
         self.time.recorder = recorder;
         true
+    }
+
+    /// A plugin run has ended: whatever it was told and called goes with the next incident.
+    fn keep_run(&mut self, run: &sinew_tasks::RecordedRun, now: Tick) {
+        let plugin = run.record.plugin.replace('/', "_");
+        let bytes: Arc<[u8]> = run.record.to_bytes().into();
+        self.fingerprint.bytes(&bytes);
+        let run = RecordedRun {
+            name: format!("task{}-{:02}-{plugin}.run", run.task.0, run.number),
+            tick: now,
+            bytes,
+        };
+        self.recorder.observe_run(run.clone());
+        if self.keep_runs {
+            self.runs.push(run);
+        }
     }
 
     /// Shows the recorder what happened since the last step, and folds it into the fingerprint.

@@ -104,6 +104,8 @@ pub struct HostOptions {
     pub speed: Speed,
     /// Where incidents go.
     pub incidents: std::path::PathBuf,
+    /// Plugin runs are kept one by one, not only for the next incident.
+    pub keep_runs: bool,
     /// Where stops, resets, modes and safety configurations are written down. Without one a host keeps nothing of
     /// that: for measurements, not for a robot.
     pub audit: Option<AuditTarget>,
@@ -271,6 +273,8 @@ impl Host {
             verdicts: Default::default(),
             encounters: Default::default(),
             events: Vec::new(),
+            runs: Vec::new(),
+            keep_runs: options.keep_runs,
             time: BrainTime::default(),
         };
         Ok(Self {

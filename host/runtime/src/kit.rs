@@ -177,7 +177,7 @@ fn grants_meet_plugins(
 }
 
 /// Ports that lead nowhere: for loading, when there is no robot yet.
-fn idle_ports(config: &Config) -> HostPorts {
+pub(crate) fn idle_ports(config: &Config) -> HostPorts {
     let (_, world) = sinew_world::world(Vec::new());
     HostPorts {
         world,

@@ -20,6 +20,7 @@ pub mod perception_eval;
 mod picture;
 mod policies;
 pub mod policy_lab;
+pub mod replay;
 pub mod robot;
 pub mod safety_change;
 pub mod safety_config;

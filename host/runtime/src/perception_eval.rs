@@ -193,6 +193,7 @@ fn track(
         let options = HostOptions {
             speed: Speed::Max,
             incidents: std::env::temp_dir(),
+            keep_runs: false,
             audit: None,
         };
         let mut host = Host::new(&kit, Surroundings::of(&cell), &options)?;

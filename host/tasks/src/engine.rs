@@ -13,7 +13,7 @@ use crate::lease::Leases;
 use crate::lifecycle::{Context, Task};
 use crate::params::{ParamsError, check_names};
 use crate::recovery::{History, RecoveryBudget};
-use crate::task::{TaskEnd, TaskId, TaskStatus};
+use crate::task::{RecordedRun, TaskEnd, TaskId, TaskStatus};
 
 /// Tasks that may wait or run at once.
 const TASKS_MAX: usize = 1_024;
@@ -194,6 +194,7 @@ pub struct TaskEngine<P: Plugins> {
     leases: Leases,
     history: History,
     events: Vec<TaskEvent>,
+    recorded: Vec<RecordedRun>,
     last_id: u64,
     now: Tick,
 }
@@ -210,6 +211,7 @@ impl<P: Plugins> TaskEngine<P> {
             leases: Leases::default(),
             history: History::default(),
             events: Vec::new(),
+            recorded: Vec::new(),
             last_id: 0,
             now: Tick(0),
         }
@@ -304,6 +306,7 @@ impl<P: Plugins> TaskEngine<P> {
                 leases: &mut self.leases,
                 history: &mut self.history,
                 events: &mut self.events,
+                recorded: &mut self.recorded,
                 now,
                 status,
             });
@@ -313,6 +316,11 @@ impl<P: Plugins> TaskEngine<P> {
     /// What has happened since the last call, oldest first.
     pub fn take_events(&mut self) -> Vec<TaskEvent> {
         std::mem::take(&mut self.events)
+    }
+
+    /// Runs that have ended since the last call, in the order of their ends.
+    pub fn take_recorded(&mut self) -> Vec<RecordedRun> {
+        std::mem::take(&mut self.recorded)
     }
 
     /// What a task does now; `None` if there is no such task.

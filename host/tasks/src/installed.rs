@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sinew_plugin_host::{
     Checkpoint, Failure, HostPorts, Kind, Lease, LoadError, Manifest, Plugin, PluginHost, Proposal,
-    RecoveryContext, Run, RunEnd, RunEvent, StartError,
+    RecoveryContext, Run, RunEnd, RunEvent, RunRecord, StartError,
 };
 use sinew_units::Tick;
 
@@ -25,6 +25,8 @@ pub trait PluginRun {
     fn checkpoint(&self) -> Option<Checkpoint>;
     /// What it has said since the last call.
     fn take_events(&mut self) -> Vec<RunEvent>;
+    /// What was recorded of it, once it has ended; `None` if nothing is.
+    fn take_record(&mut self) -> Option<RunRecord>;
 }
 
 /// Skills and recoveries by name. The engine is written against this, so that its decisions can be tested
@@ -294,5 +296,9 @@ impl PluginRun for Run {
 
     fn take_events(&mut self) -> Vec<RunEvent> {
         Self::take_events(self)
+    }
+
+    fn take_record(&mut self) -> Option<RunRecord> {
+        Self::take_record(self)
     }
 }

@@ -41,7 +41,7 @@ pub use installed::{InstallError, Installed, PluginRun, Plugins};
 pub use lease::{Leases, RobotParts};
 pub use params::ParamsError;
 pub use recovery::{History, RecoveryBudget};
-pub use task::{TaskEnd, TaskId, TaskState, TaskStatus};
+pub use task::{RecordedRun, TaskEnd, TaskId, TaskState, TaskStatus};
 
 #[cfg(test)]
 mod tests;

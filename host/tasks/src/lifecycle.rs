@@ -18,7 +18,7 @@ use crate::failure::FailureLabel;
 use crate::installed::{PluginRun, Plugins};
 use crate::lease::{Leases, RobotParts};
 use crate::recovery::History;
-use crate::task::{TaskEnd, TaskId, TaskState, TaskStatus};
+use crate::task::{RecordedRun, TaskEnd, TaskId, TaskState, TaskStatus};
 
 /// Tool speed below which the robot counts as at rest, m/s.
 const REST_SPEED_M_S: f64 = 0.002;
@@ -31,6 +31,7 @@ pub(crate) struct Context<'a, P: Plugins> {
     pub(crate) leases: &'a mut Leases,
     pub(crate) history: &'a mut History,
     pub(crate) events: &'a mut Vec<TaskEvent>,
+    pub(crate) recorded: &'a mut Vec<RecordedRun>,
     pub(crate) now: Tick,
     pub(crate) status: &'a LoopStatus,
 }

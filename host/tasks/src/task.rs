@@ -4,6 +4,7 @@ use core::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
+use sinew_plugin_host::RunRecord;
 use sinew_units::Tick;
 
 use crate::event::tick_number;
@@ -106,4 +107,15 @@ pub struct TaskStatus {
     pub step: String,
     /// Tracked object that the step is about.
     pub object: Option<u64>,
+}
+
+/// A run of a task that has ended, as it was recorded.
+#[derive(Clone, Debug)]
+pub struct RecordedRun {
+    /// Of which task.
+    pub task: TaskId,
+    /// Which run of it, from 1; recoveries count too.
+    pub number: u64,
+    /// What was recorded.
+    pub record: RunRecord,
 }

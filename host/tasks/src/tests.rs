@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sinew_messages::{LimitKind, LoopStatus, Pose, StopState};
 use sinew_plugin_host::{
     Checkpoint, Failure, Kind, Lease, Manifest, Proposal, RecoveryContext, RunEnd, RunEvent,
-    StartError,
+    RunRecord, StartError,
 };
 use sinew_units::{Tick, Ticks};
 use sinew_world::{ObjectTrack, Place, WorldSnapshot, WorldWriter, world};
@@ -109,6 +109,10 @@ impl PluginRun for FakeRun {
 
     fn checkpoint(&self) -> Option<Checkpoint> {
         self.checkpoint.clone()
+    }
+
+    fn take_record(&mut self) -> Option<RunRecord> {
+        None
     }
 
     fn take_events(&mut self) -> Vec<RunEvent> {

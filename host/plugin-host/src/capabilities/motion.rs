@@ -6,7 +6,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Resource, ResourceType};
 
 use crate::desk::{Ended, is_stopped};
-use crate::link::Interface;
+use crate::link::{Interface, taped};
 use crate::state::RunState;
 use crate::wire::{Error, Goal, MotionOutcome, Target};
 
@@ -14,6 +14,7 @@ use crate::wire::{Error, Goal, MotionOutcome, Target};
 const WAIT_ANY_MAX: usize = 32;
 
 /// What the guest's `motion` handle stands for.
+#[derive(Debug)]
 pub(crate) struct MotionHandle {
     goal_id: u64,
 }
@@ -23,14 +24,15 @@ pub(crate) fn link(motion: &mut Interface<'_>) -> wasmtime::Result<()> {
         "motion",
         ResourceType::host::<MotionHandle>(),
         |mut store: StoreContextMut<'_, RunState>, handle| {
-            let state = store.data_mut();
-            let handle = state
-                .table
-                .delete(Resource::<MotionHandle>::new_own(handle))?;
-            let mut shared = state.shared();
-            let now = shared.now;
-            shared.desk.forget(now, handle.goal_id);
-            Ok(())
+            let function = "motion.[resource-drop]motion";
+            taped(store.data_mut(), function, (handle,), |state, (handle,)| {
+                let handle = Resource::<MotionHandle>::new_own(handle);
+                let handle = state.table.delete(handle)?;
+                let mut shared = state.shared();
+                let now = shared.now;
+                shared.desk.forget(now, handle.goal_id);
+                Ok(())
+            })
         },
     )?;
     motion.ready("start", |state, (goal,): (Goal,)| {

@@ -6,4 +6,5 @@ mod hostile;
 mod loading;
 mod narrowing;
 mod recoveries;
+mod replaying;
 mod rig;

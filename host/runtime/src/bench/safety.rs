@@ -101,6 +101,7 @@ fn record(kit: &Kit) -> anyhow::Result<Vec<Asked>> {
         &HostOptions {
             speed: Speed::Max,
             incidents: std::env::temp_dir(),
+            keep_runs: false,
             audit: None,
         },
     )?;

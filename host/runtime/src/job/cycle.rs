@@ -17,7 +17,7 @@ use crate::audit::{AUDIT_FILE, AuditTarget};
 use crate::bystander::Lookout;
 use crate::host::{Host, HostOptions, Surroundings};
 use crate::kit::Kit;
-use crate::trouble::input;
+use crate::trouble::{input, unwritable};
 use crate::watch::{Now, Progress, Watcher};
 
 /// Time for things to come to rest before the scorer looks.
@@ -74,6 +74,7 @@ impl Cycle<'_> {
             &HostOptions {
                 speed: options.speed,
                 incidents: options.out.join("incidents"),
+                keep_runs: options.keep_runs,
                 audit: Some(AuditTarget {
                     writer: self.audit.clone(),
                     episode: self.episode(),
@@ -111,6 +112,7 @@ impl Cycle<'_> {
             let path = self.freeze(&mut host, &report, &params);
             report.incidents.push(path);
         }
+        self.keep_runs(&mut host)?;
         host.brain.fingerprint.word(self.cell.state_hash());
         if host.deadline_misses() > 0 {
             watch(&Progress::Event {
@@ -254,6 +256,18 @@ impl Cycle<'_> {
             nondeterministic: end.as_ref().is_some_and(|end| end.nondeterministic),
             incidents: Vec::new(),
         }
+    }
+
+    /// Puts the plugin runs of this cycle into files of their own, if they are all kept.
+    fn keep_runs(&self, host: &mut Host) -> anyhow::Result<()> {
+        let folder = self.options.out.join("runs");
+        for run in std::mem::take(&mut host.brain.runs) {
+            let path = folder.join(format!("{}-{}", self.episode(), run.name));
+            std::fs::create_dir_all(&folder)
+                .and_then(|()| crate::files::replace(&path, &run.bytes))
+                .map_err(|error| unwritable(&path.display().to_string(), &error))?;
+        }
+        Ok(())
     }
 
     fn freeze(&mut self, host: &mut Host, report: &CycleReport, params: &Value) -> String {

@@ -64,6 +64,8 @@ pub struct JobOptions {
     pub plugins: Vec<PluginFile>,
     /// Folder for incidents, pictures and the audit log.
     pub out: PathBuf,
+    /// Every plugin run is kept in `runs` there, not only those before an incident.
+    pub keep_runs: bool,
     /// Configuration and models.
     pub sources: Sources,
     /// Set from outside: the task of the present cycle is cancelled (the robot stops in a controlled way and

@@ -7,6 +7,7 @@ use super::{Context, EndAsked, Outcome, Phase, Problem, Role, Task, stop_problem
 use crate::event::{Happening, TaskEvent};
 use crate::failure::FailureLabel;
 use crate::installed::{PluginRun, Plugins};
+use crate::task::RecordedRun;
 
 impl<R: PluginRun> Task<R> {
     pub(super) fn act<P: Plugins<Run = R>>(
@@ -32,6 +33,13 @@ impl<R: PluginRun> Task<R> {
         let Some(ended) = ended else {
             return (Phase::Acting { run, role, since }, false);
         };
+        if let Some(record) = run.take_record() {
+            context.recorded.push(RecordedRun {
+                task: self.id,
+                number: self.runs,
+                record,
+            });
+        }
         if role != Role::Skill {
             self.recovering_time = Ticks(self.recovering_time.0 + context.now.since(since).0);
         }

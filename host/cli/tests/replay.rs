@@ -1,0 +1,166 @@
+//! Plugin runs that are kept, and done again from the command line.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+struct Folder(tempfile::TempDir);
+
+const GRANTS: &str = "[plugins.\"test/misbehave\"]\ninterfaces = [\"clock\", \"events\", \"gripper\", \"lifecycle\", \
+                      \"log\", \"memory\", \"motion\", \"operator\", \"policy\", \"world\"]\n";
+
+impl Folder {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        for (name, bytes) in [
+            ("misbehave.wasm", sinew_skill_artifacts::MISBEHAVE),
+            ("go-home.wasm", sinew_skill_artifacts::GO_HOME),
+            ("grants.toml", GRANTS.as_bytes()),
+        ] {
+            std::fs::write(folder.path().join(name), bytes).expect("there is room");
+        }
+        Self(folder)
+    }
+
+    fn sinew(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_sinew"))
+            .current_dir(self.0.path())
+            .args(arguments)
+            .output()
+            .expect("the binary was built for this test")
+    }
+
+    /// Runs it, and gives what it printed.
+    #[track_caller]
+    fn gives(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.sinew(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+        String::from_utf8_lossy(&output.stdout).into_owned() + &errors
+    }
+
+    /// The one file in a folder.
+    #[track_caller]
+    fn only(&self, folder: &str) -> PathBuf {
+        let entries = std::fs::read_dir(self.0.path().join(folder)).expect("it is there");
+        let mut paths: Vec<PathBuf> = entries
+            .map(|entry| entry.expect("readable").path())
+            .collect();
+        assert_eq!(paths.len(), 1, "{paths:?}");
+        paths.remove(0)
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a plain name")
+}
+
+#[test]
+fn a_run_that_was_kept_is_done_again() {
+    let folder = Folder::new();
+    let run = ["run", "--skill", "sinew/go-home", "--cycles", "1"];
+    folder.gives(
+        0,
+        &[&run[..], &["--params", "{\"pose\":\"home\"}"]].concat(),
+    );
+    assert!(!folder.0.path().join("out/runs").exists(), "nobody asked");
+    let kept = [
+        &run[..],
+        &["--params", "{\"pose\":\"home\"}", "--keep-runs"],
+    ]
+    .concat();
+    folder.gives(0, &kept);
+    let file = folder.only("out/runs");
+    let said = folder.gives(0, &["replay", text(&file)]);
+    assert!(
+        said.contains("identical: ") && said.contains("`sinew/go-home`"),
+        "{said}"
+    );
+
+    let json = folder.gives(0, &["replay", text(&file), "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&json).expect("nothing but JSON");
+    assert_eq!(report["identical"], true);
+    assert_eq!(report["first_difference"], serde_json::Value::Null);
+    assert_eq!(report["state_hash"].as_str().map(str::len), Some(64));
+    assert_eq!(report["runs"][0]["verdict"], "identical");
+    let first = std::fs::read(&file).expect("it is there");
+    // The same seed writes the same bytes.
+    folder.gives(0, &kept);
+    assert!(std::fs::read(&file).expect("it is there") == first);
+    // Named, the same component; another plugin is none.
+    folder.gives(0, &["replay", text(&file), "--skill", "go-home.wasm"]);
+    let said = folder.gives(2, &["replay", text(&file), "--skill", "misbehave.wasm"]);
+    assert!(
+        said.contains("`test/misbehave`") && said.contains("`sinew/go-home`"),
+        "{said}"
+    );
+}
+
+/// What a plugin did before it failed lies in the incident, crash and all.
+#[test]
+fn an_incident_has_the_runs_before_it() {
+    let folder = Folder::new();
+    folder.gives(
+        1,
+        &[
+            "run",
+            "--plugin",
+            "misbehave.wasm",
+            "--grants",
+            "grants.toml",
+            "--skill",
+            "test/misbehave",
+            "--params",
+            "{\"act\":\"panic\"}",
+            "--cycles",
+            "1",
+        ],
+    );
+    let incident = folder.only("out/incidents");
+    // The component is not part of the binary.
+    let said = folder.gives(2, &["replay", text(&incident)]);
+    assert!(
+        said.contains("--plugin") && said.contains("sha256"),
+        "{said}"
+    );
+    let again = ["replay", text(&incident), "--plugin", "misbehave.wasm"];
+    let said = folder.gives(0, &again);
+    assert!(
+        said.contains("identical: ") && said.contains("on purpose"),
+        "{said}"
+    );
+    let said = folder.gives(2, &[&again[..], &["--run", "another"]].concat());
+    assert!(
+        said.contains("there are task1-01-test_misbehave.run"),
+        "{said}"
+    );
+    folder.gives(
+        0,
+        &[&again[..], &["--run", "task1-01-test_misbehave.run"]].concat(),
+    );
+}
+
+#[test]
+fn what_is_no_record_says_so() {
+    let folder = Folder::new();
+    let check = |name: &str, bytes: &[u8], expected: &str| {
+        std::fs::write(folder.0.path().join(name), bytes).expect("there is room");
+        let said = folder.gives(2, &["replay", name]);
+        assert!(
+            said.contains(expected) && said.contains(name),
+            "{name}: {said}"
+        );
+    };
+    check("empty.run", b"", "no recorded run");
+    check(
+        "text.run",
+        b"hello, this is no record at all",
+        "no recorded run",
+    );
+    check("cut.run", b"SINEWRN\x01abcdefgh", "damaged");
+    check("newer.run", b"SINEWRN\x07abcdefgh", "a newer sinew");
+    check("cut.mcap", b"\x89MCAP0\r\n\x01\x02", "a damaged incident");
+    let said = folder.gives(2, &["replay", "nowhere.run"]);
+    assert!(said.contains("nowhere.run"), "{said}");
+    let said = folder.gives(2, &["replay", "."]);
+    assert!(said.contains("directory"), "{said}");
+}

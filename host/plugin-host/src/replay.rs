@@ -1,0 +1,72 @@
+//! What came of doing a recorded run again.
+
+use crate::tape::{Difference, Player, RecordedEnd, RunRecord, Stopped};
+
+/// A recorded run, done again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// Calls that were the same, from the first one on.
+    pub calls: u64,
+    /// What that says.
+    pub verdict: ReplayVerdict,
+}
+
+/// Whether a run was the same again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplayVerdict {
+    /// The same calls, and the same end.
+    Identical,
+    /// The same calls up to where the host ended the one that was recorded.
+    EndedByHost,
+    /// The same calls as far as they were kept: there were more than one record takes.
+    AsFarAsKept,
+    /// Something else.
+    Differs(Difference),
+}
+
+impl Replay {
+    pub(crate) fn of(record: &RunRecord, player: &Player, end: &RecordedEnd) -> Self {
+        let calls = player.count();
+        let differs = |recorded: String, replayed: String| {
+            ReplayVerdict::Differs(Difference {
+                call: calls,
+                recorded,
+                replayed,
+            })
+        };
+        let is_cut = record.left_out() > 0;
+        let verdict = match (player.stopped(), player.next_in_words()) {
+            (Some(Stopped::Differs(difference)), _) => ReplayVerdict::Differs(difference.clone()),
+            (Some(Stopped::AtTheEnd { .. }), _) if is_cut => ReplayVerdict::AsFarAsKept,
+            (_, None) if record.end.by_host => ReplayVerdict::EndedByHost,
+            (Some(Stopped::AtTheEnd { called }), _) => {
+                differs(record.end.words(), format!("{called} was called"))
+            }
+            (None, Some(next)) => differs(next, end.words()),
+            (None, None) if is_cut || *end != record.end => {
+                differs(record.end.words(), end.words())
+            }
+            (None, None) => ReplayVerdict::Identical,
+        };
+        Self { calls, verdict }
+    }
+
+    /// True if nothing that could be compared was otherwise.
+    #[must_use]
+    pub fn is_identical(&self) -> bool {
+        !matches!(self.verdict, ReplayVerdict::Differs(_))
+    }
+}
+
+impl RecordedEnd {
+    /// As a person reads it.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Self { kind, text, .. } = self;
+        if text.is_empty() {
+            format!("it ended: {kind}")
+        } else {
+            format!("it ended: {kind}: {text}")
+        }
+    }
+}

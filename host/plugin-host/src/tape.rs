@@ -1,0 +1,207 @@
+//! The tape of a run. While it runs, everything that the component calls is written down with the answer; done again, it gets
+//! the same answers as long as it calls the same.
+
+mod codec;
+mod record;
+
+use std::fmt::Debug;
+
+pub(crate) use codec::{Recorded, recorded_cases, recorded_fields};
+pub(crate) use record::{Budgets, Calls};
+pub use record::{RecordError, RecordedEnd, RunRecord};
+
+use codec::{bytes_of, value_of};
+use record::Call;
+
+/// Longest text of one side of a difference, bytes.
+const WORDS_MAX: usize = 2 << 10;
+
+/// What a run is recorded on, or done again from.
+pub(crate) enum Tape {
+    /// Nothing is kept.
+    Off,
+    /// Calls are kept, up to so many bytes of them.
+    Recording { calls: Calls, most_bytes: usize },
+    /// Calls are answered as they were.
+    Playing(Player),
+}
+
+/// A call that goes on, as it is written down once it is answered.
+pub(crate) struct Begun {
+    params: Vec<u8>,
+}
+
+/// Answers from a record.
+pub(crate) struct Player {
+    calls: Calls,
+    /// Bytes of them that are played.
+    played: usize,
+    /// How many calls that was.
+    count: u64,
+    /// Why it went no further.
+    stopped: Option<Stopped>,
+}
+
+/// Why playing went no further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// The component called something else.
+    Differs(Difference),
+    /// It called on, where the record has no more calls.
+    AtTheEnd {
+        /// What.
+        called: String,
+    },
+}
+
+/// The first thing that a run did otherwise than the one that was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Number of the call, from 0; the number of all of them if the end differs.
+    pub call: u64,
+    /// What was recorded.
+    pub recorded: String,
+    /// What came instead.
+    pub replayed: String,
+}
+
+/// The text of the error that stops a component which does something else than its record.
+const STOPPED: &str = "the record has no answer to this";
+
+impl Tape {
+    /// The answer that was recorded to this call, and its tick; `None` if nothing is played.
+    pub(crate) fn play<P: Recorded + Debug, R: Recorded + Debug>(
+        &mut self,
+        function: &str,
+        params: &P,
+    ) -> Option<wasmtime::Result<(u64, R)>> {
+        match self {
+            Self::Playing(player) => Some(player.play(function, params)),
+            Self::Off | Self::Recording { .. } => None,
+        }
+    }
+
+    /// Takes down what is called.
+    pub(crate) fn begin<P: Recorded>(&self, params: &P) -> Option<Begun> {
+        matches!(self, Self::Recording { .. }).then(|| Begun {
+            params: bytes_of(params),
+        })
+    }
+
+    /// And what was answered, or what ended the component there.
+    pub(crate) fn end<R: Recorded>(
+        &mut self,
+        begun: Option<Begun>,
+        function: &str,
+        tick: u64,
+        answer: Result<&R, String>,
+    ) {
+        if let (Self::Recording { calls, most_bytes }, Some(Begun { params })) = (self, begun) {
+            let call = |function| Call {
+                function,
+                tick,
+                params,
+                answer: answer.map(bytes_of),
+            };
+            calls.push(function, call, *most_bytes);
+        }
+    }
+
+    /// The calls that were recorded.
+    pub(crate) fn take(&mut self) -> Option<Calls> {
+        match std::mem::replace(self, Self::Off) {
+            Self::Recording { calls, .. } => Some(calls),
+            Self::Off | Self::Playing(_) => None,
+        }
+    }
+}
+
+impl Player {
+    pub(crate) fn of(calls: Calls) -> Self {
+        Self {
+            calls,
+            played: 0,
+            count: 0,
+            stopped: None,
+        }
+    }
+
+    /// How many calls were the same.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(crate) fn stopped(&self) -> Option<&Stopped> {
+        self.stopped.as_ref()
+    }
+
+    /// The call that comes next in the record, in words.
+    pub(crate) fn next_in_words(&self) -> Option<String> {
+        let mut rest = &self.calls.bytes[self.played..];
+        let call = Call::take(&mut rest)?;
+        Some(format!("{} was called", self.name(call.function)))
+    }
+
+    fn name(&self, function: u32) -> &str {
+        (self.calls.functions.get(function as usize))
+            .map_or("nothing that is known", String::as_str)
+    }
+
+    fn play<P: Recorded + Debug, R: Recorded + Debug>(
+        &mut self,
+        function: &str,
+        params: &P,
+    ) -> wasmtime::Result<(u64, R)> {
+        let mut rest = &self.calls.bytes[self.played..];
+        let Some(call) = Call::take(&mut rest) else {
+            let called = words(function, params);
+            return self.stop(Stopped::AtTheEnd { called });
+        };
+        let left = rest.len();
+        let name = self.name(call.function);
+        let answer = match call.answer {
+            Ok(bytes) => value_of::<R>(&bytes).map(Ok),
+            Err(end) => Some(Err(end)),
+        };
+        match answer {
+            Some(answer) if name == function && call.params == bytes_of(params) => {
+                self.played = self.calls.bytes.len() - left;
+                self.count += 1;
+                answer
+                    .map(|answer| (call.tick, answer))
+                    .map_err(wasmtime::Error::msg)
+            }
+            _ => {
+                let recorded = match value_of::<P>(&call.params) {
+                    Some(params) if name == function => words(name, &params),
+                    _ => name.to_owned(),
+                };
+                let difference = Difference {
+                    call: self.count,
+                    recorded,
+                    replayed: words(function, params),
+                };
+                self.stop(Stopped::Differs(difference))
+            }
+        }
+    }
+
+    fn stop<T>(&mut self, stopped: Stopped) -> wasmtime::Result<T> {
+        self.stopped.get_or_insert(stopped);
+        Err(wasmtime::Error::msg(STOPPED))
+    }
+}
+
+/// A call as a person reads it.
+fn words(function: &str, params: &impl Debug) -> String {
+    let mut words = format!("{function}{params:?}");
+    if words.len() > WORDS_MAX {
+        let end = (0..=WORDS_MAX)
+            .rev()
+            .find(|at| words.is_char_boundary(*at))
+            .unwrap_or(0);
+        words.truncate(end);
+        words.push('…');
+    }
+    words
+}

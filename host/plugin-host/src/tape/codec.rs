@@ -1,0 +1,294 @@
+//! What goes through a host call, as bytes: equal bytes are equal values, NaN and all.
+//!
+//! Numbers are little-endian, floats by their bits, lengths and indices `u32`, a variant is its case's number and
+//! content. Nothing names a field: what a call takes and gives is frozen with its version of the WIT package.
+
+use wasmtime::component::Resource;
+
+/// A value that can be recorded.
+pub(crate) trait Recorded: Sized {
+    /// Appends it.
+    fn put(&self, out: &mut Vec<u8>);
+    /// Takes it off the front; `None` if that is something else.
+    fn take(from: &mut &[u8]) -> Option<Self>;
+}
+
+/// The bytes of one value.
+pub(crate) fn bytes_of(value: &impl Recorded) -> Vec<u8> {
+    let mut out = Vec::new();
+    value.put(&mut out);
+    out
+}
+
+/// The value of these bytes, all of them.
+pub(crate) fn value_of<T: Recorded>(mut bytes: &[u8]) -> Option<T> {
+    let value = T::take(&mut bytes)?;
+    bytes.is_empty().then_some(value)
+}
+
+fn front<'a>(from: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+    let (front, rest) = from.split_at_checked(count)?;
+    *from = rest;
+    Some(front)
+}
+
+macro_rules! numbers {
+    ($($number:ty),*) => {$(
+        impl Recorded for $number {
+            fn put(&self, out: &mut Vec<u8>) {
+                out.extend(self.to_le_bytes());
+            }
+
+            fn take(from: &mut &[u8]) -> Option<Self> {
+                let bytes = front(from, size_of::<Self>())?;
+                Some(Self::from_le_bytes(bytes.try_into().ok()?))
+            }
+        }
+    )*};
+}
+
+numbers!(u8, u32, u64, f64);
+
+impl Recorded for bool {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(*self));
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        match u8::take(from)? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+}
+
+fn put_len(len: usize, out: &mut Vec<u8>) {
+    // What a call may copy is far below.
+    u32::try_from(len).unwrap_or(u32::MAX).put(out);
+}
+
+impl Recorded for String {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_len(self.len(), out);
+        out.extend(self.as_bytes());
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        let len = u32::take(from)? as usize;
+        Some(std::str::from_utf8(front(from, len)?).ok()?.to_owned())
+    }
+}
+
+impl<T: Recorded> Recorded for Vec<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_len(self.len(), out);
+        self.iter().for_each(|value| value.put(out));
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        let len = u32::take(from)?;
+        // Not reserved at once: the length may be a lie.
+        (0..len).map(|_| T::take(from)).collect()
+    }
+}
+
+impl<T: Recorded> Recorded for Option<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.is_some().put(out);
+        if let Some(value) = self {
+            value.put(out);
+        }
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        Some(match bool::take(from)? {
+            true => Some(T::take(from)?),
+            false => None,
+        })
+    }
+}
+
+impl<T: Recorded, E: Recorded> Recorded for Result<T, E> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.is_ok().put(out);
+        match self {
+            Ok(value) => value.put(out),
+            Err(error) => error.put(out),
+        }
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        Some(match bool::take(from)? {
+            true => Ok(T::take(from)?),
+            false => Err(E::take(from)?),
+        })
+    }
+}
+
+/// A handle is the number that it has on the host.
+impl<T: 'static> Recorded for Resource<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.rep().put(out);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        Some(Self::new_own(u32::take(from)?))
+    }
+}
+
+macro_rules! tuples {
+    ($(($($name:ident $at:tt),*))*) => {$(
+        impl<$($name: Recorded),*> Recorded for ($($name,)*) {
+            #[allow(unused_variables)]
+            fn put(&self, out: &mut Vec<u8>) {
+                $(self.$at.put(out);)*
+            }
+
+            #[allow(unused_variables)]
+            fn take(from: &mut &[u8]) -> Option<Self> {
+                Some(($($name::take(from)?,)*))
+            }
+        }
+    )*};
+}
+
+tuples! {
+    ()
+    (A 0)
+    (A 0, B 1)
+    (A 0, B 1, C 2)
+}
+
+/// A record is its fields, one after the other.
+macro_rules! recorded_fields {
+    ($($name:ty { $($field:ident),* $(,)? })*) => {$(
+        impl $crate::tape::Recorded for $name {
+            fn put(&self, out: &mut Vec<u8>) {
+                $($crate::tape::Recorded::put(&self.$field, out);)*
+            }
+
+            fn take(from: &mut &[u8]) -> Option<Self> {
+                Some(Self {
+                    $($field: $crate::tape::Recorded::take(from)?,)*
+                })
+            }
+        }
+    )*};
+}
+pub(crate) use recorded_fields;
+
+/// A variant is the number of its case, and its content if it has one.
+macro_rules! recorded_cases {
+    ($name:ty { $($number:literal $case:ident $(($content:ident))?),* $(,)? }) => {
+        impl $crate::tape::Recorded for $name {
+            fn put(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Self::$case $(($content))? => {
+                        out.push($number);
+                        $($crate::tape::Recorded::put($content, out);)?
+                    })*
+                }
+            }
+
+            fn take(from: &mut &[u8]) -> Option<Self> {
+                Some(match <u8 as $crate::tape::Recorded>::take(from)? {
+                    $($number => Self::$case $(({
+                        let $content = $crate::tape::Recorded::take(from)?;
+                        $content
+                    }))?,)*
+                    _ => return None,
+                })
+            }
+        }
+    };
+}
+pub(crate) use recorded_cases;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Error, Goal, Object, Pose, Quaternion, Snapshot, Target, Vec3};
+
+    fn pose() -> Pose {
+        Pose {
+            position: Vec3 {
+                x: f64::NAN,
+                y: -0.0,
+                z: 1e-320,
+            },
+            orientation: Quaternion {
+                x: 0.0,
+                y: f64::INFINITY,
+                z: 0.5,
+                w: 1.0,
+            },
+        }
+    }
+
+    /// What comes back has the same bytes, and one byte less is nothing.
+    fn check<T: Recorded>(value: &T) {
+        let bytes = bytes_of(value);
+        let back: T = value_of(&bytes).expect("it comes back");
+        assert_eq!(bytes_of(&back), bytes);
+        for cut in 0..bytes.len() {
+            assert!(value_of::<T>(&bytes[..cut]).is_none(), "{cut}");
+        }
+        let mut longer = bytes;
+        longer.push(0);
+        assert!(value_of::<T>(&longer).is_none());
+    }
+
+    #[test]
+    fn values_come_back_bit_for_bit() {
+        check(&(7_u64, "pick".to_owned(), Some(true)));
+        check(&(vec![1_u8, 2], None::<u32>));
+        for target in [
+            Target::Joints(vec![0.1; 7]),
+            Target::Pose(pose()),
+            Target::Guarded((pose(), 3.0)),
+            Target::Named("home".to_owned()),
+        ] {
+            check(&(Goal {
+                target,
+                speed: 0.5,
+                acceleration: f64::NAN,
+            },));
+        }
+        let object = Object {
+            id: 7,
+            class: "block".to_owned(),
+            color: "red".to_owned(),
+            pose: pose(),
+            size: pose().position,
+            confidence: 0.9,
+            position_sigma: 0.001,
+            last_seen: 12,
+            place: String::new(),
+        };
+        check(&Ok::<_, Error>(Snapshot {
+            tick: 3,
+            objects: vec![object.clone(), object],
+        }));
+        for error in [
+            Error::Denied("no".to_owned()),
+            Error::Cancelled,
+            Error::Other(String::new()),
+        ] {
+            check(&Err::<(), _>(error));
+        }
+        check(&(
+            Resource::<Pose>::new_own(9),
+            vec![Resource::<Pose>::new_own(1)],
+        ));
+    }
+
+    #[test]
+    fn lies_about_lengths_and_cases_are_nothing() {
+        assert!(value_of::<Vec<u8>>(&[255, 255, 255, 255, 1]).is_none());
+        assert!(value_of::<Vec<()>>(&[1, 0, 0]).is_none());
+        assert!(value_of::<String>(&[2, 0, 0, 0, 0xff, 0xfe]).is_none());
+        assert!(value_of::<bool>(&[2]).is_none());
+        assert!(value_of::<Error>(&[9]).is_none());
+    }
+}

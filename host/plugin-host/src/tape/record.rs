@@ -1,0 +1,209 @@
+//! What is kept of a run: everything that came into the component, so that the run can be done again, and everything that
+//! it called, so that it can be told where another run differs.
+
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+use super::codec::{Recorded, bytes_of, recorded_fields};
+use crate::limits::Limits;
+use crate::run::Entry;
+
+/// What a file begins with; its last byte is the layout's number.
+const MAGIC: &[u8; 8] = b"SINEWRN\x01";
+/// Bytes of the hash at a file's end.
+const HASH: usize = 32;
+
+/// A run of a plugin, as it was recorded.
+#[derive(Clone, Debug)]
+pub struct RunRecord {
+    /// `publisher/name`.
+    pub plugin: String,
+    /// Version of the plugin.
+    pub version: String,
+    /// SHA-256 of the component, hexadecimal.
+    pub digest: String,
+    /// Tick of the start.
+    pub started: u64,
+    /// How it ended.
+    pub end: RecordedEnd,
+    /// Seed of what is random in it.
+    pub(crate) seed: u64,
+    /// What was called, and with what.
+    pub(crate) entry: Entry,
+    /// The budgets that decide where it ends.
+    pub(crate) budgets: Budgets,
+    pub(crate) calls: Calls,
+}
+
+/// How a recorded run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedEnd {
+    /// `finished`, `failed`, `proposed`, `trapped`, `out-of-budget` or `cancelled`.
+    pub kind: String,
+    /// What it gave, or why it ended.
+    pub text: String,
+    /// The host ended it: a deadline, a cancellation, the end of a stop's patience. The component alone would have gone on.
+    pub by_host: bool,
+}
+
+/// Budgets that decide where a component ends. What only spreads it over time is not among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Budgets {
+    memory_bytes: u64,
+    table_elements: u64,
+    instances: u64,
+    handles: u64,
+    call_bytes: u64,
+    fuel_between_calls: u64,
+}
+
+/// Calls, one after the other.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Calls {
+    /// Names of the functions that are called, by number.
+    pub(crate) functions: Vec<String>,
+    /// How many calls are kept.
+    pub(crate) count: u64,
+    /// How many were not, because there were too many.
+    pub(crate) left_out: u64,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// One call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) function: u32,
+    /// Tick at which it was answered.
+    pub(crate) tick: u64,
+    pub(crate) params: Vec<u8>,
+    /// What was answered, or what the host ended the component with.
+    pub(crate) answer: Result<Vec<u8>, String>,
+}
+
+recorded_fields! {
+    Call { function, tick, params, answer }
+    Calls { functions, count, left_out, bytes }
+    RecordedEnd { kind, text, by_host }
+    Budgets { memory_bytes, table_elements, instances, handles, call_bytes, fuel_between_calls }
+    RunRecord { plugin, version, digest, started, end, seed, entry, budgets, calls }
+}
+
+/// Why bytes are no recorded run.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum RecordError {
+    /// They begin with something else.
+    #[error("this is no recorded run")]
+    Other,
+    /// A newer host wrote it.
+    #[error("a newer sinew recorded this run (layout {0}); replay it with that")]
+    Newer(u8),
+    /// Cut off, or changed since.
+    #[error(
+        "this recorded run is damaged: its hash at the end is not that of what stands before it"
+    )]
+    Damaged,
+}
+
+impl RunRecord {
+    /// As a file has it.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        self.put(&mut bytes);
+        let hash = Sha256::digest(&bytes);
+        bytes.extend_from_slice(&hash);
+        bytes
+    }
+
+    /// Reads a file's bytes.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
+        let (version, name) = MAGIC.split_last().ok_or(RecordError::Other)?;
+        if bytes.len() < MAGIC.len() || &bytes[..name.len()] != name {
+            return Err(RecordError::Other);
+        }
+        match bytes[name.len()] {
+            found if found > *version => return Err(RecordError::Newer(found)),
+            found if found < *version => return Err(RecordError::Other),
+            _ => {}
+        }
+        let end = bytes.len().saturating_sub(HASH).max(MAGIC.len());
+        let (content, hash) = bytes.split_at(end);
+        if Sha256::digest(content).as_slice() != hash {
+            return Err(RecordError::Damaged);
+        }
+        super::codec::value_of(&content[MAGIC.len()..]).ok_or(RecordError::Damaged)
+    }
+
+    /// How many calls are kept.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.count
+    }
+
+    /// How many calls came after the last one that is kept.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.calls.left_out
+    }
+}
+
+impl Budgets {
+    pub(crate) fn of(limits: &Limits) -> Self {
+        Self {
+            memory_bytes: limits.memory_bytes as u64,
+            table_elements: limits.table_elements as u64,
+            instances: limits.instances as u64,
+            handles: limits.handles as u64,
+            call_bytes: limits.call_bytes as u64,
+            fuel_between_calls: limits.fuel_between_calls,
+        }
+    }
+
+    /// Limits with these budgets, and without what only spreads a run over time.
+    pub(crate) fn to_limits(self, limits: &Limits) -> Limits {
+        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        Limits {
+            memory_bytes: size(self.memory_bytes),
+            table_elements: size(self.table_elements),
+            instances: size(self.instances),
+            handles: size(self.handles),
+            call_bytes: size(self.call_bytes),
+            fuel_between_calls: self.fuel_between_calls,
+            ..limits.clone()
+        }
+    }
+}
+
+impl Calls {
+    /// Keeps a call, unless there are more than `most_bytes` of them already: then neither this one nor any after it.
+    pub(crate) fn push(
+        &mut self,
+        function: &str,
+        call: impl FnOnce(u32) -> Call,
+        most_bytes: usize,
+    ) {
+        if self.left_out > 0 {
+            self.left_out += 1;
+            return;
+        }
+        let call = bytes_of(&call(self.number(function)));
+        if self.bytes.len() + call.len() > most_bytes {
+            self.left_out = 1;
+            return;
+        }
+        self.bytes.extend(call);
+        self.count += 1;
+    }
+
+    fn number(&mut self, function: &str) -> u32 {
+        let known = self.functions.iter().position(|name| name == function);
+        let at = known.unwrap_or_else(|| {
+            self.functions.push(function.to_owned());
+            self.functions.len() - 1
+        });
+        at as u32
+    }
+}

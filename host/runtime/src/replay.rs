@@ -1,0 +1,278 @@
+//! Doing recorded plugin runs again.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use sinew_plugin_host::{Difference, Grants, Limits, Plugin, PluginHost, ReplayVerdict, RunRecord};
+
+use crate::files;
+use crate::kit::{PluginFile, idle_ports};
+use crate::sources::Sources;
+use crate::trouble::input;
+
+/// Most bytes of an incident.
+const INCIDENT_MAX: u64 = 512 << 20;
+
+/// What to do again.
+#[derive(Clone, Debug)]
+pub struct ReplayOptions {
+    /// A recorded run, or an incident with some.
+    pub file: PathBuf,
+    /// Only the run of this name in the incident.
+    pub run: Option<String>,
+    /// The component to do it with; the one that was recorded if `None`.
+    pub skill: Option<PluginFile>,
+    /// Plugins among which that one is looked for.
+    pub plugins: Vec<PluginFile>,
+    /// Configuration.
+    pub sources: Sources,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReplayReport {
+    /// Nothing was otherwise in any of the runs.
+    pub identical: bool,
+    /// The first thing that was.
+    pub first_difference: Option<FoundDifference>,
+    /// SHA-256 over what the replayed runs did, hexadecimal: equal for equal records and components.
+    pub state_hash: String,
+    /// Each run.
+    pub runs: Vec<ReplayedRun>,
+}
+
+/// A run, done again.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReplayedRun {
+    /// Its name in the incident, or the file.
+    pub name: String,
+    /// `publisher/name`.
+    pub plugin: String,
+    /// Version that was recorded.
+    pub version: String,
+    /// SHA-256 of the component that was recorded.
+    pub digest: String,
+    /// And of the one that it was done again with.
+    pub replayed_digest: String,
+    /// Calls that were recorded.
+    pub recorded_calls: u64,
+    /// Calls that were the same.
+    pub same_calls: u64,
+    /// How the recorded run ended, in words.
+    pub recorded_end: String,
+    /// `identical`, `ended-by-host`, `as-far-as-kept` or `differs`.
+    pub verdict: &'static str,
+    /// What differs.
+    pub difference: Option<FoundDifference>,
+}
+
+/// The first call that differs, with both values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FoundDifference {
+    /// In which run.
+    pub run: String,
+    /// Number of the call in it, from 0.
+    pub call: u64,
+    /// What was recorded.
+    pub recorded: String,
+    /// What came instead.
+    pub replayed: String,
+}
+
+/// Does recorded runs again.
+///
+/// # Errors
+/// [`InputError`](crate::InputError) for a file that is no record and no incident with one, a run that is not in it, or a
+/// component that can't be loaded or is not there.
+pub fn replay(options: &ReplayOptions) -> anyhow::Result<ReplayReport> {
+    let runs = records(&options.file, options.run.as_deref())?;
+    let config = options.sources.load()?;
+    let host = PluginHost::new(Limits::default(), Grants::default(), idle_ports(&config))?;
+    let mut bench = Bench {
+        host,
+        options,
+        loaded: Vec::new(),
+    };
+    let mut report = ReplayReport {
+        identical: true,
+        first_difference: None,
+        state_hash: String::new(),
+        runs: Vec::new(),
+    };
+    let mut hashed = Vec::new();
+    for (name, record) in runs {
+        let replayed = bench.replay(&name, &record)?;
+        hashed.extend(record.to_bytes());
+        hashed.extend(format!("{} {}", replayed.same_calls, replayed.verdict).bytes());
+        if let Some(difference) = &replayed.difference {
+            hashed.extend(difference.replayed.bytes());
+            report.identical = false;
+            report
+                .first_difference
+                .get_or_insert_with(|| difference.clone());
+        }
+        report.runs.push(replayed);
+    }
+    report.state_hash = sinew_inference::sha256_hex(&hashed);
+    Ok(report)
+}
+
+/// The recorded runs of a file, by name.
+fn records(file: &Path, run: Option<&str>) -> anyhow::Result<Vec<(String, RunRecord)>> {
+    let shown = file.display();
+    let bytes = files::read_bytes(file, INCIDENT_MAX).map_err(|error| input(error.0))?;
+    let found = if bytes.starts_with(sinew_recorder::INCIDENT_MAGIC) {
+        sinew_recorder::recorded_runs(&bytes)
+            .map_err(|error| input(format!("{shown}: a damaged incident: {error}")))?
+    } else {
+        let name = file
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        vec![(name.unwrap_or_default(), bytes)]
+    };
+    if found.is_empty() {
+        return Err(input(format!(
+            "{shown}: no plugin had run to its end in this incident"
+        )));
+    }
+    let names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
+    let asked: Vec<_> = (found.into_iter())
+        .filter(|(name, _)| run.is_none_or(|asked| asked == name))
+        .collect();
+    if asked.is_empty() {
+        return Err(input(format!(
+            "{shown}: there is no such run in it; there are {}",
+            names.join(", ")
+        )));
+    }
+    (asked.into_iter())
+        .map(|(name, bytes)| match RunRecord::from_bytes(&bytes) {
+            Ok(record) => Ok((name, record)),
+            Err(error) => Err(input(format!("{shown}: {name}: {error}"))),
+        })
+        .collect()
+}
+
+/// A host on which nothing happens, with the components that were loaded for it.
+struct Bench<'a> {
+    host: PluginHost,
+    options: &'a ReplayOptions,
+    loaded: Vec<std::sync::Arc<Plugin>>,
+}
+
+impl Bench<'_> {
+    fn replay(&mut self, name: &str, record: &RunRecord) -> anyhow::Result<ReplayedRun> {
+        let plugin = self.plugin(record)?;
+        let replay = self.host.replay(&plugin, record);
+        let (verdict, difference) = match replay.verdict {
+            ReplayVerdict::Identical => ("identical", None),
+            ReplayVerdict::EndedByHost => ("ended-by-host", None),
+            ReplayVerdict::AsFarAsKept => ("as-far-as-kept", None),
+            ReplayVerdict::Differs(Difference {
+                call,
+                recorded,
+                replayed,
+            }) => {
+                let found = FoundDifference {
+                    run: name.to_owned(),
+                    call,
+                    recorded,
+                    replayed,
+                };
+                ("differs", Some(found))
+            }
+        };
+        Ok(ReplayedRun {
+            name: name.to_owned(),
+            plugin: record.plugin.clone(),
+            version: record.version.clone(),
+            digest: record.digest.clone(),
+            replayed_digest: plugin.digest().to_owned(),
+            recorded_calls: record.calls(),
+            same_calls: replay.calls,
+            recorded_end: record.end.words(),
+            verdict,
+            difference,
+        })
+    }
+
+    /// The component to do it with.
+    fn plugin(&mut self, record: &RunRecord) -> anyhow::Result<std::sync::Arc<Plugin>> {
+        let asked = self.options.skill.as_ref();
+        let is_it = |plugin: &Plugin| match asked {
+            Some(_) => plugin.manifest().name == record.plugin,
+            None => plugin.digest() == record.digest,
+        };
+        if let Some(known) = self.loaded.iter().find(|plugin| is_it(plugin)) {
+            return Ok(std::sync::Arc::clone(known));
+        }
+        let file = match asked {
+            Some(file) => file,
+            None => (self.options.plugins.iter())
+                .find(|file| sinew_inference::sha256_hex(&file.bytes) == record.digest)
+                .ok_or_else(|| {
+                    input(format!(
+                        "the component that was recorded, `{}` {} (sha256 {}), is not here: name it with --plugin, or another \
+                         version of it with --skill",
+                        record.plugin, record.version, record.digest
+                    ))
+                })?,
+        };
+        let plugin = (self.host)
+            .load_for_replay(&file.bytes, &file.origin)
+            .map_err(|error| input(error.to_string()))?;
+        if plugin.manifest().name != record.plugin {
+            return Err(input(format!(
+                "{} is `{}`, and the run is one of `{}`: name that one with --run, or its component",
+                file.origin,
+                plugin.manifest().name,
+                record.plugin
+            )));
+        }
+        self.loaded.push(std::sync::Arc::clone(&plugin));
+        Ok(plugin)
+    }
+}
+
+impl ReplayReport {
+    /// The report as a person reads it.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut lines = Vec::new();
+        for run in &self.runs {
+            let with = if run.digest == run.replayed_digest {
+                String::new()
+            } else {
+                format!(", done again with {}", &run.replayed_digest[..12])
+            };
+            lines.push(format!(
+                "{}: `{}` {} ({}{with})",
+                run.name,
+                run.plugin,
+                run.version,
+                &run.digest.get(..12).unwrap_or_default()
+            ));
+            let calls = format!("{} of {} calls", run.same_calls, run.recorded_calls);
+            lines.push(match (run.verdict, &run.difference) {
+                ("identical", _) => format!("  identical: {calls}; {}", run.recorded_end),
+                ("ended-by-host", _) => {
+                    format!("  identical up to where the host ended it: {calls}; {}", run.recorded_end)
+                }
+                ("as-far-as-kept", _) => {
+                    format!("  identical as far as it was kept: {calls}; {}", run.recorded_end)
+                }
+                (_, difference) => {
+                    let (recorded, replayed) = match difference {
+                        Some(found) => (found.recorded.as_str(), found.replayed.as_str()),
+                        None => ("", ""),
+                    };
+                    format!(
+                        "  DIFFERS at call {}, after {calls} that were the same\n    recorded: {recorded}\n    replayed: {replayed}",
+                        run.same_calls
+                    )
+                }
+            });
+        }
+        lines.join("\n")
+    }
+}
