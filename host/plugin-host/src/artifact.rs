@@ -3,9 +3,22 @@
 use wasmparser::{Encoding, Parser, Payload};
 
 use crate::errors::LoadError;
+use crate::manifest::Manifest;
 
 /// Name of the custom section that holds the manifest's JSON.
 pub const MANIFEST_SECTION: &str = "sinew:manifest";
+
+/// What a component says about itself, without compiling it.
+///
+/// # Errors
+/// It is no component, has no manifest or several, or the manifest is wrong.
+pub fn read_manifest(bytes: &[u8], origin: &str) -> Result<Manifest, LoadError> {
+    let manifest = manifest_section(bytes, origin)?;
+    Manifest::from_json(&manifest).map_err(|source| LoadError::Manifest {
+        origin: origin.to_owned(),
+        source,
+    })
+}
 
 /// Finds the manifest of a component, looking at the top level only.
 pub(crate) fn manifest_section(bytes: &[u8], origin: &str) -> Result<Vec<u8>, LoadError> {

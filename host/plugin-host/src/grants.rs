@@ -120,7 +120,7 @@ impl Grants {
     ///
     /// # Errors
     /// What it asks for, not as an option, and was not granted; the text says what to add and who may.
-    pub(crate) fn meet(&self, manifest: &Manifest) -> Result<Grant, String> {
+    pub fn meet(&self, manifest: &Manifest) -> Result<Grant, String> {
         let granted = self.of(&manifest.name);
         match missing::missing(granted, manifest) {
             Some(text) => Err(text),

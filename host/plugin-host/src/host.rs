@@ -11,7 +11,7 @@ use wasmtime::component::{Component, Linker, ResourceTable, types::ComponentItem
 use wasmtime::{Config, Engine};
 
 use crate::WIT_VERSION;
-use crate::artifact::manifest_section;
+use crate::artifact::read_manifest;
 use crate::capabilities;
 use crate::desk::Desk;
 use crate::errors::{HostError, LoadError, StartError};
@@ -116,12 +116,11 @@ impl PluginHost {
                 limit: self.limits.artifact_bytes,
             });
         }
-        let manifest = manifest_section(bytes, origin)?;
+        let manifest = read_manifest(bytes, origin)?;
         let wrong = |source| LoadError::Manifest {
             origin: origin.to_owned(),
             source,
         };
-        let manifest = Manifest::from_json(&manifest).map_err(wrong)?;
         let schema = |which, value: &Value| {
             Schema::new(value).map_err(|reason| wrong(ManifestError::Schema { which, reason }))
         };
@@ -426,7 +425,7 @@ impl PluginHost {
             desk: Desk::new(robot.clone(), limits.arm_lease_ticks),
             fence: Fence::new(plugin.grant.zones(), robot.tool_braking_m_s2),
             policy_run: None,
-            fenced_off: None,
+            at_border: None,
             question: None,
             checkpoint: None,
             events: Vec::new(),

@@ -34,7 +34,7 @@ mod tape;
 mod wasi;
 mod wire;
 
-pub use artifact::MANIFEST_SECTION;
+pub use artifact::{MANIFEST_SECTION, read_manifest};
 pub use errors::{HostError, LoadError, StartError};
 pub use grants::{DirectoryGrant, Grant, Grants, GrantsError, Zone};
 pub use host::PluginHost;

@@ -108,6 +108,13 @@ macro_rules! narrowed {
                 None
             }
 
+            /// Those that are named.
+            pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name.map(|most| most as u64)),)*]
+                    .into_iter()
+                    .filter_map(|(name, most)| Some((name, most?)))
+            }
+
             pub(crate) fn narrow(&self, limits: &Limits) -> Limits {
                 let mut narrow = limits.clone();
                 $(if let Some(most) = self.$name {

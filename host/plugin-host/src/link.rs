@@ -4,12 +4,13 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use sinew_units::Tick;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentNamedList, Lift, LinkerInstance, Lower};
 
-use crate::state::RunState;
+use crate::state::{Mode, RunState};
 use crate::tape::Recorded;
 use crate::wire::Error;
 
@@ -38,6 +39,10 @@ pub(crate) async fn enter(store: &mut StoreContextMut<'_, RunState>) -> wasmtime
     let left = store.get_fuel()?;
     let state = store.data_mut();
     state.charge(left);
+    if state.mode == Mode::Replay {
+        // The guard is for one stretch of computing: done again, a run has no steps.
+        state.shared().step_began = Instant::now();
+    }
     state.pace().await?;
     state.shared().usage.calls += 1;
     let fuel = state.limits.fuel_between_calls;

@@ -21,6 +21,11 @@ pub const CAPABILITIES: [&str; 11] = [
     "world",
 ];
 
+/// Longest name of a policy or a directory.
+const NAME_MAX: usize = 64;
+/// Longest reason or summary, bytes.
+const TEXT_MAX: usize = 500;
+
 /// The manifest, checked.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,6 +141,21 @@ pub enum ManifestError {
         "the manifest's name `{0}` is not `publisher/name` in lower-case letters, digits and dashes"
     )]
     Name(String),
+    /// A name that could be taken for something else.
+    #[error(
+        "the manifest's {key} have {name:?}: a name has 1 to {NAME_MAX} letters, digits, dots, dashes and underscores"
+    )]
+    Named {
+        /// `policies` or `directories`.
+        key: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A text that would not be one line.
+    #[error(
+        "a text of the manifest has line breaks or control characters, or more than {TEXT_MAX} bytes: {0:?}"
+    )]
+    Text(String),
     /// Built for another version of the WIT package.
     #[error(
         "the plugin was built against sinew:plugin@{0}, this host serves {WIT_VERSION}; rebuild it with the SDK of this host"
@@ -173,6 +193,27 @@ impl Manifest {
         }
         if manifest.wit != WIT_VERSION {
             return Err(ManifestError::Wit(manifest.wit));
+        }
+        let named = (manifest.policies.iter())
+            .map(|name| ("policies", name))
+            .chain((manifest.directories.iter()).map(|ask| ("directories", &ask.name)));
+        for (key, name) in named {
+            let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+            if name.is_empty() || name.len() > NAME_MAX || !name.bytes().all(is_plain) {
+                return Err(ManifestError::Named {
+                    key,
+                    name: name.clone(),
+                });
+            }
+        }
+        // They are shown to whoever grants, in lines of their own.
+        let texts = (manifest.imports.iter().map(|ask| &ask.why))
+            .chain(manifest.directories.iter().map(|ask| &ask.why))
+            .chain([&manifest.summary, &manifest.version]);
+        for text in texts {
+            if text.len() > TEXT_MAX || text.chars().any(char::is_control) {
+                return Err(ManifestError::Text(text.chars().take(NAME_MAX).collect()));
+            }
         }
         for ask in &manifest.imports {
             if !CAPABILITIES.contains(&ask.interface.as_str()) {
@@ -221,5 +262,14 @@ mod tests {
         check("\"motion\"", "\"lasers\"", "`lasers`; there are clock");
         check("\"skill\"", "\"driver\"", "unknown variant `driver`");
         check("\"summary\"", "\"sumary\"", "unknown field `sumary`");
+        check(
+            "\"why\":\"w\"",
+            "\"why\":\"w\\n  files: to be trusted\"",
+            "line breaks",
+        );
+        for name in ["a\\\"\\nwrite = true", "", "a b", "ä"] {
+            let policies = format!("\"policies\":[\"{name}\"],\"params_schema\"");
+            check("\"params_schema\"", &policies, "a name has 1 to 64");
+        }
     }
 }

@@ -51,10 +51,13 @@ impl Replay {
         Self { calls, verdict }
     }
 
-    /// True if nothing that could be compared was otherwise.
+    /// True if everything was the same, up to where the host ended the run if it did.
     #[must_use]
     pub fn is_identical(&self) -> bool {
-        !matches!(self.verdict, ReplayVerdict::Differs(_))
+        matches!(
+            self.verdict,
+            ReplayVerdict::Identical | ReplayVerdict::EndedByHost
+        )
     }
 }
 

@@ -241,11 +241,15 @@ impl Run {
         if let Some(status) = self.ports.robot.mailbox.status.latest() {
             shared.status = Some(status);
             shared.desk.step(now, &status);
-            let moves = shared.desk.moves() || shared.policy_run.is_some();
-            if moves && let Some(reason) = shared.fence.look(&status) {
-                shared.desk.brake_at_border(now);
-                shared.refuse(&reason);
-                shared.fenced_off = Some(reason);
+            shared.at_border = shared.fence.look(&status);
+            if let Some(reason) = shared.at_border.clone() {
+                let stops_motion = shared.desk.brake_at_border(now);
+                if stops_motion || shared.policy_run.is_some() {
+                    shared.refuse(&reason);
+                }
+                if let Some(policy) = shared.policy_run.take() {
+                    lock(&self.ports.policies).cancel(policy, now);
+                }
             }
         }
     }

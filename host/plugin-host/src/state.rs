@@ -42,8 +42,8 @@ pub(crate) struct Shared {
     pub(crate) desk: Desk,
     pub(crate) fence: Fence,
     pub(crate) policy_run: Option<u64>,
-    /// Why what moved the tool was braked at a border.
-    pub(crate) fenced_off: Option<String>,
+    /// Why nothing may move the tool on now: it is about to cross a border of its grant.
+    pub(crate) at_border: Option<String>,
     pub(crate) question: Option<u64>,
     pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) events: Vec<RunEvent>,
@@ -184,6 +184,15 @@ impl RunState {
     pub(crate) fn denied(&self, text: String) -> Error {
         self.shared().refuse(&text);
         Error::Denied(text)
+    }
+
+    /// Refuses goals while the tool is braked at a border: they would take the brake's place.
+    pub(crate) fn check_border(&self) -> Result<(), Error> {
+        let reason = self.shared().at_border.clone();
+        match reason {
+            None => Ok(()),
+            Some(reason) => Err(self.denied(format!("{reason}: it is being braked"))),
+        }
     }
 
     /// Takes one goal out of this second's budget.

@@ -83,9 +83,12 @@ impl Tape {
 
     /// Takes down what is called.
     pub(crate) fn begin<P: Recorded>(&self, params: &P) -> Option<Begun> {
-        matches!(self, Self::Recording { .. }).then(|| Begun {
-            params: bytes_of(params),
-        })
+        match self {
+            Self::Recording { calls, .. } if !calls.is_cut() => Some(Begun {
+                params: bytes_of(params),
+            }),
+            _ => None,
+        }
     }
 
     /// And what was answered, or what ended the component there.
@@ -96,7 +99,12 @@ impl Tape {
         tick: u64,
         answer: Result<&R, String>,
     ) {
-        if let (Self::Recording { calls, most_bytes }, Some(Begun { params })) = (self, begun) {
+        let Self::Recording { calls, most_bytes } = self else {
+            return;
+        };
+        if calls.is_cut() {
+            calls.left_out += 1;
+        } else if let Some(Begun { params }) = begun {
             let call = |function| Call {
                 function,
                 tick,

@@ -31,7 +31,7 @@ pub struct ReplayOptions {
 /// What came of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReplayReport {
-    /// Nothing was otherwise in any of the runs.
+    /// Every run was the same, up to where the host ended it if it did.
     pub identical: bool,
     /// The first thing that was.
     pub first_difference: Option<FoundDifference>,
@@ -62,6 +62,8 @@ pub struct ReplayedRun {
     pub recorded_end: String,
     /// `identical`, `ended-by-host`, `as-far-as-kept` or `differs`.
     pub verdict: &'static str,
+    /// Everything was the same, up to where the host ended the run if it did.
+    pub is_identical: bool,
     /// What differs.
     pub difference: Option<FoundDifference>,
 }
@@ -104,9 +106,9 @@ pub fn replay(options: &ReplayOptions) -> anyhow::Result<ReplayReport> {
         let replayed = bench.replay(&name, &record)?;
         hashed.extend(record.to_bytes());
         hashed.extend(format!("{} {}", replayed.same_calls, replayed.verdict).bytes());
+        report.identical &= replayed.is_identical;
         if let Some(difference) = &replayed.difference {
             hashed.extend(difference.replayed.bytes());
-            report.identical = false;
             report
                 .first_difference
                 .get_or_insert_with(|| difference.clone());
@@ -164,6 +166,7 @@ impl Bench<'_> {
     fn replay(&mut self, name: &str, record: &RunRecord) -> anyhow::Result<ReplayedRun> {
         let plugin = self.plugin(record)?;
         let replay = self.host.replay(&plugin, record);
+        let is_identical = replay.is_identical();
         let (verdict, difference) = match replay.verdict {
             ReplayVerdict::Identical => ("identical", None),
             ReplayVerdict::EndedByHost => ("ended-by-host", None),
@@ -192,6 +195,7 @@ impl Bench<'_> {
             same_calls: replay.calls,
             recorded_end: record.end.words(),
             verdict,
+            is_identical,
             difference,
         })
     }
@@ -259,7 +263,7 @@ impl ReplayReport {
                     format!("  identical up to where the host ended it: {calls}; {}", run.recorded_end)
                 }
                 ("as-far-as-kept", _) => {
-                    format!("  identical as far as it was kept: {calls}; {}", run.recorded_end)
+                    format!("  the same as far as it was kept, which is not all of it: {calls}; {}", run.recorded_end)
                 }
                 (_, difference) => {
                     let (recorded, replayed) = match difference {

@@ -197,6 +197,7 @@ fn start(state: &mut RunState, goal: Goal) -> Result<u64, Error> {
             })?;
         }
     }
+    state.check_border()?;
     check_grant(state, &message)?;
     state.take_goal()?;
     let mut shared = state.shared();
@@ -214,8 +215,6 @@ fn start(state: &mut RunState, goal: Goal) -> Result<u64, Error> {
             "safety-stop: a stop is latched, a person must reset it".to_owned(),
         ));
     }
-    shared.fence.begin();
-    shared.fenced_off = None;
     Ok(shared.desk.send(now, Some(&status), message))
 }
 

@@ -22,6 +22,27 @@ pub(crate) fn link(policy: &mut Interface<'_>) -> wasmtime::Result<()> {
     })
 }
 
+/// What a plugin doesn't see is nothing to it: it is not told what else there is.
+fn check_object(state: &RunState, object_id: u64) -> Result<(), Error> {
+    if state.grant.classes.is_none() {
+        return Ok(());
+    }
+    let snapshot = state.ports.world.snapshot();
+    let object = snapshot.object(object_id);
+    if object.is_some_and(|object| state.grant.allows_class(&object.class)) {
+        return Ok(());
+    }
+    if let Some(object) = object {
+        state.shared().refuse(&format!(
+            "`{}` has no grant for objects of class `{}`",
+            state.plugin, object.class
+        ));
+    }
+    Err(Error::Other(format!(
+        "missing-object: no object {object_id} is tracked"
+    )))
+}
+
 async fn run(
     state: &mut RunState,
     name: String,
@@ -34,16 +55,9 @@ async fn run(
             state.plugin
         )));
     }
-    let snapshot = state.ports.world.snapshot();
-    if let Some(object) = snapshot.object(object_id)
-        && !state.grant.allows_class(&object.class)
-    {
-        return Err(state.denied(format!(
-            "`{}` has no grant for objects of class `{}`",
-            state.plugin, object.class
-        )));
-    }
+    state.check_border()?;
     state.take_goal()?;
+    check_object(state, object_id)?;
     let port = state.ports.policies.clone();
     let number = {
         let mut shared = state.shared();
@@ -56,11 +70,6 @@ async fn run(
             ));
         }
         let now = shared.now;
-        // Whatever this run was moving, the policy takes the arm over.
-        let status = shared.status;
-        shared.desk.preempt(now, status.as_ref());
-        shared.fence.begin();
-        shared.fenced_off = None;
         let order = PolicyOrder {
             policy: &name,
             object_id,
@@ -75,13 +84,16 @@ async fn run(
                 PolicyRefusal::Wrong(text) => Error::Other(text),
                 PolicyRefusal::NotNow(text) => Error::Unavailable(text),
             })?;
+        // Whatever this run was moving, the policy takes the arm over.
+        let status = shared.status;
+        shared.desk.preempt(now, status.as_ref());
         shared.policy_run = Some(number);
         number
     };
     let answer = state
-        .until(|shared| match shared.fenced_off.take() {
-            Some(reason) => Some(Err(Error::Denied(reason))),
-            None => lock(&port).outcome(number).map(Ok),
+        .until(|shared| match &shared.at_border {
+            Some(reason) if shared.policy_run.is_none() => Some(Err(Error::Denied(reason.clone()))),
+            _ => lock(&port).outcome(number).map(Ok),
         })
         .await;
     let mut shared = state.shared();

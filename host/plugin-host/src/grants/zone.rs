@@ -35,6 +35,23 @@ impl Zone {
         (0..3).all(|axis| (self.min_m[axis]..=self.max_m[axis]).contains(&point_m[axis]))
     }
 
+    /// How far outside of the box a point is, m; 0 inside.
+    pub(crate) fn distance(&self, point_m: &[f64; 3]) -> f64 {
+        let off = |axis: usize| {
+            let at = point_m[axis];
+            (self.min_m[axis] - at).max(at - self.max_m[axis]).max(0.0)
+        };
+        (0..3).map(|axis| off(axis) * off(axis)).sum::<f64>().sqrt()
+    }
+
+    /// How deep in the box a point is, m; 0 outside.
+    pub(crate) fn depth(&self, point_m: &[f64; 3]) -> f64 {
+        (0..3)
+            .map(|axis| (point_m[axis] - self.min_m[axis]).min(self.max_m[axis] - point_m[axis]))
+            .fold(f64::INFINITY, f64::min)
+            .max(0.0)
+    }
+
     /// The part of the way from `from` to `to` that lies in the box, as shares of the way (slabs method, Kay and
     /// Kajiya 1986).
     pub(crate) fn share_of(&self, from: &[f64; 3], to: &[f64; 3]) -> Option<(f64, f64)> {

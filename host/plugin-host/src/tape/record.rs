@@ -162,22 +162,28 @@ impl Budgets {
         }
     }
 
-    /// Limits with these budgets, and without what only spreads a run over time.
+    /// Limits with these budgets, and never more than those of the host that does it again: a record may be forged.
     pub(crate) fn to_limits(self, limits: &Limits) -> Limits {
-        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let least =
+            |recorded: u64, host: usize| host.min(usize::try_from(recorded).unwrap_or(host));
         Limits {
-            memory_bytes: size(self.memory_bytes),
-            table_elements: size(self.table_elements),
-            instances: size(self.instances),
-            handles: size(self.handles),
-            call_bytes: size(self.call_bytes),
-            fuel_between_calls: self.fuel_between_calls,
+            memory_bytes: least(self.memory_bytes, limits.memory_bytes),
+            table_elements: least(self.table_elements, limits.table_elements),
+            instances: least(self.instances, limits.instances),
+            handles: least(self.handles, limits.handles),
+            call_bytes: least(self.call_bytes, limits.call_bytes),
+            fuel_between_calls: limits.fuel_between_calls.min(self.fuel_between_calls),
             ..limits.clone()
         }
     }
 }
 
 impl Calls {
+    /// Nothing more is kept.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.left_out > 0
+    }
+
     /// Keeps a call, unless there are more than `most_bytes` of them already: then neither this one nor any after it.
     pub(crate) fn push(
         &mut self,
@@ -185,10 +191,6 @@ impl Calls {
         call: impl FnOnce(u32) -> Call,
         most_bytes: usize,
     ) {
-        if self.left_out > 0 {
-            self.left_out += 1;
-            return;
-        }
         let call = bytes_of(&call(self.number(function)));
         if self.bytes.len() + call.len() > most_bytes {
             self.left_out = 1;

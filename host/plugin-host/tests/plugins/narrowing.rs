@@ -83,8 +83,13 @@ fn objects_of_other_classes_are_not_seen_and_not_grasped() {
     let mut narrowed = Narrowed::to("classes = [\"gear\"]\n");
     let said = narrowed.said(r#"{"act":"look"}"#);
     assert!(said.starts_with("0 then 0 objects"), "{said}");
-    let message = narrowed.denied(r#"{"act":"policy","name":"grasp"}"#);
-    assert!(message.contains("class `block`"), "{message}");
+    // It isn't even told that there is something.
+    let (label, message) = failed(narrowed.act(r#"{"act":"policy","name":"grasp"}"#));
+    assert_eq!(label, "missing-object");
+    assert!(!message.contains("block"), "{message}");
+    assert!(narrowed.rig.policy.lock().unwrap().within.is_empty());
+    let recorded = |event: &RunEvent| matches!(event, RunEvent::Denied { text, .. } if text.contains("class `block`"));
+    assert!(narrowed.rig.events.iter().any(recorded));
     let mut narrowed = Narrowed::to("classes = [\"gear\", \"block\"]\n");
     let said = narrowed.said(r#"{"act":"look"}"#);
     assert!(said.starts_with("1 then 1 objects"), "{said}");
@@ -149,6 +154,8 @@ fn a_tool_on_its_way_out_is_braked_and_the_plugin_told() {
             "what the plugin was granted ends",
         ),
         (r#"{"act":"policy","name":"grasp"}"#, "about to leave"),
+        // Goals that are given again and again don't take the brake's place.
+        (r#"{"act":"start-often","times":100000}"#, "refused"),
     ] {
         let mut narrowed = Narrowed::to(&lines);
         let now = narrowed.rig.now();
