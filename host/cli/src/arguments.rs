@@ -119,9 +119,21 @@ pub(crate) enum Command {
         sinew run --cycles 1 --keep-runs\n  \
         sinew replay out/runs/seed1-cycle0-task1-01-sinew_kit-parts.run\n  \
         sinew replay out/incidents/seed1-cycle3-000-dropped-t51200.mcap --skill new-version.wasm\n\n\
-        Exit codes: 0 identical (also up to where the host ended it), 1 it differs: the first call that does is shown, 2 wrong \
-        usage or input. Nothing is refused (4): nothing moves, and no grant is needed.")]
+        Exit codes: 0 identical (also up to where the host ended it), 1 it differs, and the first call that does is shown, or \
+        not all of it was kept, 2 wrong usage or input. Nothing is refused (4): nothing moves, and no grant is needed.")]
     Replay(ReplayArguments),
+    /// What plugins may touch: asked for, granted, and what should be narrower.
+    #[command(after_help = "Examples:\n  \
+        sinew grants show\n  \
+        sinew grants show lab/pick --plugin pick.wasm --grants grants.toml\n  \
+        sinew grants audit --grants grants.toml\n\n\
+        The grants file, key by key: host/GRANTS.md\n\n\
+        Exit codes: 0 shown, or nothing dangerous was found; 1 something was; 2 wrong usage or a file that can't be used. \
+        Nothing is refused (4): nothing is loaded.")]
+    Grants {
+        #[command(subcommand)]
+        what: GrantsCommand,
+    },
     /// Long runs that look for something that breaks: they end when the asked work is done, and say what was found.
     #[command(
         after_help = "Example:\n  sinew soak safety --ticks 10000000 --state soak.json\n\n\
@@ -318,6 +330,39 @@ pub(crate) struct ReplayArguments {
     pub(crate) plugin: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) json: JsonArgument,
+}
+
+/// `sinew grants`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum GrantsCommand {
+    /// What every plugin asks for, whether it has it, and how it is narrowed.
+    Show {
+        /// Only this plugin.
+        #[arg(value_name = "PUBLISHER/NAME")]
+        name: Option<String>,
+        #[command(flatten)]
+        of: GrantsOf,
+        #[command(flatten)]
+        json: JsonArgument,
+    },
+    /// Wildcards, grants of no use, and dangerous ones.
+    Audit {
+        #[command(flatten)]
+        of: GrantsOf,
+        #[command(flatten)]
+        json: JsonArgument,
+    },
+}
+
+/// Which grants, of which plugins.
+#[derive(Debug, Args)]
+pub(crate) struct GrantsOf {
+    /// Grants of the operator (TOML). Whatever plugin it names has what stands there and nothing else.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) grants: Option<PathBuf>,
+    /// Component file (.wasm) beside the built-in plugins; may be given more than once.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plugin: Vec<PathBuf>,
 }
 
 /// `sinew doctor`.

@@ -5,18 +5,21 @@ use std::sync::Mutex;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use serde_json::json;
+use sinew_runtime::grants::GrantsOptions;
 use sinew_runtime::grasp::{DemoOptions, EvalOptions, EvalReport, PosesFrom};
 use sinew_runtime::safety_config::ActiveBy;
 use sinew_runtime::soak::{self, SoakOptions};
 use sinew_runtime::units::Ticks;
 use sinew_runtime::{
-    InputError, bench, doctor, perception_eval, policy_lab, safety_change, safety_config,
+    InputError, Sources, bench, doctor, grants, perception_eval, policy_lab, safety_change,
+    safety_config,
 };
 
 use crate::allocations;
 use crate::arguments::{
-    BenchArgument, Cli, Command, ConfigArguments, DemosCommand, JobsArgument, JsonArgument,
-    PerceptionCommand, PolicyCommand, SafetyCommand, Seeds, SetupCommand, SoakCommand,
+    BenchArgument, Cli, Command, ConfigArguments, DemosCommand, GrantsCommand, GrantsOf,
+    JobsArgument, JsonArgument, PerceptionCommand, PolicyCommand, SafetyCommand, Seeds,
+    SetupCommand, SoakCommand,
 };
 use crate::audit;
 use crate::output::{self, Progress};
@@ -28,6 +31,7 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Replay(arguments) => run::replay(&arguments),
+        Command::Grants { what } => grants(what),
         Command::Doctor(arguments) => {
             let diagnosis = doctor::examine();
             output::result(&arguments.json, &diagnosis, &diagnosis.to_text())?;
@@ -126,6 +130,35 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
             clap_complete::generate(shell, &mut Cli::command(), "sinew", &mut script);
             output::text(String::from_utf8_lossy(&script).trim_end())?;
             Ok(true)
+        }
+    }
+}
+
+fn grants(what: GrantsCommand) -> anyhow::Result<bool> {
+    let options = |of: GrantsOf| -> anyhow::Result<GrantsOptions> {
+        Ok(GrantsOptions {
+            plugins: run::plugins(&of.plugin)?,
+            sources: Sources {
+                default_grants: sinew_skill_artifacts::GRANTS.to_owned(),
+                grants: of.grants,
+                ..Sources::default()
+            },
+        })
+    };
+    match what {
+        GrantsCommand::Show { name, of, json } => {
+            let shown = grants::show(&options(of)?)?;
+            let shown = match name {
+                Some(name) => shown.only(&name)?,
+                None => shown,
+            };
+            output::result(&json, &shown, &shown.to_text())?;
+            Ok(true)
+        }
+        GrantsCommand::Audit { of, json } => {
+            let audited = grants::audit(&options(of)?)?;
+            output::result(&json, &audited, &audited.to_text())?;
+            Ok(audited.ok)
         }
     }
 }

@@ -12,6 +12,7 @@ mod bystander;
 pub mod doctor;
 pub mod files;
 mod fingerprint;
+pub mod grants;
 pub mod grasp;
 pub mod host;
 pub mod job;

@@ -1,0 +1,174 @@
+//! What plugins may touch, from the command line.
+
+use std::process::{Command, Output};
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let misbehave = folder.path().join("misbehave.wasm");
+        std::fs::write(misbehave, sinew_skill_artifacts::MISBEHAVE).expect("there is room");
+        Self(folder)
+    }
+
+    fn grants(&self, text: &str) {
+        std::fs::write(self.0.path().join("grants.toml"), text).expect("there is room");
+    }
+
+    fn sinew(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_sinew"))
+            .current_dir(self.0.path())
+            .arg("grants")
+            .args(arguments)
+            .output()
+            .expect("the binary was built for this test")
+    }
+
+    /// What it printed, errors last.
+    #[track_caller]
+    fn gives(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.sinew(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+        String::from_utf8_lossy(&output.stdout).into_owned() + &errors
+    }
+
+    #[track_caller]
+    fn json(&self, code: i32, arguments: &[&str]) -> serde_json::Value {
+        let output = self.sinew(&[arguments, &["--json"]].concat());
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        serde_json::from_slice(&output.stdout).expect("nothing but JSON")
+    }
+}
+
+#[test]
+fn what_is_asked_for_and_granted_is_shown() {
+    let folder = Folder::new();
+    let all = folder.json(0, &["show"]);
+    let names: Vec<&str> = (all["plugins"].as_array().expect("a list").iter())
+        .filter_map(|plugin| plugin["name"].as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "sinew/go-home",
+            "sinew/kit-parts",
+            "sinew/regrasp",
+            "sinew/search-missing"
+        ]
+    );
+    let kit = &all["plugins"][1];
+    assert_eq!(kit["missing"], serde_json::Value::Null);
+    let asks = kit["asks"].as_array().expect("a list");
+    assert!(asks.iter().all(|ask| ask["granted"] == true), "{asks:?}");
+    assert!(asks.iter().any(|ask| ask["what"] == "policy grasp"));
+
+    folder.grants(
+        "[plugins.\"test/misbehave\"]\ninterfaces = [\"motion\"]\nspeed = 0.25\nforce_n = 9.0\nclasses = [\"gear\"]\n\
+         [[plugins.\"test/misbehave\".zones_in]]\nname = \"table\"\nmin_m = [0, 0, 0]\nmax_m = [1, 1, 1]\n\
+         [plugins.\"test/misbehave\".limits]\nhandles = 4\n",
+    );
+    let arguments = [
+        "show",
+        "test/misbehave",
+        "--plugin",
+        "misbehave.wasm",
+        "--grants",
+        "grants.toml",
+    ];
+    let text = folder.gives(0, &arguments);
+    for piece in [
+        "granted by grants.toml",
+        "interface motion         yes            to move",
+        "interface world          NO             to look",
+        "interface files          no (optional)",
+        "directory notes to write no (optional)",
+        "speed                    0.25",
+        "force_n                  9 N",
+        "classes                  gear",
+        "zones_in                 table [0.0, 0.0, 0.0] to [1.0, 1.0, 1.0] m",
+        "limits                   handles 4",
+        "it would not be loaded: `test/misbehave`",
+        "[plugins.\"test/misbehave\"]",
+    ] {
+        assert!(text.contains(piece), "{piece}: {text}");
+    }
+    let ungranted = folder.json(0, &["show", "test/misbehave", "--plugin", "misbehave.wasm"]);
+    assert_eq!(ungranted["plugins"][0]["granted_by"], "nobody");
+}
+
+#[test]
+fn what_should_be_narrower_is_found() {
+    let folder = Folder::new();
+    // What comes with the plugins is wide, and nothing of it is dangerous.
+    let builtin = folder.json(0, &["audit"]);
+    assert_eq!(builtin["ok"], true);
+    let is_wild = |found: &serde_json::Value| found["kind"] == "wildcard";
+    assert!(
+        builtin["findings"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(is_wild)
+    );
+
+    std::fs::create_dir(folder.0.path().join("notes")).expect("made");
+    folder.grants(
+        "[plugins.\"test/misbehave\"]\n\
+         interfaces = [\"clock\", \"events\", \"files\", \"gripper\", \"lifecycle\", \"log\", \"memory\", \"motion\", \
+         \"operator\", \"policy\", \"world\"]\n\
+         [[plugins.\"test/misbehave\".directories]]\nname = \"secrets\"\npath = \"/etc\"\n\
+         [[plugins.\"test/misbehave\".directories]]\nname = \"notes\"\npath = \".\"\nwrite = true\n\
+         [[plugins.\"test/misbehave\".directories]]\nname = \"more\"\npath = \"nowhere\"\n\
+         [plugins.\"sinew/go-home\"]\ninterfaces = [\"motion\", \"events\", \"clock\", \"files\"]\n\
+         [[plugins.\"sinew/go-home\".directories]]\nname = \"theirs\"\npath = \"notes\"\n\
+         [plugins.\"lab/gone\"]\ninterfaces = [\"motion\"]\n",
+    );
+    let arguments = [
+        "audit",
+        "--plugin",
+        "misbehave.wasm",
+        "--grants",
+        "grants.toml",
+    ];
+    let text = folder.gives(1, &arguments);
+    for piece in [
+        "DANGEROUS test/misbehave directories: `secrets` is /etc, the system's own",
+        "DANGEROUS test/misbehave directories: `notes` is ., where this grants file lies",
+        "DANGEROUS test/misbehave directories: `notes` is shared with `theirs` of sinew/go-home",
+        "wildcard  test/misbehave zones_in:",
+        "wildcard  test/misbehave classes:",
+        "wildcard  test/misbehave policies:",
+        "wildcard  test/misbehave contact_n:",
+        "wildcard  test/misbehave force_n:",
+        "unused    test/misbehave directories: it does not ask for `more`",
+        "`more` is nowhere, which is no folder",
+        "unused    sinew/go-home interfaces: it does not import `files`",
+        "unused    lab/gone plugins: no such plugin is loaded",
+    ] {
+        assert!(text.contains(piece), "{piece}: {text}");
+    }
+    assert_eq!(folder.json(1, &arguments)["ok"], false);
+}
+
+#[test]
+fn bad_input_says_what_and_where() {
+    let folder = Folder::new();
+    folder.grants("[plugins.\"a/b\"]\ninterfaces = [\"lasers\"]\n");
+    let said = folder.gives(2, &["show", "--grants", "grants.toml"]);
+    assert!(
+        said.contains("grants.toml") && said.contains("no interface `lasers`"),
+        "{said}"
+    );
+    let said = folder.gives(2, &["audit", "--grants", "nowhere.toml"]);
+    assert!(said.contains("nowhere.toml"), "{said}");
+    let said = folder.gives(2, &["show", "lab/none"]);
+    assert!(
+        said.contains("no plugin `lab/none`") && said.contains("sinew/kit-parts"),
+        "{said}"
+    );
+    std::fs::write(folder.0.path().join("bad.wasm"), "not wasm").expect("there is room");
+    let said = folder.gives(2, &["audit", "--plugin", "bad.wasm"]);
+    assert!(said.contains("bad.wasm"), "{said}");
+}
