@@ -74,9 +74,9 @@ pub(crate) fn taped<P: Recorded + Debug, R: Recorded + Debug>(
     if let Some(played) = played(state, function, &params) {
         return played;
     }
-    let begun = state.shared().tape.begin(&params);
+    state.shared().tape.begin(function, &params);
     let answer = answer(state, params);
-    state.record(begun, function, &answer);
+    state.record(&answer);
     answer
 }
 
@@ -124,12 +124,12 @@ impl Interface<'_> {
                     if let Some(played) = played(state, &function, &params) {
                         return Ok((played?,));
                     }
-                    let begun = state.shared().tape.begin(&params);
+                    state.shared().tape.begin(&function, &params);
                     let answer = Ok(match state.permit(interface) {
                         Ok(()) => body(state, params).await,
                         Err(error) => Err(error),
                     });
-                    state.record(begun, &function, &answer);
+                    state.record(&answer);
                     answer.map(|answer| (answer,))
                 })
             },

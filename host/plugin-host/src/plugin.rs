@@ -96,6 +96,10 @@ impl Plugin {
                 detail: Value::Null,
             })
         };
+        let (size, most) = (json.len(), self.limits.json_bytes);
+        if size > most {
+            return fault(format!("the result has {size} bytes, {most} are allowed"));
+        }
         let result = match serde_json::from_str(json) {
             Ok(result) => result,
             Err(error) => return fault(format!("the result is not JSON: {error}")),

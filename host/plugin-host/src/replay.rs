@@ -34,18 +34,18 @@ impl Replay {
                 replayed,
             })
         };
-        let is_cut = record.left_out() > 0;
+        let (is_cut, by_host) = (record.left_out() > 0, record.end.by_host);
         let verdict = match (player.stopped(), player.next_in_words()) {
             (Some(Stopped::Differs(difference)), _) => ReplayVerdict::Differs(difference.clone()),
             (Some(Stopped::AtTheEnd { .. }), _) if is_cut => ReplayVerdict::AsFarAsKept,
-            (_, None) if record.end.by_host => ReplayVerdict::EndedByHost,
+            (Some(Stopped::AtTheEnd { .. }), _) if by_host => ReplayVerdict::EndedByHost,
             (Some(Stopped::AtTheEnd { called }), _) => {
                 differs(record.end.words(), format!("{called} was called"))
             }
             (None, Some(next)) => differs(next, end.words()),
-            (None, None) if is_cut || *end != record.end => {
-                differs(record.end.words(), end.words())
-            }
+            (None, None) if is_cut => differs("it called on".to_owned(), end.words()),
+            (None, None) if by_host => ReplayVerdict::EndedByHost,
+            (None, None) if *end != record.end => differs(record.end.words(), end.words()),
             (None, None) => ReplayVerdict::Identical,
         };
         Self { calls, verdict }

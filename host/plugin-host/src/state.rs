@@ -16,7 +16,7 @@ use crate::grants::Grant;
 use crate::limits::Limits;
 use crate::outcome::{Checkpoint, Lease, RunEvent, Usage};
 use crate::ports::HostPorts;
-use crate::tape::{Begun, Recorded, Tape};
+use crate::tape::{Recorded, Tape};
 use crate::wasi::Inert;
 use crate::wire::Error;
 
@@ -129,16 +129,11 @@ impl RunState {
     }
 
     /// Writes down what a call was answered, or that it ended the component.
-    pub(crate) fn record<R: Recorded>(
-        &self,
-        begun: Option<Begun>,
-        function: &str,
-        answer: &wasmtime::Result<R>,
-    ) {
+    pub(crate) fn record<R: Recorded>(&self, answer: &wasmtime::Result<R>) {
         let mut shared = self.shared();
         let tick = shared.now.0;
         let answer = answer.as_ref().map_err(|error| format!("{error:#}"));
-        shared.tape.end(begun, function, tick, answer);
+        shared.tape.end(tick, answer);
     }
 
     /// Books the fuel burnt since the last call.
@@ -220,7 +215,9 @@ impl RunState {
                 return Poll::Ready(answer);
             }
             if self.mode == Mode::Assess {
-                return Poll::Ready(Err(Error::Denied("`assess` may not wait".to_owned())));
+                let text = "`assess` may not wait";
+                shared.refuse(text);
+                return Poll::Ready(Err(Error::Denied(text.to_owned())));
             }
             shared.suspended = true;
             Poll::Pending

@@ -26,11 +26,6 @@ pub(crate) enum Tape {
     Playing(Player),
 }
 
-/// A call that goes on, as it is written down once it is answered.
-pub(crate) struct Begun {
-    params: Vec<u8>,
-}
-
 /// Answers from a record.
 pub(crate) struct Player {
     calls: Calls,
@@ -81,37 +76,23 @@ impl Tape {
         }
     }
 
-    /// Takes down what is called.
-    pub(crate) fn begin<P: Recorded>(&self, params: &P) -> Option<Begun> {
-        match self {
-            Self::Recording { calls, .. } if !calls.is_cut() => Some(Begun {
-                params: bytes_of(params),
-            }),
-            _ => None,
+    /// Takes down what is called. A component has one call at a time.
+    pub(crate) fn begin<P: Recorded>(&mut self, function: &str, params: &P) {
+        if let Self::Recording { calls, .. } = self
+            && !calls.is_cut()
+        {
+            calls.begin(function, bytes_of(params));
         }
     }
 
     /// And what was answered, or what ended the component there.
-    pub(crate) fn end<R: Recorded>(
-        &mut self,
-        begun: Option<Begun>,
-        function: &str,
-        tick: u64,
-        answer: Result<&R, String>,
-    ) {
-        let Self::Recording { calls, most_bytes } = self else {
-            return;
-        };
-        if calls.is_cut() {
-            calls.left_out += 1;
-        } else if let Some(Begun { params }) = begun {
-            let call = |function| Call {
-                function,
-                tick,
-                params,
-                answer: answer.map(bytes_of),
-            };
-            calls.push(function, call, *most_bytes);
+    pub(crate) fn end<R: Recorded>(&mut self, tick: u64, answer: Result<&R, String>) {
+        if let Self::Recording { calls, most_bytes } = self {
+            if calls.is_cut() {
+                calls.left_out += 1;
+            } else {
+                calls.end(tick, answer.map(bytes_of), *most_bytes);
+            }
         }
     }
 
@@ -143,11 +124,13 @@ impl Player {
         self.stopped.as_ref()
     }
 
-    /// The call that comes next in the record, in words.
+    /// The call that comes next in the record, in words: also one that the host ended the component in.
     pub(crate) fn next_in_words(&self) -> Option<String> {
         let mut rest = &self.calls.bytes[self.played..];
-        let call = Call::take(&mut rest)?;
-        Some(format!("{} was called", self.name(call.function)))
+        let answered = Call::take(&mut rest).map(|call| call.function);
+        let begun = || self.calls.pending.as_ref().map(|begun| begun.function);
+        let function = answered.or_else(begun)?;
+        Some(format!("{} was called", self.name(function)))
     }
 
     fn name(&self, function: u32) -> &str {
@@ -163,7 +146,20 @@ impl Player {
         let mut rest = &self.calls.bytes[self.played..];
         let Some(call) = Call::take(&mut rest) else {
             let called = words(function, params);
-            return self.stop(Stopped::AtTheEnd { called });
+            let stopped = match &self.calls.pending {
+                Some(begun)
+                    if self.name(begun.function) != function
+                        || begun.params != bytes_of(params) =>
+                {
+                    Stopped::Differs(Difference {
+                        call: self.count,
+                        recorded: self.in_words::<P>(begun.function, &begun.params, function),
+                        replayed: called,
+                    })
+                }
+                _ => Stopped::AtTheEnd { called },
+            };
+            return self.stop(stopped);
         };
         let left = rest.len();
         let name = self.name(call.function);
@@ -180,17 +176,22 @@ impl Player {
                     .map_err(wasmtime::Error::msg)
             }
             _ => {
-                let recorded = match value_of::<P>(&call.params) {
-                    Some(params) if name == function => words(name, &params),
-                    _ => name.to_owned(),
-                };
                 let difference = Difference {
                     call: self.count,
-                    recorded,
+                    recorded: self.in_words::<P>(call.function, &call.params, function),
                     replayed: words(function, params),
                 };
                 self.stop(Stopped::Differs(difference))
             }
+        }
+    }
+
+    /// A recorded call in words, with its parameters if it is one of the same function.
+    fn in_words<P: Recorded + Debug>(&self, called: u32, params: &[u8], function: &str) -> String {
+        let name = self.name(called);
+        match value_of::<P>(params) {
+            Some(params) if name == function => words(name, &params),
+            _ => name.to_owned(),
         }
     }
 

@@ -207,9 +207,9 @@ impl Known<'_, '_> {
                 if let Some(played) = played::<P, R>(state, &function, &params) {
                     played?;
                 }
-                let begun = state.shared().tape.begin(&params);
+                state.shared().tape.begin(&function, &params);
                 let answer = Ok(body(state, params));
-                state.record(begun, &function, &answer);
+                state.record(&answer);
                 answer
             },
         )
@@ -235,9 +235,9 @@ impl Known<'_, '_> {
                     if let Some(played) = played(state, &function, &params) {
                         return played;
                     }
-                    let begun = state.shared().tape.begin(&params);
+                    state.shared().tape.begin(&function, &params);
                     let answer = poll(state, moments(&params)).await.map(body);
-                    state.record(begun, &function, &answer);
+                    state.record(&answer);
                     answer
                 })
             },

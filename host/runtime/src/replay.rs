@@ -1,9 +1,12 @@
 //! Doing recorded plugin runs again.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sinew_plugin_host::{Difference, Grants, Limits, Plugin, PluginHost, ReplayVerdict, RunRecord};
+use sinew_plugin_host::{
+    Difference, Grants, Limits, Plugin, PluginHost, ReplayVerdict, RunRecord, read_manifest,
+};
 
 use crate::files;
 use crate::kit::{PluginFile, idle_ports};
@@ -88,6 +91,7 @@ pub struct FoundDifference {
 /// component that can't be loaded or is not there.
 pub fn replay(options: &ReplayOptions) -> anyhow::Result<ReplayReport> {
     let runs = records(&options.file, options.run.as_deref())?;
+    let runs = of_skill(runs, options)?;
     let config = options.sources.load()?;
     let host = PluginHost::new(Limits::default(), Grants::default(), idle_ports(&config))?;
     let mut bench = Bench {
@@ -153,6 +157,31 @@ fn records(file: &Path, run: Option<&str>) -> anyhow::Result<Vec<(String, RunRec
             Err(error) => Err(input(format!("{shown}: {name}: {error}"))),
         })
         .collect()
+}
+
+/// Only the runs of the plugin that another version was named of.
+fn of_skill(
+    runs: Vec<(String, RunRecord)>,
+    options: &ReplayOptions,
+) -> anyhow::Result<Vec<(String, RunRecord)>> {
+    let Some(file) = &options.skill else {
+        return Ok(runs);
+    };
+    let name = read_manifest(&file.bytes, &file.origin)
+        .map_err(|error| input(error.to_string()))?
+        .name;
+    let plugins: BTreeSet<String> = runs.iter().map(|(_, run)| run.plugin.clone()).collect();
+    if !plugins.contains(&name) {
+        let plugins: Vec<String> = plugins.iter().map(|name| format!("`{name}`")).collect();
+        return Err(input(format!(
+            "{} is `{name}`, and what was recorded are runs of {}: name a component of one of them",
+            file.origin,
+            plugins.join(", ")
+        )));
+    }
+    Ok((runs.into_iter())
+        .filter(|(_, run)| run.plugin == name)
+        .collect())
 }
 
 /// A host on which nothing happens, with the components that were loaded for it.
@@ -225,14 +254,6 @@ impl Bench<'_> {
         let plugin = (self.host)
             .load_for_replay(&file.bytes, &file.origin)
             .map_err(|error| input(error.to_string()))?;
-        if plugin.manifest().name != record.plugin {
-            return Err(input(format!(
-                "{} is `{}`, and the run is one of `{}`: name that one with --run, or its component",
-                file.origin,
-                plugin.manifest().name,
-                record.plugin
-            )));
-        }
         self.loaded.push(std::sync::Arc::clone(&plugin));
         Ok(plugin)
     }

@@ -1,10 +1,10 @@
 //! `files`: the directories that were granted by name, through cap-std, so that no path leaves them.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::PathBuf;
 
 use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, OpenOptions};
 
 use crate::grants::DirectoryGrant;
 use crate::link::Interface;
@@ -13,6 +13,9 @@ use crate::wire::Error;
 
 /// Entries that are looked at in a directory, whatever its grant says.
 const ENTRIES_MAX: usize = 10_000;
+
+/// Names that are tried for a file that is being written.
+const BESIDE_MAX: u32 = 8;
 
 pub(crate) fn link(files: &mut Interface<'_>) -> wasmtime::Result<()> {
     files.ready("read", |state, (directory, path): (String, String)| {
@@ -132,14 +135,27 @@ fn failed(directory: &str, path: &str, error: &std::io::Error) -> Error {
     Error::Other(format!("{directory}/{path}: {error}"))
 }
 
-/// Writes beside the file and renames: what reads it sees the old contents or the new ones.
+/// Writes a new file beside it and renames that: what reads it sees the old contents or the new ones.
 fn replace(root: &Dir, path: &str, contents: &[u8]) -> std::io::Result<()> {
-    let beside = format!("{path}.sinew-part");
-    let written = root
-        .write(&beside, contents)
+    let mut new = OpenOptions::new();
+    new.write(true).create_new(true);
+    // Whatever lies there already is somebody's: it is neither opened nor overwritten.
+    let mut names = (0..BESIDE_MAX).map(|number| format!("{path}.sinew-part{number}"));
+    let (beside, mut file) = loop {
+        let Some(name) = names.next() else {
+            return Err(ErrorKind::AlreadyExists.into());
+        };
+        match root.open_with(&name, &new) {
+            Ok(file) => break (name, file),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    };
+    let written = file
+        .write_all(contents)
         .and_then(|()| root.rename(&beside, root, path));
     if written.is_err() {
-        // It is not there, or can't be taken away either.
+        // It is not there any more, or can't be taken away either.
         let _ = root.remove_file(&beside);
     }
     written

@@ -25,7 +25,12 @@ pub(crate) fn link(lifecycle: &mut Interface<'_>) -> wasmtime::Result<()> {
             return Err(Error::Cancelled);
         }
         let tick = shared.now;
-        shared.events.push(RunEvent::SafePoint { tick, schema });
+        let most = state.limits.events_per_second as usize;
+        if shared.event_rate.take(tick, 1, most) {
+            shared.events.push(RunEvent::SafePoint { tick, schema });
+        } else {
+            shared.usage.events_dropped += 1;
+        }
         shared.checkpoint = Some(Checkpoint { schema, bytes });
         Ok(())
     })?;

@@ -67,6 +67,15 @@ pub(crate) struct Calls {
     /// How many were not, because there were too many.
     pub(crate) left_out: u64,
     pub(crate) bytes: Vec<u8>,
+    /// The call that was not answered any more: the host ended the component in it.
+    pub(crate) pending: Option<Begun>,
+}
+
+/// What is called, before it is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Begun {
+    pub(crate) function: u32,
+    pub(crate) params: Vec<u8>,
 }
 
 /// One call.
@@ -82,7 +91,8 @@ pub(crate) struct Call {
 
 recorded_fields! {
     Call { function, tick, params, answer }
-    Calls { functions, count, left_out, bytes }
+    Begun { function, params }
+    Calls { functions, count, left_out, bytes, pending }
     RecordedEnd { kind, text, by_host }
     Budgets { memory_bytes, table_elements, instances, handles, call_bytes, fuel_between_calls }
     RunRecord { plugin, version, digest, started, end, seed, entry, budgets, calls }
@@ -184,14 +194,23 @@ impl Calls {
         self.left_out > 0
     }
 
-    /// Keeps a call, unless there are more than `most_bytes` of them already: then neither this one nor any after it.
-    pub(crate) fn push(
-        &mut self,
-        function: &str,
-        call: impl FnOnce(u32) -> Call,
-        most_bytes: usize,
-    ) {
-        let call = bytes_of(&call(self.number(function)));
+    /// A call begins.
+    pub(crate) fn begin(&mut self, function: &str, params: Vec<u8>) {
+        let function = self.number(function);
+        self.pending = Some(Begun { function, params });
+    }
+
+    /// It was answered: it is kept, unless there are more than `most_bytes` already. Then neither this one nor any after it.
+    pub(crate) fn end(&mut self, tick: u64, answer: Result<Vec<u8>, String>, most_bytes: usize) {
+        let Some(Begun { function, params }) = self.pending.take() else {
+            return;
+        };
+        let call = bytes_of(&Call {
+            function,
+            tick,
+            params,
+            answer,
+        });
         if self.bytes.len() + call.len() > most_bytes {
             self.left_out = 1;
             return;

@@ -89,7 +89,15 @@ fn runs_that_the_host_ended_are_the_same_up_to_there() {
     let mut killed = rig.start(r#"{"act":"policy","name":"grasp"}"#);
     assert_eq!(killed.poll(rig.now()), None);
     killed.kill();
-    assert_eq!(replayed(&recorded(&mut killed)), ReplayVerdict::EndedByHost);
+    let record = recorded(&mut killed);
+    assert_eq!(replayed(&record), ReplayVerdict::EndedByHost);
+    // What it was in when it was killed counts, too.
+    let other = forged(&record, br#""name":"grasp"}"#, br#""name":"gripe"}"#);
+    let ReplayVerdict::Differs(difference) = replayed(&other) else {
+        panic!("it runs another policy");
+    };
+    assert_eq!(difference.call, record.calls());
+    assert!(difference.recorded.contains("grasp") && difference.replayed.contains("gripe"));
 
     let mut deaf = rig.start(r#"{"act":"ignore-cancel"}"#);
     for tick in 0..5_000 {
