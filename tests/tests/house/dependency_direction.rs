@@ -84,6 +84,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("sinew-inference", &[]),
+    // Files, signatures and state: what is inside an artifact is found out by whoever lends it an examiner.
+    ("sinew-skill-store", &[]),
     // What stands in it is plain text and numbers: whoever writes it says what they mean.
     ("sinew-audit", &[]),
     (
@@ -140,6 +142,7 @@ const ONLY_NAMED_BY: &[(&str, &[&str])] = &[
     // Simulator truth is read by the simulator and by what grades runs on it.
     ("sinew-sim", &["sinew-runtime", "sinew-cli", "sinew-tests"]),
     ("wasmtime", &["sinew-plugin-host"]),
+    ("ed25519-dalek", &["sinew-skill-store"]),
     ("ort", &["sinew-inference"]),
     ("tract-onnx", &["sinew-inference"]),
     ("sinew-skill-artifacts", &["sinew-cli", "sinew-tests"]),

@@ -1,0 +1,397 @@
+//! Which version is active: activation, rollback, consent, pins.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use rusqlite::Transaction;
+
+use crate::error::StoreError;
+use crate::history::{What, note};
+use crate::memory;
+use crate::probation::{Gate, is_on_trial};
+use crate::store::{By, Held, State, Store, Version};
+use crate::trust::Trust;
+
+/// When tasks that run on another version go over to the active one. New tasks use it at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SwapAt {
+    /// They finish on the version that they run on.
+    #[default]
+    NextTask,
+    /// When they next say that they can: the robot holds, and the new version goes on from the checkpoint.
+    SafePoint,
+    /// At once: the run is ended, the robot holds, and the new version goes on from the last checkpoint, if there is one.
+    Now,
+}
+
+impl SwapAt {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::NextTask, Self::SafePoint, Self::Now];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NextTask => "next-task",
+            Self::SafePoint => "safe-point",
+            Self::Now => "now",
+        }
+    }
+}
+
+impl fmt::Display for SwapAt {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+impl FromStr for SwapAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        (Self::ALL.into_iter().find(|at| at.name() == text))
+            .ok_or_else(|| format!("`{text}` is none of next-task, safe-point, now"))
+    }
+}
+
+/// On what terms a version becomes active.
+#[derive(Clone, Debug)]
+pub struct Activation<'a> {
+    /// Revoked versions don't.
+    pub trust: &'a Trust,
+    /// What it would be allowed, each in a few words: what it asks for and was granted.
+    pub allowed: BTreeSet<String>,
+    /// Although it is older than what was active once.
+    pub downgrade: bool,
+    /// Although it was rolled back.
+    pub again: bool,
+    /// When running tasks go over.
+    pub swap_at: SwapAt,
+    /// Its probation.
+    pub gate: Gate,
+}
+
+/// A change of the active version.
+pub(crate) enum Swap<'a> {
+    /// To one that a person names.
+    To {
+        to: &'a Held,
+        from: Option<&'a Held>,
+        highest: &'a Version,
+        swap_at: SwapAt,
+        gate: Gate,
+        reason: &'a str,
+    },
+    /// To the one that was good before.
+    Back {
+        from: &'a Held,
+        to: Option<&'a Held>,
+        condemned: bool,
+        reason: &'a str,
+    },
+}
+
+/// Carries out a change: everything that belongs to it, in the transaction.
+pub(crate) fn swap_to(change: &Transaction<'_>, by: &By, swap: &Swap<'_>) -> rusqlite::Result<()> {
+    match swap {
+        Swap::To {
+            to,
+            from,
+            highest,
+            swap_at,
+            gate,
+            reason,
+        } => {
+            // Only what has shown itself good is worth going back to.
+            if let Some(good) = from.filter(|from| !is_on_trial(from)) {
+                change.execute(
+                    "UPDATE skills SET last_good = ? WHERE name = ?",
+                    (good.digest.to_string(), &good.name),
+                )?;
+                memory::keep(change, &good.name)?;
+            }
+            // Nothing is gone back to from itself.
+            change.execute(
+                "UPDATE skills SET last_good = NULL WHERE name = ? AND last_good = ?",
+                (&to.name, to.digest.to_string()),
+            )?;
+            change.execute(
+                "UPDATE skills SET active = ?, highest = ?, swap_at = ?, probation_runs = ?, probation_failures = ?
+                 WHERE name = ?",
+                (
+                    to.digest.to_string(),
+                    highest.to_string(),
+                    swap_at.name(),
+                    gate.runs.max(1),
+                    gate.failures,
+                    &to.name,
+                ),
+            )?;
+            change.execute(
+                "UPDATE artifacts SET condemned = NULL WHERE digest = ?",
+                [to.digest.to_string()],
+            )?;
+            note(change, by, What::Activated, *to, reason)
+        }
+        Swap::Back {
+            from,
+            to,
+            condemned,
+            reason,
+        } => {
+            change.execute(
+                "UPDATE skills SET active = ?, last_good = NULL, pinned = 0, swap_at = ?, probation_runs = 0,
+                 probation_failures = 0 WHERE name = ?",
+                (
+                    to.map(|to| to.digest.to_string()),
+                    SwapAt::NextTask.name(),
+                    &from.name,
+                ),
+            )?;
+            if *condemned {
+                change.execute(
+                    "UPDATE artifacts SET condemned = ? WHERE digest = ?",
+                    (reason, from.digest.to_string()),
+                )?;
+            }
+            memory::restore(change, &from.name)?;
+            let words = match to {
+                Some(to) => format!("{reason}; back to {}", to.version),
+                None => format!("{reason}; no version was good before, none is active"),
+            };
+            note(change, by, What::RolledBack, *from, &words)
+        }
+    }
+}
+
+impl Store {
+    /// Makes a version the active one. It is on probation from now on.
+    ///
+    /// # Errors
+    /// Revoked, older than what was active once, rolled back before, pinned to another one, or it would be allowed more
+    /// than the version before and nobody agreed. Nothing changes then.
+    pub fn activate(
+        &mut self,
+        held: &Held,
+        how: &Activation<'_>,
+        by: &By,
+    ) -> Result<Held, StoreError> {
+        let _lock = self.lock()?;
+        let held = &self.again(held)?;
+        let all = self.all()?;
+        let from = (all.iter())
+            .find(|other| other.name == held.name && matches!(other.state, State::Active { .. }));
+        (how.trust.still_counts(held.digest, held.signer)).map_err(|source| StoreError::Trust {
+            origin: held.to_string(),
+            source,
+        })?;
+        self.artifacts.get(held.digest, held.bytes)?;
+        if let Some(active) = from.filter(|active| active.pinned && active.digest != held.digest) {
+            return Err(StoreError::Pinned {
+                name: active.name.clone(),
+                version: active.version.clone(),
+            });
+        }
+        let highest = self.highest(&held.name)?;
+        let is_older =
+            (highest.as_ref()).is_some_and(|highest| held.version.cmp_precedence(highest).is_lt());
+        let highest = match highest {
+            Some(highest) if is_older => {
+                if !how.downgrade {
+                    return Err(StoreError::Downgrade {
+                        name: held.name.clone(),
+                        version: held.version.clone(),
+                        highest,
+                    });
+                }
+                highest
+            }
+            _ => held.version.clone(),
+        };
+        if let Some(why) = held.condemned.as_ref().filter(|_| !how.again) {
+            return Err(StoreError::Condemned {
+                name: held.name.clone(),
+                version: held.version.clone(),
+                why: why.clone(),
+            });
+        }
+        let is_first = self.highest(&held.name)?.is_none();
+        if !is_first {
+            self.check_consent(held, &how.allowed)?;
+        }
+        let mut said = Vec::new();
+        said.extend(held.signer.is_none().then_some("UNSIGNED, for development"));
+        said.extend(is_older.then_some("a downgrade"));
+        said.extend(
+            held.condemned
+                .is_some()
+                .then_some("again, after it was rolled back"),
+        );
+        let swap = Swap::To {
+            to: held,
+            // Activated again, it starts its probation anew; what was good before stays what it was.
+            from: from.filter(|from| from.digest != held.digest),
+            highest: &highest,
+            swap_at: how.swap_at,
+            gate: how.gate,
+            reason: &said.join(", "),
+        };
+        self.change(|change| {
+            if is_first {
+                // Whoever wrote a grant for the name has agreed to what its first version has by it.
+                agree(change, &held.name, &how.allowed)?;
+            }
+            swap_to(change, by, &swap)
+        })?;
+        self.again(held)
+    }
+
+    /// Goes back to the version that was good before, with the memory that it left.
+    ///
+    /// # Errors
+    /// None is active, or none was good before; that one is revoked.
+    pub fn roll_back(
+        &mut self,
+        name: &str,
+        reason: &str,
+        trust: &Trust,
+        by: &By,
+    ) -> Result<Held, StoreError> {
+        let _lock = self.lock()?;
+        let name_of = || name.to_owned();
+        let active = (self.active()?.into_iter())
+            .find(|held| held.name == name)
+            .ok_or_else(|| StoreError::NotActive {
+                name: name_of(),
+                version: None,
+            })?;
+        if active.pinned {
+            return Err(StoreError::Pinned {
+                name: name_of(),
+                version: active.version,
+            });
+        }
+        let before =
+            (self.before(name)?).ok_or_else(|| StoreError::NothingBefore { name: name_of() })?;
+        (trust.still_counts(before.digest, before.signer)).map_err(|source| StoreError::Trust {
+            origin: before.to_string(),
+            source,
+        })?;
+        let swap = Swap::Back {
+            from: &active,
+            to: Some(&before),
+            condemned: false,
+            reason,
+        };
+        self.change(|change| swap_to(change, by, &swap))?;
+        self.again(&before)
+    }
+
+    /// Keeps the active version active until it is let go.
+    ///
+    /// # Errors
+    /// It is not the active one.
+    pub fn pin(&mut self, held: &Held, on: bool, by: &By) -> Result<Held, StoreError> {
+        let _lock = self.lock()?;
+        let held = &self.again(held)?;
+        if !matches!(held.state, State::Active { .. }) {
+            return Err(StoreError::NotActive {
+                name: held.name.clone(),
+                version: Some(held.version.clone()),
+            });
+        }
+        let what = if on { What::Pinned } else { What::Unpinned };
+        self.change(|change| {
+            change.execute(
+                "UPDATE skills SET pinned = ? WHERE name = ?",
+                (on, &held.name),
+            )?;
+            note(change, by, what, held, "")
+        })?;
+        self.again(held)
+    }
+
+    /// Somebody agrees that a version may have what it asks for and was granted.
+    ///
+    /// # Errors
+    /// The database can't be written.
+    pub fn approve(
+        &mut self,
+        held: &Held,
+        allowed: &BTreeSet<String>,
+        by: &By,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let known = self.consented(&held.name)?;
+        let new: BTreeSet<String> = allowed.difference(&known).cloned().collect();
+        self.change(|change| {
+            agree(change, &held.name, &new)?;
+            let words: Vec<&str> = new.iter().map(String::as_str).collect();
+            note(change, by, What::Approved, held, &words.join(", "))
+        })?;
+        Ok(new)
+    }
+
+    /// What a version of this name may have without anybody being asked.
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub fn consented(&self, name: &str) -> Result<BTreeSet<String>, StoreError> {
+        self.database.read(|connection| {
+            let mut statement = connection.prepare("SELECT ask FROM consents WHERE name = ?")?;
+            let rows = statement.query_map([name], |row| row.get(0))?;
+            rows.collect()
+        })
+    }
+
+    fn check_consent(&self, held: &Held, allowed: &BTreeSet<String>) -> Result<(), StoreError> {
+        let known = self.consented(&held.name)?;
+        let more: Vec<&str> = allowed.difference(&known).map(String::as_str).collect();
+        if more.is_empty() {
+            return Ok(());
+        }
+        Err(StoreError::Consent {
+            name: held.name.clone(),
+            version: held.version.clone(),
+            more: more.join(", "),
+        })
+    }
+
+    fn highest(&self, name: &str) -> Result<Option<Version>, StoreError> {
+        let text: Option<String> = self.database.read(|connection| {
+            let mut statement = connection.prepare("SELECT highest FROM skills WHERE name = ?")?;
+            let mut rows = statement.query_map([name], |row| row.get(0))?;
+            Ok(rows.next().transpose()?.flatten())
+        })?;
+        (text.map(|text| {
+            (text.parse()).map_err(|_| self.database.damaged(format!("the version `{text}`")))
+        }))
+        .transpose()
+    }
+
+    /// What is gone back to, if anything.
+    pub(crate) fn before(&self, name: &str) -> Result<Option<Held>, StoreError> {
+        Ok((self.all()?.into_iter())
+            .find(|held| held.name == name && held.state == State::LastGood))
+    }
+
+    /// As it is now.
+    pub(crate) fn again(&self, held: &Held) -> Result<Held, StoreError> {
+        (self.all()?.into_iter())
+            .find(|now| now.digest == held.digest)
+            .ok_or_else(|| {
+                self.database
+                    .damaged(format!("{held} is not there any more"))
+            })
+    }
+}
+
+fn agree(change: &Transaction<'_>, name: &str, asks: &BTreeSet<String>) -> rusqlite::Result<()> {
+    for ask in asks {
+        change.execute(
+            "INSERT INTO consents (name, ask) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            (name, ask),
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! The file of the store's state.
+//!
+//! A rollback journal and not a write-ahead log: changes are few, and a store on a medium that can't be written has to
+//! be readable without files beside it. `synchronous = EXTRA` also syncs the folder when the journal goes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use crate::error::StoreError;
+
+/// The format that this version writes, and the newest that it reads.
+pub(crate) const FORMAT: i64 = 1;
+/// "Snwk": what tells the file from other databases.
+const APPLICATION: i64 = 0x536e_776b;
+const FILE: &str = "state.sqlite";
+/// Others change it for milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const SCHEMA: &str = "
+CREATE TABLE artifacts (
+    digest TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    summary TEXT NOT NULL,
+    signer TEXT,                -- public key; NULL: unsigned
+    bytes INTEGER NOT NULL,
+    installed_ms INTEGER,
+    compiled_sha256 TEXT NOT NULL,
+    compiled_for TEXT NOT NULL,
+    condemned TEXT              -- why it was rolled back
+) STRICT;
+CREATE INDEX artifacts_by_name ON artifacts (name);
+CREATE TABLE skills (
+    name TEXT PRIMARY KEY,
+    active TEXT REFERENCES artifacts (digest),
+    last_good TEXT REFERENCES artifacts (digest),
+    highest TEXT,               -- highest version ever active
+    pinned INTEGER NOT NULL DEFAULT 0,
+    swap_at TEXT NOT NULL DEFAULT 'next-task',
+    probation_runs INTEGER NOT NULL DEFAULT 0,      -- left; 0: good
+    probation_failures INTEGER NOT NULL DEFAULT 0   -- left before it is rolled back
+) STRICT;
+CREATE TABLE consents (
+    name TEXT NOT NULL,
+    ask TEXT NOT NULL,
+    PRIMARY KEY (name, ask)
+) STRICT;
+CREATE TABLE memory (
+    name TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (name, key)
+) STRICT;
+CREATE TABLE memory_before (    -- as it was when the last good version was left
+    name TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (name, key)
+) STRICT;
+CREATE TABLE accounts (
+    digest TEXT PRIMARY KEY,
+    runs INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0,
+    faults INTEGER NOT NULL DEFAULT 0,
+    cpu_ns INTEGER NOT NULL DEFAULT 0,
+    fuel INTEGER NOT NULL DEFAULT 0,
+    calls INTEGER NOT NULL DEFAULT 0,
+    denials INTEGER NOT NULL DEFAULT 0,
+    deadline_misses INTEGER NOT NULL DEFAULT 0,
+    memory_peak_bytes INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE history (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER,
+    actor TEXT NOT NULL,
+    what TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    told INTEGER NOT NULL DEFAULT 0     -- stands in the audit log
+) STRICT;
+";
+
+/// The open file.
+pub(crate) struct Database {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl Database {
+    pub(crate) fn exists(root: &Path) -> bool {
+        root.join(FILE).exists()
+    }
+
+    /// Opens it; `writable`: to change it, and to make it if it is not there.
+    pub(crate) fn open(root: &Path, writable: bool) -> Result<Self, StoreError> {
+        let path = root.join(FILE);
+        let flags = if writable {
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
+        } else {
+            OpenFlags::SQLITE_OPEN_READ_ONLY
+        };
+        let trouble = |source| StoreError::Database {
+            path: path.clone(),
+            source,
+        };
+        let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&path, flags).map_err(trouble)?;
+        let mut database = Self { path, connection };
+        database.prepare(root, writable)?;
+        Ok(database)
+    }
+
+    fn prepare(&mut self, root: &Path, writable: bool) -> Result<(), StoreError> {
+        let is_other = |error: &rusqlite::Error| {
+            error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase)
+        };
+        let found = (self.connection.busy_timeout(PATIENCE)).and_then(|()| {
+            let format = self
+                .connection
+                .pragma_query_value(None, "user_version", |row| row.get(0))?;
+            let application: i64 =
+                (self.connection).pragma_query_value(None, "application_id", |row| row.get(0))?;
+            let tables: i64 =
+                (self.connection)
+                    .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+            Ok((format, application, tables))
+        });
+        let (format, application, tables): (i64, i64, i64) = match found {
+            Ok(found) => found,
+            Err(error) if is_other(&error) => return Err(self.not_a_store()),
+            Err(error) => return Err(self.trouble(error)),
+        };
+        match (format, application) {
+            (FORMAT, APPLICATION) => {}
+            (newer, APPLICATION) if newer > FORMAT => {
+                return Err(StoreError::Newer {
+                    path: root.to_owned(),
+                    found: newer,
+                    known: FORMAT,
+                });
+            }
+            // It was cut off before anything stood in it.
+            (0, 0) if tables == 0 && writable => self.create()?,
+            (0, 0) if tables == 0 => {
+                return Err(StoreError::NoStore {
+                    path: root.to_owned(),
+                });
+            }
+            _ => return Err(self.not_a_store()),
+        }
+        let set = || {
+            self.connection.pragma_update(None, "foreign_keys", true)?;
+            self.connection.pragma_update(None, "synchronous", "EXTRA")
+        };
+        set().map_err(|error| self.trouble(error))
+    }
+
+    fn create(&mut self) -> Result<(), StoreError> {
+        let make = |connection: &mut Connection| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let there: i64 =
+                transaction
+                    .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+            if there == 0 {
+                transaction.execute_batch(SCHEMA)?;
+                transaction.pragma_update(None, "application_id", APPLICATION)?;
+                transaction.pragma_update(None, "user_version", FORMAT)?;
+            }
+            transaction.commit()
+        };
+        make(&mut self.connection).map_err(|error| self.trouble(error))
+    }
+
+    fn not_a_store(&self) -> StoreError {
+        StoreError::NotAStore {
+            path: self.path.clone(),
+        }
+    }
+
+    fn trouble(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::Database {
+            path: self.path.clone(),
+            source,
+        }
+    }
+
+    /// What does not fit what was written once.
+    pub(crate) fn damaged(&self, what: impl Into<String>) -> StoreError {
+        StoreError::Damaged {
+            path: self.path.clone(),
+            what: what.into(),
+        }
+    }
+
+    /// Reads.
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        work(&self.connection).map_err(|error| self.trouble(error))
+    }
+
+    /// One change: all of it, or nothing. `committing` is called before it counts.
+    pub(crate) fn change<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+        committing: impl FnOnce(),
+    ) -> Result<T, StoreError> {
+        let change = |connection: &mut Connection| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            committing();
+            transaction.commit()?;
+            Ok(done)
+        };
+        change(&mut self.connection).map_err(|error| self.trouble(error))
+    }
+}

@@ -1,0 +1,509 @@
+//! The store itself: opening it, what it holds, and what of it may be loaded.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::Transaction;
+
+use crate::activation::SwapAt;
+use crate::artifacts::Shelf;
+use crate::database::Database;
+use crate::digest::Digest;
+use crate::error::StoreError;
+use crate::keys::PublicKey;
+use crate::probation::Standing;
+use crate::selector::Selector;
+use crate::trust::Trust;
+
+pub use semver::Version;
+
+/// What the store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To look.
+    Read,
+    /// To change what is there.
+    Change,
+    /// To change it, and to make it if it is not there.
+    Create,
+}
+
+/// Who does something, and when.
+#[derive(Clone, Debug)]
+pub struct By {
+    /// A person's name, or `sinew`.
+    pub actor: String,
+    /// Milliseconds since 1970; `None` under virtual time.
+    pub unix_ms: Option<u64>,
+}
+
+/// One version of a plugin that the store holds.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// `publisher/name`.
+    pub name: String,
+    /// Its version.
+    pub version: Version,
+    /// Digest of the whole file.
+    pub digest: Digest,
+    /// `skill` or `recovery`.
+    pub kind: String,
+    /// One line for people.
+    pub summary: String,
+    /// The key that signed it; `None`: nobody did, and it was let in for development.
+    pub signer: Option<PublicKey>,
+    /// Size of the artifact.
+    pub bytes: u64,
+    /// When it was installed, milliseconds since 1970.
+    pub installed_ms: Option<u64>,
+    /// What it is at the moment.
+    pub state: State,
+    /// Why it was rolled back, if it was.
+    pub condemned: Option<String>,
+    /// Nothing else becomes active instead of it.
+    pub pinned: bool,
+    compiled: Digest,
+    compiled_for: String,
+}
+
+/// What a version is at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// New tasks use it.
+    Active {
+        /// Whether it has shown yet that it is good.
+        standing: Standing,
+        /// When tasks that run on another version go over to it.
+        swap_at: SwapAt,
+    },
+    /// What is gone back to if the active one fails.
+    LastGood,
+    /// Left because it failed.
+    RolledBack,
+    /// Here, and no more.
+    Installed,
+}
+
+impl State {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Active {
+                standing: Standing::Good,
+                ..
+            } => "active",
+            Self::Active { .. } => "probation",
+            Self::LastGood => "last-good",
+            Self::RolledBack => "rolled-back",
+            Self::Installed => "installed",
+        }
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "{} {} ({})",
+            self.name,
+            self.version,
+            self.digest.short()
+        )
+    }
+}
+
+/// What a host needs to run a plugin. The bytes were verified after they were read.
+#[derive(Debug)]
+pub struct Loadable {
+    /// What it is.
+    pub held: Held,
+    /// The artifact.
+    pub artifact: Vec<u8>,
+    /// Machine code for the engine that was asked for, if the store has it whole.
+    pub compiled: Option<Vec<u8>>,
+}
+
+/// Called at every step of a change after which the power could go: for tests.
+pub(crate) type OnStep = Arc<dyn Fn(&'static str) + Send + Sync>;
+
+/// A store of plugins.
+pub struct Store {
+    pub(crate) root: PathBuf,
+    pub(crate) database: Database,
+    pub(crate) artifacts: Shelf,
+    pub(crate) compiled: Shelf,
+    pub(crate) on_step: OnStep,
+}
+
+/// How long a change waits for another one.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_POLL: Duration = Duration::from_millis(20);
+
+/// Machine code is larger than what it was made from, and not without bound.
+pub(crate) const COMPILED_MAX: u64 = 512 << 20;
+
+impl Store {
+    /// Opens the store in a folder.
+    ///
+    /// # Errors
+    /// No store, another format, open to others, or unreadable.
+    pub fn open(root: &Path, access: Access) -> Result<Self, StoreError> {
+        Self::open_with_steps(root, access, Arc::new(|_| {}))
+    }
+
+    /// Opens it, and calls `on_step` with a word before and after everything that a change writes: a power loss can come
+    /// at each of these.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with_steps(
+        root: &Path,
+        access: Access,
+        on_step: Arc<dyn Fn(&'static str) + Send + Sync>,
+    ) -> Result<Self, StoreError> {
+        let trouble = |source| StoreError::File {
+            path: root.to_owned(),
+            source,
+        };
+        let artifacts = Shelf::new(root, "artifacts", "wasm");
+        let compiled = Shelf::new(root, "compiled", "cwasm");
+        if access == Access::Create && !root.exists() {
+            let mut builder = DirBuilder::new();
+            (builder.recursive(true).mode(0o700).create(root)).map_err(trouble)?;
+            on_step("folder made");
+        }
+        if !root.is_dir() || (access != Access::Create && !Database::exists(root)) {
+            return Err(StoreError::NoStore {
+                path: root.to_owned(),
+            });
+        }
+        let mode = fs::metadata(root).map_err(trouble)?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(StoreError::Open {
+                path: root.to_owned(),
+                mode,
+            });
+        }
+        if access == Access::Create {
+            artifacts.prepare()?;
+            compiled.prepare()?;
+            on_step("folders made");
+        }
+        let database = Database::open(root, access != Access::Read)?;
+        on_step("database opened");
+        Ok(Self {
+            root: root.to_owned(),
+            database,
+            artifacts,
+            compiled,
+            on_step,
+        })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn step(&self) -> impl Fn(&'static str) + use<> {
+        let on_step = Arc::clone(&self.on_step);
+        move |what| on_step(what)
+    }
+
+    /// Nobody else changes files meanwhile. Released when it is dropped, and by the system if the process dies.
+    pub(crate) fn lock(&self) -> Result<File, StoreError> {
+        let path = self.root.join("lock");
+        let trouble = |source| StoreError::File {
+            path: path.clone(),
+            source,
+        };
+        let file = (OpenOptions::new().write(true).create(true).truncate(false))
+            .mode(0o600)
+            .open(&path)
+            .map_err(trouble)?;
+        let since = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if since.elapsed() < LOCK_PATIENCE => {
+                    thread::sleep(LOCK_POLL);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StoreError::Busy {
+                        path: self.root.clone(),
+                    });
+                }
+                Err(TryLockError::Error(error)) => return Err(trouble(error)),
+            }
+        }
+    }
+
+    /// One change of the state: all of it, or nothing.
+    pub(crate) fn change<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let step = self.step();
+        step("change begun");
+        let done = self.database.change(work, || step("change written"))?;
+        step("change committed");
+        Ok(done)
+    }
+
+    /// Takes away files that nothing refers to. Only under the lock: an installation writes its files before the
+    /// rows that refer to them.
+    pub(crate) fn sweep(&self) -> Result<(), StoreError> {
+        let held = self.all()?;
+        let step = self.step();
+        let artifacts: BTreeSet<_> = held.iter().map(|held| held.digest).collect();
+        self.artifacts.sweep(&artifacts, &step)?;
+        let compiled: BTreeSet<_> = held.iter().map(|held| held.compiled).collect();
+        self.compiled.sweep(&compiled, &step)
+    }
+
+    /// Everything that the store holds, by name, the newest version first.
+    ///
+    /// # Errors
+    /// The database can't be read, or makes no sense.
+    pub fn all(&self) -> Result<Vec<Held>, StoreError> {
+        let rows = self.database.read(|connection| {
+            let mut statement = connection.prepare(
+                "SELECT a.digest, a.name, a.version, a.kind, a.summary, a.signer, a.bytes, a.installed_ms,
+                        a.compiled_sha256, a.compiled_for, a.condemned,
+                        s.active IS a.digest, s.last_good IS a.digest, s.pinned, s.swap_at,
+                        s.probation_runs, s.probation_failures
+                 FROM artifacts a JOIN skills s USING (name)",
+            )?;
+            let rows = statement.query_map([], Row::read)?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        let mut all = (rows.into_iter())
+            .map(|row| {
+                let digest = row.digest.clone();
+                (row.held()).ok_or_else(|| {
+                    let what = format!("what it says about the artifact {digest}");
+                    self.database.damaged(what)
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        all.sort_by(|a, b| {
+            let newest = b.version.cmp(&a.version);
+            (a.name.cmp(&b.name))
+                .then(newest)
+                .then(b.installed_ms.cmp(&a.installed_ms))
+        });
+        Ok(all)
+    }
+
+    /// The versions of the one plugin that `selector` names, the newest first: all of them, or those that fit its version.
+    ///
+    /// # Errors
+    /// None or several plugins fit, with what there is.
+    pub fn select(&self, selector: &Selector) -> Result<Vec<Held>, StoreError> {
+        let all = self.all()?;
+        let unknown = |fitting: &[Held]| {
+            let there: Vec<String> = fitting.iter().map(Held::to_string).collect();
+            StoreError::Unknown {
+                selector: selector.to_string(),
+                there: if there.is_empty() {
+                    "none".to_owned()
+                } else {
+                    there.join(", ")
+                },
+            }
+        };
+        let named: Vec<Held> = (all
+            .iter()
+            .filter(|held| selector.fits_name(&held.name))
+            .cloned())
+        .collect();
+        if named.is_empty() {
+            return Err(unknown(&all));
+        }
+        let names: BTreeSet<&str> = named.iter().map(|held| held.name.as_str()).collect();
+        if names.len() > 1 {
+            return Err(StoreError::Ambiguous {
+                selector: selector.to_string(),
+                fitting: names.into_iter().collect::<Vec<_>>().join(" and "),
+            });
+        }
+        let by_version: Vec<Held> = (named
+            .iter()
+            .filter(|held| selector.fits_version(&held.version))
+            .cloned())
+        .collect();
+        if !by_version.is_empty() {
+            return Ok(by_version);
+        }
+        let by_digest: Vec<Held> = (named
+            .iter()
+            .filter(|held| selector.fits_digest(&held.digest))
+            .cloned())
+        .collect();
+        if by_digest.is_empty() {
+            return Err(unknown(&named));
+        }
+        Ok(by_digest)
+    }
+
+    /// The one version that `selector` names; without a version in it, the newest.
+    ///
+    /// # Errors
+    /// None or several fit.
+    pub fn select_one(&self, selector: &Selector) -> Result<Held, StoreError> {
+        let mut fitting = self.select(selector)?;
+        if selector.is_of_one_version() && fitting.len() > 1 {
+            let fitting: Vec<String> = fitting.iter().map(Held::to_string).collect();
+            return Err(StoreError::Ambiguous {
+                selector: selector.to_string(),
+                fitting: fitting.join(" and "),
+            });
+        }
+        Ok(fitting.swap_remove(0))
+    }
+
+    /// Every plugin's active version.
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub fn active(&self) -> Result<Vec<Held>, StoreError> {
+        let mut all = self.all()?;
+        all.retain(|held| matches!(held.state, State::Active { .. }));
+        Ok(all)
+    }
+
+    /// Reads a version for a host: it must not be revoked, and be what was installed. Machine code that was made for
+    /// another engine than `compiled_for`, or was changed, is left out.
+    ///
+    /// # Errors
+    /// Revoked, or the artifact's file is gone or was changed.
+    pub fn load(
+        &self,
+        held: &Held,
+        trust: &Trust,
+        compiled_for: &str,
+    ) -> Result<Loadable, StoreError> {
+        (trust.still_counts(held.digest, held.signer)).map_err(|source| StoreError::Trust {
+            origin: held.to_string(),
+            source,
+        })?;
+        let artifact = self.artifacts.get(held.digest, held.bytes)?;
+        let compiled = (held.compiled_for == compiled_for)
+            .then(|| self.compiled.get(held.compiled, COMPILED_MAX).ok())
+            .flatten();
+        Ok(Loadable {
+            held: held.clone(),
+            artifact,
+            compiled,
+        })
+    }
+
+    /// Keeps machine code that was made anew.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn recompiled(
+        &mut self,
+        held: &Held,
+        compiled: &[u8],
+        compiled_for: &str,
+    ) -> Result<(), StoreError> {
+        let _lock = self.lock()?;
+        let digest = self.compiled.put(compiled, &self.step())?;
+        self.change(|change| {
+            change.execute(
+                "UPDATE artifacts SET compiled_sha256 = ?, compiled_for = ? WHERE digest = ?",
+                (digest.to_string(), compiled_for, held.digest.to_string()),
+            )?;
+            Ok(())
+        })?;
+        self.sweep()
+    }
+}
+
+/// A row as it stands in the file.
+struct Row {
+    digest: String,
+    name: String,
+    version: String,
+    kind: String,
+    summary: String,
+    signer: Option<String>,
+    bytes: i64,
+    installed_ms: Option<i64>,
+    compiled: String,
+    compiled_for: String,
+    condemned: Option<String>,
+    is_active: bool,
+    is_last_good: bool,
+    pinned: bool,
+    swap_at: String,
+    runs: i64,
+    failures: i64,
+}
+
+impl Row {
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            digest: row.get(0)?,
+            name: row.get(1)?,
+            version: row.get(2)?,
+            kind: row.get(3)?,
+            summary: row.get(4)?,
+            signer: row.get(5)?,
+            bytes: row.get(6)?,
+            installed_ms: row.get(7)?,
+            compiled: row.get(8)?,
+            compiled_for: row.get(9)?,
+            condemned: row.get(10)?,
+            is_active: row.get(11)?,
+            is_last_good: row.get(12)?,
+            pinned: row.get(13)?,
+            swap_at: row.get(14)?,
+            runs: row.get(15)?,
+            failures: row.get(16)?,
+        })
+    }
+
+    /// `None` if it makes no sense.
+    fn held(self) -> Option<Held> {
+        let state = if self.is_active {
+            State::Active {
+                standing: Standing::from_rows(self.runs, self.failures)?,
+                swap_at: self.swap_at.parse().ok()?,
+            }
+        } else if self.is_last_good {
+            State::LastGood
+        } else if self.condemned.is_some() {
+            State::RolledBack
+        } else {
+            State::Installed
+        };
+        Some(Held {
+            name: self.name,
+            version: self.version.parse().ok()?,
+            digest: self.digest.parse().ok()?,
+            kind: self.kind,
+            summary: self.summary,
+            signer: match self.signer {
+                Some(key) => Some(key.parse().ok()?),
+                None => None,
+            },
+            bytes: u64::try_from(self.bytes).ok()?,
+            installed_ms: self.installed_ms.map(i64::cast_unsigned),
+            state,
+            condemned: self.condemned,
+            pinned: self.pinned && self.is_active,
+            compiled: self.compiled.parse().ok()?,
+            compiled_for: self.compiled_for,
+        })
+    }
+}

@@ -1,0 +1,388 @@
+//! Which version is active, and how it comes to be another one.
+
+use std::collections::BTreeMap;
+
+use sinew_skill_store::{Activation, RunOutcome, Selector, SwapAt, Trust, Usage};
+
+use crate::rig::{Rig, allowed, by, refused, states, usage};
+
+fn faulted() -> RunOutcome {
+    RunOutcome::Faulted("it trapped".to_owned())
+}
+
+#[test]
+fn a_version_is_proven_by_its_runs() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let one = rig.pick(&mut store, "1.0.0");
+    rig.activate(&mut store, &one);
+    let mut run = |outcome| {
+        store
+            .count_run(one.digest, &outcome, &usage(), &by("sinew"))
+            .unwrap()
+    };
+    assert_eq!(run(RunOutcome::Succeeded), None);
+    assert_eq!(run(RunOutcome::Ended), None);
+    assert_eq!(run(RunOutcome::Failed), None);
+    assert_eq!(states(&store), ["1.0.0 probation"]);
+    let mut run = |outcome| {
+        store
+            .count_run(one.digest, &outcome, &usage(), &by("sinew"))
+            .unwrap()
+    };
+    assert_eq!(run(RunOutcome::Succeeded), None);
+    // It is good: what happens now is no reason to leave it.
+    assert_eq!(run(faulted()), None);
+    assert_eq!(states(&store), ["1.0.0 active"]);
+    let expected = Usage {
+        runs: 5,
+        failures: 2,
+        faults: 1,
+        cpu_ns: 25,
+        fuel: 35,
+        calls: 10,
+        denials: 5,
+        deadline_misses: 0,
+        memory_peak_bytes: 100,
+    };
+    assert_eq!(store.usage(one.digest).unwrap(), expected);
+    let what: Vec<_> = store
+        .history(None)
+        .unwrap()
+        .iter()
+        .map(|event| event.what.name())
+        .collect();
+    assert_eq!(what, ["installed", "activated", "proven"]);
+}
+
+/// Proves the active version.
+fn prove(store: &mut sinew_skill_store::Store, held: &sinew_skill_store::Held) {
+    for _ in 0..3 {
+        let left = store.count_run(held.digest, &RunOutcome::Succeeded, &usage(), &by("sinew"));
+        assert_eq!(left.unwrap(), None);
+    }
+}
+
+#[test]
+fn a_fault_in_probation_goes_back_all_the_way() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let one = rig.pick(&mut store, "1.0.0");
+    rig.activate(&mut store, &one);
+    prove(&mut store, &one);
+    let before = BTreeMap::from([("bins".to_owned(), b"seven".to_vec())]);
+    store.keep_memory("acme/pick", &before).unwrap();
+    let two = rig.pick(&mut store, "2.0.0");
+    rig.activate(&mut store, &two);
+    assert_eq!(states(&store), ["2.0.0 probation", "1.0.0 last-good"]);
+    let changed = BTreeMap::from([("bins".to_owned(), b"none".to_vec())]);
+    store.keep_memory("acme/pick", &changed).unwrap();
+    let reason = store
+        .count_run(two.digest, &faulted(), &usage(), &by("sinew"))
+        .unwrap();
+    assert_eq!(reason.as_deref(), Some("it trapped"));
+    assert_eq!(states(&store), ["2.0.0 rolled-back", "1.0.0 active"]);
+    assert_eq!(store.memory("acme/pick").unwrap(), before);
+    let last = store.history(None).unwrap().pop().unwrap();
+    assert_eq!(
+        (last.what.name(), last.reason.as_str()),
+        ("rolled-back", "it trapped; back to 1.0.0")
+    );
+    // It is not tried again by mistake.
+    let two = store.select_one(&"pick@2.0.0".parse().unwrap()).unwrap();
+    refused(
+        store.activate(&two, &rig.terms(), &by("ben")),
+        "was rolled back: it trapped",
+    );
+    let again = Activation {
+        again: true,
+        ..rig.terms()
+    };
+    store.activate(&two, &again, &by("ben")).unwrap();
+    let reason = &store.history(None).unwrap().pop().unwrap().reason;
+    assert_eq!(reason, "again, after it was rolled back");
+}
+
+#[test]
+fn failures_are_borne_up_to_a_number() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let one = rig.pick(&mut store, "1.0.0");
+    rig.activate(&mut store, &one);
+    let mut fail = || {
+        store
+            .count_run(one.digest, &RunOutcome::Failed, &usage(), &by("sinew"))
+            .unwrap()
+    };
+    assert_eq!(fail(), None);
+    assert_eq!(
+        fail().as_deref(),
+        Some("it failed more often in its probation than is borne")
+    );
+    assert_eq!(
+        states(&store),
+        ["1.0.0 rolled-back"],
+        "nothing was good before it"
+    );
+    assert!(store.active().unwrap().is_empty());
+}
+
+#[test]
+fn only_what_was_good_is_gone_back_to() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let [one, two, three] =
+        ["1.0.0", "2.0.0", "3.0.0"].map(|version| rig.pick(&mut store, version));
+    rig.activate(&mut store, &one);
+    prove(&mut store, &one);
+    let kept = BTreeMap::from([("of".to_owned(), b"one".to_vec())]);
+    store.keep_memory("acme/pick", &kept).unwrap();
+    rig.activate(&mut store, &two);
+    store.keep_memory("acme/pick", &BTreeMap::new()).unwrap();
+    rig.activate(&mut store, &three);
+    store
+        .count_run(three.digest, &faulted(), &usage(), &by("sinew"))
+        .unwrap();
+    assert_eq!(
+        states(&store),
+        ["3.0.0 rolled-back", "2.0.0 installed", "1.0.0 active"]
+    );
+    assert_eq!(
+        store.memory("acme/pick").unwrap(),
+        kept,
+        "as it was when 1.0.0 was left"
+    );
+}
+
+#[test]
+fn a_person_can_go_back_once() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let one = rig.pick(&mut store, "1.0.0");
+    let back = |store: &mut sinew_skill_store::Store, rig: &Rig| {
+        store.roll_back("acme/pick", "too slow", &rig.trust, &by("ben"))
+    };
+    refused(back(&mut store, &rig), "`acme/pick` is not active");
+    rig.activate(&mut store, &one);
+    refused(back(&mut store, &rig), "no version that was good before");
+    prove(&mut store, &one);
+    let two = rig.pick(&mut store, "2.0.0");
+    rig.activate(&mut store, &two);
+    assert_eq!(back(&mut store, &rig).unwrap().version.to_string(), "1.0.0");
+    assert_eq!(states(&store), ["2.0.0 installed", "1.0.0 active"]);
+    refused(back(&mut store, &rig), "no version that was good before");
+}
+
+#[test]
+fn what_is_older_than_what_was_active_is_activated_on_purpose_only() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
+    rig.activate(&mut store, &two);
+    refused(
+        store.activate(&one, &rig.terms(), &by("ben")),
+        "older than 2.0.0, which was active once",
+    );
+    let anyway = Activation {
+        downgrade: true,
+        ..rig.terms()
+    };
+    store.activate(&one, &anyway, &by("ben")).unwrap();
+    assert_eq!(
+        store.history(None).unwrap().pop().unwrap().reason,
+        "a downgrade"
+    );
+    // The mark does not sink, even if the higher version leaves the store.
+    let two = store.select_one(&"pick@2.0.0".parse().unwrap()).unwrap();
+    store.remove(&two, &by("ben")).unwrap();
+    let middle = rig.pick(&mut store, "1.5.0");
+    refused(
+        store.activate(&middle, &rig.terms(), &by("ben")),
+        "older than 2.0.0",
+    );
+}
+
+#[test]
+fn an_update_that_would_be_allowed_more_waits_for_somebody_to_agree() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
+    rig.activate(&mut store, &one);
+    let more = Activation {
+        allowed: allowed(&["interface files", "interface motion"]),
+        ..rig.terms()
+    };
+    let error = refused(
+        store.activate(&two, &more, &by("ben")),
+        "until now: interface files. Somebody",
+    );
+    assert!(error.is_refusal());
+    assert_eq!(states(&store), ["2.0.0 installed", "1.0.0 probation"]);
+    let new = store.approve(&two, &more.allowed, &by("ben")).unwrap();
+    assert_eq!(new, allowed(&["interface files"]));
+    store.activate(&two, &more, &by("ben")).unwrap();
+}
+
+#[test]
+fn a_revoked_version_neither_runs_nor_comes_back() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
+    rig.activate(&mut store, &one);
+    prove(&mut store, &one);
+    rig.activate(&mut store, &two);
+    let text = format!(
+        "[[publishers.acme.keys]]\nkey = \"{}\"\n[[revoked]]\ndigest = \"{}\"\nwhy = \"unsafe\"",
+        rig.key.public(),
+        one.digest
+    );
+    let trust = Trust::from_toml_str(&text, "trust.toml").unwrap();
+    let how = Activation {
+        trust: &trust,
+        downgrade: true,
+        ..rig.terms()
+    };
+    refused(store.activate(&one, &how, &by("ben")), "is revoked: unsafe");
+    refused(store.load(&one, &trust, "engine 1"), "is revoked: unsafe");
+    refused(
+        store.roll_back("acme/pick", "slow", &trust, &by("ben")),
+        "is revoked: unsafe",
+    );
+    let revoked = text.replacen("[[revoked]]", "revoked = \"stolen\"\n[[revoked]]", 1);
+    let trust = Trust::from_toml_str(&revoked, "trust.toml").unwrap();
+    refused(
+        store.load(&two, &trust, "engine 1"),
+        "which is revoked: stolen",
+    );
+}
+
+#[test]
+fn a_fault_does_not_go_back_to_what_is_revoked() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
+    rig.activate(&mut store, &one);
+    prove(&mut store, &one);
+    rig.activate(&mut store, &two);
+    store
+        .count_run(two.digest, &faulted(), &usage(), &by("sinew"))
+        .unwrap();
+    // The store goes back; whether that is loaded is asked again, with the trust file of that moment.
+    let text = format!("[[revoked]]\ndigest = \"{}\"\nwhy = \"unsafe\"", one.digest);
+    let trust = Trust::from_toml_str(&text, "trust.toml").unwrap();
+    let active = store.active().unwrap();
+    assert_eq!(active.len(), 1);
+    refused(
+        store.load(&active[0], &trust, "engine 1"),
+        "is revoked: unsafe",
+    );
+}
+
+#[test]
+fn a_pin_holds() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
+    refused(
+        store.pin(&one, true, &by("ben")),
+        "`acme/pick` 1.0.0 is not active",
+    );
+    rig.activate(&mut store, &one);
+    assert!(store.pin(&one, true, &by("ben")).unwrap().pinned);
+    refused(
+        store.activate(&two, &rig.terms(), &by("ben")),
+        "is pinned to 1.0.0",
+    );
+    refused(
+        store.roll_back("acme/pick", "", &rig.trust, &by("ben")),
+        "is pinned to 1.0.0",
+    );
+    store.pin(&one, false, &by("ben")).unwrap();
+    rig.activate(&mut store, &two);
+}
+
+#[test]
+fn what_is_needed_is_not_removed() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
+    rig.activate(&mut store, &one);
+    prove(&mut store, &one);
+    rig.activate(&mut store, &two);
+    refused(store.remove(&one, &by("ben")), "is what is gone back to");
+    refused(store.remove(&two, &by("ben")), "is active");
+    let three = rig.pick(&mut store, "3.0.0");
+    store.remove(&three, &by("ben")).unwrap();
+    let files = std::fs::read_dir(rig.root().join("artifacts"))
+        .unwrap()
+        .count();
+    assert_eq!(files, 2, "its file is gone, too");
+}
+
+#[test]
+fn plugins_are_named_as_people_name_them() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let one = rig.pick(&mut store, "1.0.0");
+    rig.pick(&mut store, "2.0.0");
+    let find = |text: &str| {
+        let selector: Selector = text.parse().map_err(|error| format!("{error}"))?;
+        store
+            .select_one(&selector)
+            .map(|held| held.version.to_string())
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(find("pick").unwrap(), "2.0.0");
+    assert_eq!(find("acme/pick@1.0.0").unwrap(), "1.0.0");
+    assert_eq!(
+        find(&format!("pick@{}", one.digest.short())).unwrap(),
+        "1.0.0"
+    );
+    assert!(
+        find("pick@9.9.9")
+            .unwrap_err()
+            .contains("there are: acme/pick 2.0.0")
+    );
+    assert!(
+        find("place")
+            .unwrap_err()
+            .contains("no plugin in the store fits `place`")
+    );
+    for wrong in ["", "a b", "../x", "a/b/c", "pick@", "pick@1 0"] {
+        assert!(
+            find(wrong).unwrap_err().contains("names no plugin"),
+            "{wrong}"
+        );
+    }
+    let other = sinew_skill_store::Installation {
+        unsigned: true,
+        ..rig.how()
+    };
+    let artifact = crate::rig::component("lab/pick 1.0.0");
+    let mut reader = crate::rig::Reader::default();
+    store
+        .install(&artifact, &other, &mut reader, &by("ina"))
+        .unwrap();
+    let error = store
+        .select_one(&"pick".parse().unwrap())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("it fits acme/pick and lab/pick"), "{error}");
+}
+
+#[test]
+fn when_running_tasks_go_over_is_kept() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let one = rig.pick(&mut store, "1.0.0");
+    for at in SwapAt::ALL {
+        let how = Activation {
+            swap_at: at,
+            ..rig.terms()
+        };
+        let held = store.activate(&one, &how, &by("ben")).unwrap();
+        assert!(
+            matches!(held.state, sinew_skill_store::State::Active { swap_at, .. } if swap_at == at)
+        );
+    }
+}

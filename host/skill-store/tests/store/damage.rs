@@ -1,0 +1,209 @@
+//! Stores that are not as they should be.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use sinew_skill_store::{Access, Store};
+
+use crate::rig::{ENGINE, Rig, by, refused, states};
+
+#[test]
+fn a_folder_that_is_no_store_is_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str, access| Store::open(&folder.path().join(name), access).map(|_| ());
+    refused(open("none", Access::Read), "is no store of skills");
+    refused(open("none", Access::Change), "is no store of skills");
+    let other = folder.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(
+        other.join("state.sqlite"),
+        "a text that is no database, and long enough to be looked at",
+    )
+    .unwrap();
+    for access in [Access::Read, Access::Change, Access::Create] {
+        refused(open("other", access), "but something else");
+    }
+    fs::write(folder.path().join("file"), "x").unwrap();
+    refused(open("file", Access::Create), "is no store of skills");
+    let shared = folder.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).unwrap();
+    refused(
+        open("shared", Access::Create),
+        "is open to others (mode 755)",
+    );
+}
+
+#[test]
+fn a_store_of_a_later_version_is_left_alone() {
+    let rig = Rig::new();
+    drop(rig.open());
+    let path = rig.root().join("state.sqlite");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.pragma_update(None, "user_version", 2).unwrap();
+    drop(database);
+    let before = fs::read(&path).unwrap();
+    for access in [Access::Read, Access::Create] {
+        refused(
+            Store::open(&rig.root(), access).map(|_| ()),
+            "has the format 2, this version of sinew knows up to 1",
+        );
+    }
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_changed_file_is_noticed_and_mended_by_installing_it_again() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let held = rig.pick(&mut store, "1.0.0");
+    let only = |folder: &str| {
+        let mut files = fs::read_dir(rig.root().join(folder)).unwrap();
+        files.next().unwrap().unwrap().path()
+    };
+    let flip = |folder: &str| {
+        let mut bytes = fs::read(only(folder)).unwrap();
+        bytes[9] ^= 1;
+        fs::write(only(folder), bytes).unwrap();
+    };
+    flip("compiled");
+    assert!(
+        store
+            .load(&held, &rig.trust, ENGINE)
+            .unwrap()
+            .compiled
+            .is_none(),
+        "it is not used"
+    );
+    store.recompiled(&held, b"made anew", ENGINE).unwrap();
+    let held = store.all().unwrap().remove(0);
+    assert_eq!(
+        store
+            .load(&held, &rig.trust, ENGINE)
+            .unwrap()
+            .compiled
+            .unwrap(),
+        b"made anew"
+    );
+    assert_eq!(
+        fs::read_dir(rig.root().join("compiled")).unwrap().count(),
+        1,
+        "the old one is gone"
+    );
+
+    flip("artifacts");
+    refused(
+        store.load(&held, &rig.trust, ENGINE),
+        "is not what was installed any more",
+    );
+    refused(
+        store.activate(&held, &rig.terms(), &by("ben")),
+        "is not what was installed any more",
+    );
+    fs::write(only("artifacts"), vec![0; 1 << 16]).unwrap();
+    refused(
+        store.load(&held, &rig.trust, ENGINE),
+        "is not what was installed any more",
+    );
+    rig.pick(&mut store, "1.0.0");
+    let held = store.all().unwrap().remove(0);
+    assert!(
+        store
+            .load(&held, &rig.trust, ENGINE)
+            .unwrap()
+            .compiled
+            .is_some()
+    );
+}
+
+#[test]
+fn a_row_that_makes_no_sense_is_an_error_and_no_panic() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    rig.pick(&mut store, "1.0.0");
+    let path = rig.root().join("state.sqlite");
+    let edit = |sql: &str| {
+        let database = rusqlite::Connection::open(&path).unwrap();
+        database.execute_batch(sql).unwrap();
+    };
+    edit("UPDATE artifacts SET version = 'one'");
+    refused(store.all(), "is damaged: what it says about the artifact");
+    edit("UPDATE artifacts SET version = '1.0.0', bytes = -1");
+    refused(store.all(), "is damaged");
+    edit(
+        "UPDATE artifacts SET bytes = 8; UPDATE skills SET probation_runs = -1, active = (SELECT digest FROM artifacts)",
+    );
+    refused(store.all(), "is damaged");
+    edit("UPDATE skills SET probation_runs = 0, swap_at = 'noon'");
+    refused(store.all(), "is damaged");
+    edit("UPDATE skills SET active = NULL; UPDATE history SET what = 'sung'");
+    refused(store.history(None), "an event `sung`");
+    edit("DROP TABLE history");
+    refused(store.history(None), "no such table");
+}
+
+#[test]
+fn what_cannot_be_written_changes_nothing() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    rig.pick(&mut store, "1.0.0");
+    drop(store);
+    let mut reading = Store::open(&rig.root(), Access::Read).unwrap();
+    let held = reading.all().unwrap().remove(0);
+    let error = refused(
+        reading.pin(&held, true, &by("ben")).map(|_| ()),
+        "is not active",
+    );
+    assert!(!error.is_refusal());
+    let error = refused(
+        reading.activate(&held, &rig.terms(), &by("ben")),
+        "readonly",
+    );
+    assert!(error.is_refusal(), "{error:?}");
+    assert_eq!(states(&reading), ["1.0.0 installed"]);
+}
+
+#[test]
+fn one_changes_it_at_a_time() {
+    let rig = Rig::new();
+    let threads: Vec<_> = (0..4)
+        .map(|thread| {
+            let (root, key) = (rig.root(), rig.trust.clone());
+            let artifacts: Vec<Vec<u8>> = (0..5)
+                .map(|index| rig.signed(&format!("acme/pick {thread}.{index}.0")))
+                .collect();
+            std::thread::spawn(move || {
+                let mut store = Store::open(&root, Access::Create).unwrap();
+                for artifact in artifacts {
+                    let how = sinew_skill_store::Installation {
+                        origin: "pick.wasm",
+                        trust: &key,
+                        today: crate::rig::TODAY,
+                        unsigned: false,
+                        most_bytes: 1 << 20,
+                    };
+                    let mut reader = crate::rig::Reader::default();
+                    store
+                        .install(&artifact, &how, &mut reader, &by("ina"))
+                        .unwrap();
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let store = rig.open();
+    let all = store.all().unwrap();
+    assert_eq!(all.len(), 20);
+    for held in &all {
+        assert!(
+            store
+                .load(held, &rig.trust, ENGINE)
+                .unwrap()
+                .compiled
+                .is_some()
+        );
+    }
+}
