@@ -22,6 +22,7 @@ pub fn plugins() -> Vec<PluginFile> {
         .map(|(name, bytes)| PluginFile {
             origin: (*name).to_owned(),
             bytes: bytes.to_vec(),
+            built_in: false,
         })
         .collect()
 }

@@ -49,7 +49,7 @@ pub use error::AuditError;
 pub use file::AuditFile;
 pub use reading::{Verification, approvals, read, verify};
 pub use record::{
-    Boot, Changes, Deferred, Entry, NO_WALL_CLOCK, NOBODY, NOT_APPROVED, Pending, Record, Stamp,
-    Stop, UNNAMED,
+    Boot, Changes, Deferred, Entry, NO_WALL_CLOCK, NOBODY, NOT_APPROVED, Pending, PluginRecord,
+    Record, Stamp, Stop, UNNAMED,
 };
 pub use writer::Writer;

@@ -64,6 +64,25 @@ pub struct Changes {
     pub other: usize,
 }
 
+/// What happened to a version of a plugin: it came into the store, became active, left, was refused, …
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PluginRecord {
+    /// The record's kind: `plugin-installed` and the like.
+    #[serde(skip)]
+    pub kind: &'static str,
+    /// `publisher/name`; the file, if it never came that far.
+    pub name: String,
+    /// Its version.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// SHA-256 of the artifact, hexadecimal.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+    /// Why, or what else there is to say.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
 /// What a record says. Hashes of configurations are 64 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -173,6 +192,8 @@ pub enum Entry {
         /// Why.
         reason: String,
     },
+    /// Something happened to a version of a plugin.
+    Plugin(PluginRecord),
     /// A crash in the middle of a write left bytes that are no record.
     Torn {
         /// How many.
@@ -220,6 +241,7 @@ impl Entry {
             Self::ActivationAsked { .. } => ASKED,
             Self::ConfigurationActivated { .. } => ACTIVATED,
             Self::ConfigurationRefused { .. } => REFUSED,
+            Self::Plugin(record) => record.kind,
             Self::Torn { .. } => TORN,
             Self::Deferred { kind, .. } => kind,
         }

@@ -2,6 +2,7 @@
 
 mod robot;
 mod safety;
+mod skill;
 
 use std::path::PathBuf;
 
@@ -11,7 +12,8 @@ pub(crate) use robot::{
     AxisArgument, CellArguments, ModeArgument, RobotCommand, StandArguments, WhichCell,
     WiredArgument,
 };
-pub(crate) use safety::{AuditCommand, SafetyCommand};
+pub(crate) use safety::{AuditCommand, ByArguments, SafetyCommand};
+pub(crate) use skill::{RehearsalArguments, SkillCommand, StoreArguments, SwapAtArgument, Which};
 
 use crate::report;
 
@@ -133,6 +135,26 @@ pub(crate) enum Command {
     Grants {
         #[command(subcommand)]
         what: GrantsCommand,
+    },
+    /// A plugin's life on a robot: signed, checked, tried, installed, made active, rolled back.
+    #[command(after_help = "Examples:\n  \
+        sinew skill keygen acme.key --publisher acme      # prints the line for trust.toml\n  \
+        sinew skill check pick.wasm\n  \
+        sinew skill sign pick.wasm --key acme.key\n  \
+        sinew skill install pick.wasm --actor ann\n  \
+        sinew skill activate pick --actor ann\n  \
+        sinew run --store out/skills --skill acme/pick\n\n\
+        From an empty folder to a rollback, step by step: host/SKILLS.md\n\n\
+        Exit codes: 0 done, 1 it ran and did not succeed, 2 wrong usage or input, 4 refused.")]
+    Skill {
+        #[command(subcommand)]
+        what: SkillCommand,
+    },
+    /// Looks into an artifact that comes on standard input: the child process of `skill`.
+    #[command(name = crate::skill::EXAMINE, hide = true)]
+    Examine {
+        /// What to call it.
+        origin: String,
     },
     /// Long runs that look for something that breaks: they end when the asked work is done, and say what was found.
     #[command(
@@ -296,6 +318,13 @@ pub(crate) struct RunArguments {
     /// Component file (.wasm) to load beside the built-in plugins; may be given more than once.
     #[arg(long, value_name = "FILE")]
     pub(crate) plugin: Vec<PathBuf>,
+    /// Store whose active plugins are loaded, too: each stands in for a built-in one of its name. Their runs are counted, and
+    /// one that misbehaves on probation is left for the version before.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// Trust file (TOML); `trust.toml` in the store's folder if it is not said.
+    #[arg(long, value_name = "FILE", requires = "store")]
+    pub(crate) trust: Option<PathBuf>,
     /// Parameters of the skill as JSON, or `@FILE`. `{"order":[{"class":"block","color":"red","slot":"A1"}]}` for
     /// kit-parts (without it, the cell draws each cycle's order), `{"pose":"look-tray","speed":0.5}` for go-home.
     #[arg(long, value_name = "JSON")]
@@ -344,6 +373,24 @@ pub(crate) enum GrantsCommand {
         of: GrantsOf,
         #[command(flatten)]
         json: JsonArgument,
+    },
+    /// Agree that a version in the store may have what it asks for and was granted: an update that would be allowed more than
+    /// the version before waits for that.
+    #[command(
+        after_help = "Example:\n  sinew grants approve acme/pick@1.3.0 --actor ann\n\n\
+        Exit codes: 0 written down, 2 wrong usage or no such version, 4 refused: its grant is not enough."
+    )]
+    Approve {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        store: StoreArguments,
+        #[command(flatten)]
+        by: ByArguments,
+        #[command(flatten)]
+        json: JsonArgument,
+        #[command(flatten)]
+        config: ConfigArguments,
     },
     /// Wildcards, grants of no use, and dangerous ones.
     Audit {
@@ -575,7 +622,7 @@ mod tests {
             }
         }
         let mut cli = Cli::command();
-        for name in ["safety", "audit", "soak", "bench"] {
+        for name in ["safety", "audit", "skill", "soak", "bench"] {
             let command = cli.find_subcommand_mut(name).expect("it is a command");
             visit(name, command);
         }

@@ -12,7 +12,7 @@ use sinew_runtime::soak::{self, SoakOptions};
 use sinew_runtime::units::Ticks;
 use sinew_runtime::{
     InputError, Sources, bench, doctor, grants, perception_eval, policy_lab, safety_change,
-    safety_config,
+    safety_config, skills,
 };
 
 use crate::allocations;
@@ -25,6 +25,7 @@ use crate::audit;
 use crate::output::{self, Progress};
 use crate::robot;
 use crate::run::{self, sources};
+use crate::skill;
 
 /// Carries out a command.
 pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
@@ -91,6 +92,11 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
             ))
             .into()),
         },
+        Command::Skill { what } => skill::skill(what),
+        Command::Examine { origin } => {
+            skills::serve_examiner(&origin)?;
+            Ok(true)
+        }
         Command::Robot { what } => robot::operate(what),
         Command::Safety { what } => safety(what),
         Command::Audit { what } => audit::audit(what),
@@ -153,6 +159,18 @@ fn grants(what: GrantsCommand) -> anyhow::Result<bool> {
                 None => shown,
             };
             output::result(&json, &shown, &shown.to_text())?;
+            Ok(true)
+        }
+        GrantsCommand::Approve {
+            which,
+            store,
+            by,
+            json,
+            config,
+        } => {
+            let options = skill::store_options(&store, &config)?;
+            let change = skills::approve(&options, &skill::author(&by), &which.plugin)?;
+            output::result(&json, &change, &change.to_text())?;
             Ok(true)
         }
         GrantsCommand::Audit { of, json } => {

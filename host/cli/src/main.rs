@@ -12,6 +12,7 @@ mod output;
 mod report;
 mod robot;
 mod run;
+mod skill;
 
 use std::process::ExitCode;
 

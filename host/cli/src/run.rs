@@ -40,7 +40,11 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<bool> {
         plugins: plugins(&arguments.plugin)?,
         out: arguments.out.clone(),
         keep_runs: arguments.keep_runs,
-        sources: sources(&arguments.config),
+        sources: Sources {
+            store: arguments.store.clone(),
+            trust: arguments.trust.clone(),
+            ..sources(&arguments.config)
+        },
         interrupt: interrupt().context("waiting for an interrupt")?,
     };
     let mut screen = Screen::new();
@@ -106,6 +110,8 @@ pub(crate) fn sources(arguments: &ConfigArguments) -> Sources {
             InferenceArgument::Onnxruntime => Choice::OnnxRuntime(None),
             InferenceArgument::Embedded => Choice::Embedded,
         },
+        store: None,
+        trust: None,
     }
 }
 
@@ -116,6 +122,7 @@ pub(crate) fn plugins(files: &[std::path::PathBuf]) -> anyhow::Result<Vec<Plugin
         .map(|(name, bytes)| PluginFile {
             origin: format!("built-in {name}"),
             bytes: bytes.to_vec(),
+            built_in: true,
         })
         .collect();
     for file in files {
@@ -130,11 +137,12 @@ fn plugin(option: &str, file: &Path) -> Result<PluginFile, InputError> {
     Ok(PluginFile {
         origin: file.display().to_string(),
         bytes,
+        built_in: false,
     })
 }
 
 /// `--params`: JSON, or `@FILE`.
-fn parameters(text: &str) -> anyhow::Result<serde_json::Value> {
+pub(crate) fn parameters(text: &str) -> anyhow::Result<serde_json::Value> {
     let (origin, json) = match text.strip_prefix('@') {
         Some(file) => (
             file,

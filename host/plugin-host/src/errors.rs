@@ -91,6 +91,16 @@ pub enum LoadError {
         /// The interface.
         interface: String,
     },
+    /// It can't even be started.
+    #[error("{origin}: `{name}` can't be instantiated: {reason}")]
+    Instantiate {
+        /// The file.
+        origin: String,
+        /// The plugin.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// It asks for more than it was granted.
     #[error("{text}")]
     NotGranted {

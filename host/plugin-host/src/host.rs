@@ -7,22 +7,23 @@ use std::time::Instant;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use sinew_units::Tick;
-use wasmtime::component::{Component, Linker, ResourceTable, types::ComponentItem};
+use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine};
 
-use crate::WIT_VERSION;
 use crate::artifact::read_manifest;
-use crate::capabilities;
+use crate::capabilities::{self, Functions};
+use crate::compile::{self, MachineCode};
 use crate::desk::Desk;
 use crate::errors::{HostError, LoadError, StartError};
 use crate::fence::Fence;
 use crate::grants::{Grant, Grants};
 use crate::guard;
 use crate::limits::{FIBER_STACK, Limits, WASM_STACK};
-use crate::manifest::{CAPABILITIES, Kind, Manifest, ManifestError, RobotPart};
+use crate::manifest::{Kind, Manifest, ManifestError, RobotPart};
 use crate::outcome::{Checkpoint, Failure, Lease, Proposal, RecoveryContext, RunEnd, Usage};
 use crate::plugin::{Plugin, exports};
 use crate::ports::HostPorts;
+use crate::preflight;
 use crate::replay::Replay;
 use crate::run::{Answer, Entry, Header, Job, Run, Trouble, Work, recorded_end, work};
 use crate::schema::Schema;
@@ -34,6 +35,7 @@ use crate::wasi::{self, Inert};
 pub struct PluginHost {
     engine: Engine,
     linker: Linker<RunState>,
+    functions: Arc<Functions>,
     limits: Arc<Limits>,
     grants: Grants,
     ports: HostPorts,
@@ -49,11 +51,13 @@ impl PluginHost {
         let engine =
             Engine::new(&config()).map_err(|error| HostError::Engine(format!("{error:#}")))?;
         let mut linker = Linker::new(&engine);
-        capabilities::link(&mut linker).map_err(|error| HostError::Engine(format!("{error:#}")))?;
+        let functions = capabilities::link(&mut linker)
+            .map_err(|error| HostError::Engine(format!("{error:#}")))?;
         guard::start(&engine)?;
         Ok(Self {
             engine,
             linker,
+            functions: Arc::new(functions),
             limits: Arc::new(limits),
             grants,
             ports,
@@ -68,6 +72,7 @@ impl PluginHost {
         Self {
             engine: self.engine.clone(),
             linker: self.linker.clone(),
+            functions: Arc::clone(&self.functions),
             limits: Arc::clone(&self.limits),
             grants: self.grants.clone(),
             ports,
@@ -92,7 +97,52 @@ impl PluginHost {
     /// Everything that is wrong with it, and what to do about it.
     pub fn load(&self, bytes: &[u8], origin: &str) -> Result<Arc<Plugin>, LoadError> {
         let meet = |manifest: &Manifest| self.grants.meet(manifest);
-        self.load_with(bytes, origin, meet)
+        self.load_with(bytes, origin, meet, None)
+    }
+
+    /// As [`Self::load`], with machine code that was made of these bytes before, so that nothing is compiled.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; the code was made for another engine, version or processor.
+    pub fn load_compiled(
+        &self,
+        bytes: &[u8],
+        origin: &str,
+        code: &MachineCode<'_>,
+    ) -> Result<Arc<Plugin>, LoadError> {
+        let meet = |manifest: &Manifest| self.grants.meet(manifest);
+        self.load_with(bytes, origin, meet, Some(code))
+    }
+
+    /// What machine code has to be made for to be of use here: engine, version, settings and processor.
+    #[must_use]
+    pub fn code_for(&self) -> String {
+        compile::code_for(&self.engine)
+    }
+
+    /// Checks a component without asking for grants, compiles it, and instantiates it once, which may run what it does at
+    /// its start; nothing that it calls leads anywhere if the ports of this host don't. Gives what it says about itself and
+    /// its machine code.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn compile(&self, bytes: &[u8], origin: &str) -> Result<(Manifest, Vec<u8>), LoadError> {
+        let plugin = self.load_for_replay(bytes, origin)?;
+        let how = (Mode::Assess, Lease::default());
+        let limits = Arc::clone(&plugin.limits);
+        let state = self.state(&plugin, limits, how, (0, Tick(0)), Tape::Off);
+        compile::instantiate_once(&plugin, state).map_err(|reason| LoadError::Instantiate {
+            origin: origin.to_owned(),
+            name: plugin.manifest.name.clone(),
+            reason,
+        })?;
+        let code = (plugin.instance.component().serialize()).map_err(|error| {
+            LoadError::NotAComponent {
+                origin: origin.to_owned(),
+                reason: format!("{error:#}"),
+            }
+        })?;
+        Ok((plugin.manifest.clone(), code))
     }
 
     /// Loads a component to do recorded runs again with, which takes no grant: nothing that it calls happens.
@@ -100,7 +150,7 @@ impl PluginHost {
     /// # Errors
     /// As [`Self::load`].
     pub fn load_for_replay(&self, bytes: &[u8], origin: &str) -> Result<Arc<Plugin>, LoadError> {
-        self.load_with(bytes, origin, |_| Ok(Grant::default()))
+        self.load_with(bytes, origin, |_| Ok(Grant::default()), None)
     }
 
     fn load_with(
@@ -108,6 +158,7 @@ impl PluginHost {
         bytes: &[u8],
         origin: &str,
         meet: impl FnOnce(&Manifest) -> Result<Grant, String>,
+        code: Option<&MachineCode<'_>>,
     ) -> Result<Arc<Plugin>, LoadError> {
         if bytes.len() > self.limits.artifact_bytes {
             return Err(LoadError::TooLarge {
@@ -135,12 +186,15 @@ impl PluginHost {
                 });
             }
         };
-        let component =
-            Component::new(&self.engine, bytes).map_err(|error| LoadError::NotAComponent {
-                origin: origin.to_owned(),
-                reason: format!("{error:#}"),
-            })?;
-        self.preflight(&component, &manifest, origin)?;
+        let component = match code {
+            Some(code) => code.component(&self.engine),
+            None => Component::new(&self.engine, bytes),
+        };
+        let component = component.map_err(|error| LoadError::NotAComponent {
+            origin: origin.to_owned(),
+            reason: format!("{error:#}"),
+        })?;
+        preflight::check(&component, &self.engine, &self.functions, &manifest, origin)?;
         let (entry, assess) = exports(&component, &manifest, origin)?;
         let unlinkable = |error: wasmtime::Error| LoadError::Import {
             origin: origin.to_owned(),
@@ -163,63 +217,6 @@ impl PluginHost {
             entry,
             assess,
         }))
-    }
-
-    /// Names what the linker would only call "not found".
-    fn preflight(
-        &self,
-        component: &Component,
-        manifest: &Manifest,
-        origin: &str,
-    ) -> Result<(), LoadError> {
-        let refuse = |reason: String| {
-            Err(LoadError::Import {
-                origin: origin.to_owned(),
-                name: manifest.name.clone(),
-                reason,
-            })
-        };
-        for (import, item) in component.component_type().imports(&self.engine) {
-            if !matches!(item.ty, ComponentItem::ComponentInstance(_)) {
-                return refuse(format!("it imports `{import}`, which is no interface"));
-            }
-            let (path, version) = import.split_once('@').unwrap_or((import, ""));
-            if path.starts_with("wasi:") {
-                if !version.starts_with("0.2.") {
-                    return refuse(format!(
-                        "it imports `{import}`; of WASI this host serves 0.2, inert"
-                    ));
-                }
-                continue;
-            }
-            let Some(interface) = path.strip_prefix("sinew:plugin/") else {
-                return refuse(format!(
-                    "it imports `{import}`, which this host does not have"
-                ));
-            };
-            if version != WIT_VERSION {
-                return refuse(format!(
-                    "it imports `{import}`, this host serves sinew:plugin@{WIT_VERSION}; rebuild it with the SDK of this host"
-                ));
-            }
-            if interface == "types" {
-                continue;
-            }
-            if !CAPABILITIES.contains(&interface) {
-                return refuse(format!(
-                    "it imports `{import}`; the interfaces are {}",
-                    CAPABILITIES.join(", ")
-                ));
-            }
-            if manifest.ask(interface).is_none() {
-                return Err(LoadError::Undeclared {
-                    origin: origin.to_owned(),
-                    name: manifest.name.clone(),
-                    interface: interface.to_owned(),
-                });
-            }
-        }
-        Ok(())
     }
 
     /// Starts a skill. Nothing of it runs before the first poll.

@@ -14,6 +14,7 @@
 
 mod artifact;
 mod capabilities;
+mod compile;
 mod desk;
 mod errors;
 mod fence;
@@ -26,6 +27,7 @@ mod manifest;
 mod outcome;
 mod plugin;
 mod ports;
+mod preflight;
 mod replay;
 mod run;
 mod schema;
@@ -35,11 +37,14 @@ mod wasi;
 mod wire;
 
 pub use artifact::{MANIFEST_SECTION, read_manifest};
+pub use compile::MachineCode;
 pub use errors::{HostError, LoadError, StartError};
 pub use grants::{DirectoryGrant, Grant, Grants, GrantsError, Zone};
 pub use host::PluginHost;
 pub use limits::{Limits, NarrowedLimits};
-pub use manifest::{Ask, CAPABILITIES, DirectoryAsk, Kind, Manifest, ManifestError, RobotPart};
+pub use manifest::{
+    Ask, CAPABILITIES, DirectoryAsk, Equipment, Kind, Manifest, ManifestError, RobotPart,
+};
 pub use outcome::{Checkpoint, Failure, Lease, Proposal, RecoveryContext, RunEnd, RunEvent, Usage};
 pub use plugin::Plugin;
 pub use ports::{

@@ -1,5 +1,6 @@
 //! How host functions are put into the linker: every call of every capability goes through the same gate.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
@@ -21,6 +22,8 @@ pub(crate) type Waiting<'a, R> = Pin<Box<dyn Future<Output = Result<R, Error>> +
 pub(crate) struct Interface<'a> {
     pub(crate) linker: LinkerInstance<'a, RunState>,
     pub(crate) name: &'static str,
+    /// Its functions, as they are linked.
+    pub(crate) functions: &'a mut BTreeSet<String>,
 }
 
 /// What a call takes.
@@ -81,7 +84,8 @@ pub(crate) fn taped<P: Recorded + Debug, R: Recorded + Debug>(
 }
 
 impl Interface<'_> {
-    fn function(&self, name: &str) -> Arc<str> {
+    fn function(&mut self, name: &str) -> Arc<str> {
+        self.functions.insert(name.to_owned());
         format!("{}.{name}", self.name).into()
     }
 

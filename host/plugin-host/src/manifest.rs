@@ -1,5 +1,7 @@
 //! What a plugin says about itself: the JSON in its manifest section.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -23,6 +25,8 @@ pub const CAPABILITIES: [&str; 11] = [
 
 /// Longest name of a policy or a directory.
 const NAME_MAX: usize = 64;
+/// Of a SHA-256, hexadecimal.
+const SHA256_DIGITS: usize = 64;
 /// Longest reason or summary, bytes.
 const TEXT_MAX: usize = 500;
 
@@ -56,6 +60,12 @@ pub struct Manifest {
     /// Policies that it runs. It may run no others.
     #[serde(default)]
     pub policies: Vec<String>,
+    /// SHA-256 of the models that it was made for, by the name of the policy; any model will do for those that are not named.
+    #[serde(default)]
+    pub policy_digests: BTreeMap<String, String>,
+    /// What the cell has to have.
+    #[serde(default)]
+    pub equipment: Equipment,
     /// Directories that it uses with `files`.
     #[serde(default)]
     pub directories: Vec<DirectoryAsk>,
@@ -65,6 +75,27 @@ pub struct Manifest {
     /// What the world must look like after a success; judged by the task engine.
     #[serde(default)]
     pub post_conditions: Vec<Map<String, Value>>,
+}
+
+/// What a cell has to have for a plugin to be of any use in it.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Equipment {
+    /// Width that the gripper opens to at least, m.
+    #[serde(default)]
+    pub gripper_opening_m: Option<f64>,
+    /// Force that the gripper has at least, N.
+    #[serde(default)]
+    pub gripper_force_n: Option<f64>,
+    /// Named poses of the robot.
+    #[serde(default)]
+    pub poses: Vec<String>,
+    /// Classes of objects that perception knows.
+    #[serde(default)]
+    pub classes: Vec<String>,
+    /// Kinds of places, one of each at least.
+    #[serde(default)]
+    pub place_kinds: Vec<String>,
 }
 
 /// Kinds of plugin.
@@ -151,6 +182,19 @@ pub enum ManifestError {
         /// The name.
         name: String,
     },
+    /// A quantity that no equipment has.
+    #[error("the manifest's equipment.{key} is {least}, which is no positive number")]
+    Equipment {
+        /// The key.
+        key: &'static str,
+        /// What it says.
+        least: f64,
+    },
+    /// A digest of nothing.
+    #[error(
+        "the manifest's policy_digests have {0:?}: a policy of `policies`, and the 64 hexadecimal digits (lower case) of its model's SHA-256"
+    )]
+    PolicyDigest(String),
     /// A text that would not be one line.
     #[error(
         "a text of the manifest has line breaks or control characters, or more than {TEXT_MAX} bytes: {0:?}"
@@ -194,8 +238,12 @@ impl Manifest {
         if manifest.wit != WIT_VERSION {
             return Err(ManifestError::Wit(manifest.wit));
         }
+        let equipment = &manifest.equipment;
         let named = (manifest.policies.iter())
             .map(|name| ("policies", name))
+            .chain((equipment.poses.iter()).map(|name| ("equipment.poses", name)))
+            .chain((equipment.classes.iter()).map(|name| ("equipment.classes", name)))
+            .chain((equipment.place_kinds.iter()).map(|name| ("equipment.place_kinds", name)))
             .chain((manifest.directories.iter()).map(|ask| ("directories", &ask.name)));
         for (key, name) in named {
             let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
@@ -204,6 +252,27 @@ impl Manifest {
                     key,
                     name: name.clone(),
                 });
+            }
+        }
+        for (key, least) in [
+            ("gripper_opening_m", equipment.gripper_opening_m),
+            ("gripper_force_n", equipment.gripper_force_n),
+        ] {
+            if let Some(least) = least
+                && !(least.is_finite() && least > 0.0)
+            {
+                return Err(ManifestError::Equipment { key, least });
+            }
+        }
+        for (policy, digest) in &manifest.policy_digests {
+            let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+            if !manifest.policies.contains(policy)
+                || digest.len() != SHA256_DIGITS
+                || !digest.bytes().all(is_hex)
+            {
+                return Err(ManifestError::PolicyDigest(
+                    policy.chars().take(NAME_MAX).collect(),
+                ));
             }
         }
         // They are shown to whoever grants, in lines of their own.
@@ -262,6 +331,22 @@ mod tests {
         check("\"motion\"", "\"lasers\"", "`lasers`; there are clock");
         check("\"skill\"", "\"driver\"", "unknown variant `driver`");
         check("\"summary\"", "\"sumary\"", "unknown field `sumary`");
+        for (needs, expected) in [
+            (r#""equipment":{"gripper_force_n":20,"poses":["home"]}"#, ""),
+            (
+                r#""equipment":{"gripper_force_n":-1}"#,
+                "equipment.gripper_force_n is -1",
+            ),
+            (r#""equipment":{"wheels":4}"#, "unknown field `wheels`"),
+            (r#""equipment":{"poses":["a b"]}"#, "equipment.poses have"),
+            (
+                r#""policy_digests":{"grasp":"12"}"#,
+                "policy_digests have \"grasp\"",
+            ),
+        ] {
+            let needs = format!("{needs},\"params_schema\"");
+            check("\"params_schema\"", &needs, expected);
+        }
         check(
             "\"why\":\"w\"",
             "\"why\":\"w\\n  files: to be trusted\"",

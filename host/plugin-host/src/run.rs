@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use sinew_units::Tick;
-use wasmtime::component::ComponentExportIndex;
+use wasmtime::component::{ComponentExportIndex, Instance};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::limits::{FUEL_YIELD, Limits};
@@ -310,16 +310,15 @@ pub(crate) fn recorded_end(answer: &Answer, by_host: bool) -> RecordedEnd {
     }
 }
 
-/// Instantiates the plugin in a store of its own and calls its entry point.
-pub(crate) async fn work(plugin: Arc<Plugin>, state: RunState, entry: Entry) -> Answer {
+/// A store for one run, with all its limits.
+fn store_for(plugin: &Plugin, state: RunState) -> Store<RunState> {
     let limits = Arc::clone(&state.limits);
-    let shared = Arc::clone(&state.shared);
+    let guarded = Arc::clone(&state.shared);
     let mut store = Store::new(&plugin.engine, state);
     store.limiter(|state| &mut state.space);
     store.set_hostcall_fuel(limits.call_bytes);
     store.set_max_component_handles(limits.handles);
     store.set_epoch_deadline(1);
-    let guarded = Arc::clone(&shared);
     let wall_ms = limits.step_wall_ms;
     store.epoch_deadline_callback(move |_| {
         let spent = lock(&guarded).step_began.elapsed();
@@ -329,7 +328,41 @@ pub(crate) async fn work(plugin: Arc<Plugin>, state: RunState, entry: Entry) -> 
             UpdateDeadline::Continue(1)
         })
     });
-    let outcome = enter(&plugin, &mut store, limits.fuel_between_calls, entry).await;
+    store
+}
+
+/// Gives a store its first fuel and makes the instance.
+async fn instance_in(
+    plugin: &Plugin,
+    store: &mut Store<RunState>,
+    fuel: u64,
+) -> wasmtime::Result<Instance> {
+    store.data_mut().fuel_given = fuel;
+    store.set_fuel(fuel)?;
+    store.fuel_async_yield_interval(Some(FUEL_YIELD))?;
+    plugin.instance.instantiate_async(&mut *store).await
+}
+
+/// Instantiates the plugin and calls nothing.
+pub(crate) async fn instantiate(plugin: &Plugin, state: RunState) -> Result<(), String> {
+    let fuel = state.limits.fuel_between_calls;
+    let mut store = store_for(plugin, state);
+    match instance_in(plugin, &mut store, fuel).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(match verdict(&error, store.data()) {
+            RunEnd::Trapped { message } => message,
+            RunEnd::OutOfBudget { what, .. } => what,
+            other => format!("{other:?}"),
+        }),
+    }
+}
+
+/// Instantiates the plugin in a store of its own and calls its entry point.
+pub(crate) async fn work(plugin: Arc<Plugin>, state: RunState, entry: Entry) -> Answer {
+    let fuel = state.limits.fuel_between_calls;
+    let shared = Arc::clone(&state.shared);
+    let mut store = store_for(&plugin, state);
+    let outcome = enter(&plugin, &mut store, fuel, entry).await;
     if let Ok(left) = store.get_fuel() {
         store.data_mut().charge(left);
     }
@@ -346,10 +379,7 @@ async fn enter(
     fuel: u64,
     entry: Entry,
 ) -> wasmtime::Result<Answer> {
-    store.data_mut().fuel_given = fuel;
-    store.set_fuel(fuel)?;
-    store.fuel_async_yield_interval(Some(FUEL_YIELD))?;
-    let instance = plugin.instance.instantiate_async(&mut *store).await?;
+    let instance = instance_in(plugin, store, fuel).await?;
     let index: &ComponentExportIndex = match &entry {
         Entry::Assess(_) => plugin.assess.as_ref().unwrap_or(&plugin.entry),
         _ => &plugin.entry,

@@ -2,12 +2,14 @@
 
 mod findings;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
-use sinew_plugin_host::{Grant, Grants, Kind, Manifest, RobotPart, read_manifest};
+use sinew_plugin_host::{Grant, Grants, Manifest, RobotPart, read_manifest};
 
 use crate::kit::PluginFile;
+use crate::skills::kind_name;
 use crate::sources::Sources;
 use crate::trouble::input;
 
@@ -129,10 +131,19 @@ pub fn audit(options: &GrantsOptions) -> anyhow::Result<Audited> {
     Ok(findings::of(&grants, &operator, &all, file))
 }
 
-fn shown(reviewed: &Reviewed) -> ShownPlugin {
-    let Reviewed { manifest, .. } = reviewed;
+/// What a plugin would be allowed: what it asks for and was granted, each in a few words.
+pub(crate) fn allowed(manifest: &Manifest, grants: &Grants) -> BTreeSet<String> {
+    (asks(manifest, grants.of(&manifest.name)).into_iter())
+        .filter(|ask| ask.granted)
+        .map(|ask| ask.what)
+        .collect()
+}
+
+/// Everything that a plugin asks for.
+fn asks(manifest: &Manifest, granted: Option<&Grant>) -> Vec<ShownAsk> {
     let nothing = Grant::default();
-    let grant = reviewed.grant.as_ref().unwrap_or(&nothing);
+    let grant = granted.unwrap_or(&nothing);
+    let has_grant = granted.is_some();
     let mut asks: Vec<ShownAsk> = (manifest.imports.iter())
         .map(|ask| ShownAsk {
             what: format!("interface {}", ask.interface),
@@ -147,7 +158,6 @@ fn shown(reviewed: &Reviewed) -> ShownPlugin {
         optional: false,
         granted,
     };
-    let has_grant = reviewed.grant.is_some();
     for part in RobotPart::ALL {
         if manifest.needs(part) {
             let granted = has_grant && grant.allows_part(part);
@@ -171,13 +181,18 @@ fn shown(reviewed: &Reviewed) -> ShownPlugin {
             granted: given.is_some_and(|given| given.write || !ask.write),
         });
     }
+    asks
+}
+
+fn shown(reviewed: &Reviewed) -> ShownPlugin {
+    let Reviewed { manifest, .. } = reviewed;
+    let nothing = Grant::default();
+    let grant = reviewed.grant.as_ref().unwrap_or(&nothing);
+    let asks = asks(manifest, reviewed.grant.as_ref());
     ShownPlugin {
         name: manifest.name.clone(),
         version: manifest.version.clone(),
-        kind: match manifest.kind {
-            Kind::Skill => "skill",
-            Kind::Recovery => "recovery",
-        },
+        kind: kind_name(manifest.kind),
         origin: reviewed.origin.clone(),
         granted_by: reviewed.by.clone(),
         asks,

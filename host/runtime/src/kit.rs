@@ -11,7 +11,7 @@ use sinew_messages::{JointVector, Mailbox};
 use sinew_perception::Detector;
 use sinew_plugin_host::{
     HostPorts, Kind, Limits, LoadError, PluginHost, PolicyEnd, PolicyOrder, PolicyPort,
-    PolicyRefusal, RobotPort,
+    PolicyRefusal, RobotPort, read_manifest,
 };
 use sinew_policy::PolicyStore;
 use sinew_sim::FixedPlace;
@@ -20,6 +20,7 @@ use sinew_units::Tick;
 use sinew_world::Place;
 
 use crate::assets;
+use crate::skills::{FromStore, Provided, load_active, missing};
 use crate::sources::{Config, Sources};
 use crate::trouble::{input, refused};
 
@@ -30,6 +31,8 @@ pub struct PluginFile {
     pub origin: String,
     /// The component.
     pub bytes: Vec<u8>,
+    /// It is part of the program: another version in the store stands in for it.
+    pub built_in: bool,
 }
 
 /// Configuration, models and plugins, ready for any number of hosts.
@@ -65,7 +68,9 @@ impl Kit {
             // Every host loads its own; that it can is known before the first one starts.
             assets::try_policy(policy, &*backend)?;
         }
-        let (installed, mut versions) = install(&config, plugins)?;
+        let (installed, mut versions, unsigned) = install(sources, &config, plugins)?;
+        let mut notes = notes;
+        notes.extend(unsigned);
         versions.insert("sinew".into(), env!("CARGO_PKG_VERSION").into());
         versions.extend(config.digests.clone());
         versions.insert("detector".into(), digest);
@@ -74,7 +79,7 @@ impl Kit {
             let name = format!("policy {}", manifest.name);
             versions.insert(name, manifest.model.sha256.clone());
         }
-        needed_policies(&installed, &policies)?;
+        requirements(&installed, &Provided::of(&config, &detector, &policies))?;
         grants_meet_plugins(sources, &config, &installed)?;
         Ok(Self {
             config,
@@ -106,44 +111,65 @@ impl Kit {
     }
 }
 
+/// The plugins, their digests by name, and which of them nobody has signed.
 fn install(
+    sources: &Sources,
     config: &Config,
     plugins: &[PluginFile],
-) -> anyhow::Result<(Installed, BTreeMap<String, String>)> {
+) -> anyhow::Result<(Installed, BTreeMap<String, String>, Vec<String>)> {
     let host = PluginHost::new(Limits::default(), config.grants.clone(), idle_ports(config))
         .context("starting the plugin host")?;
+    let stored = match &sources.store {
+        Some(store) => load_active(store, sources.trust.as_deref(), &host.code_for())?,
+        None => Vec::new(),
+    };
     let mut installed = Installed::new(host);
     let mut versions = BTreeMap::new();
+    let mut notes = Vec::new();
+    for plugin in &stored {
+        let name = plugin.install(&mut installed).map_err(not_installed)?;
+        if plugin.held.signer.is_none() {
+            notes.push(format!("UNSIGNED (development): {}", plugin.held));
+        }
+        versions.insert(name, plugin.held.digest.to_string());
+    }
     for plugin in plugins {
-        let name =
-            installed
-                .install(&plugin.bytes, &plugin.origin)
-                .map_err(|error| match &error {
-                    InstallError::Load(LoadError::NotGranted { .. }) => refused(error.to_string()),
-                    _ => input(error.to_string()),
-                })?;
+        if plugin.built_in && stands_in(&stored, plugin)? {
+            continue;
+        }
+        let name = (installed.install(&plugin.bytes, &plugin.origin)).map_err(not_installed)?;
         let digest = sinew_inference::sha256_hex(&plugin.bytes);
         versions.insert(name, digest);
     }
-    Ok((installed, versions))
+    Ok((installed, versions, notes))
 }
 
-/// The policies that the plugins say they run are there.
-fn needed_policies(installed: &Installed, policies: &PolicyStore) -> anyhow::Result<()> {
+fn not_installed(error: InstallError) -> anyhow::Error {
+    match &error {
+        InstallError::Load(LoadError::NotGranted { .. }) => refused(error.to_string()),
+        _ => input(error.to_string()),
+    }
+}
+
+/// Whether the store has another version of a built-in plugin.
+fn stands_in(stored: &[FromStore], plugin: &PluginFile) -> anyhow::Result<bool> {
+    let manifest =
+        read_manifest(&plugin.bytes, &plugin.origin).map_err(|error| input(error.to_string()))?;
+    Ok(stored
+        .iter()
+        .any(|stored| stored.held.name == manifest.name))
+}
+
+/// What the plugins need is there.
+fn requirements(installed: &Installed, there: &Provided) -> anyhow::Result<()> {
     for kind in [Kind::Skill, Kind::Recovery] {
         for name in installed.names(kind) {
-            let needs = (installed.manifest(name)).map_or(&[][..], |manifest| &manifest.policies);
-            if let Some(missing) = needs.iter().find(|need| policies.get(need).is_none()) {
-                let there: Vec<_> = policies.names().collect();
-                return Err(input(format!(
-                    "`{name}` runs the policy `{missing}`, which is not there; there are: {}. Put it into the \
-                     folder of --models",
-                    if there.is_empty() {
-                        "none".to_owned()
-                    } else {
-                        there.join(", ")
-                    }
-                )));
+            let Some(manifest) = installed.manifest(name) else {
+                continue;
+            };
+            let missing = missing(manifest, there);
+            if !missing.is_empty() {
+                return Err(input(format!("`{name}`: {}", missing.join("; "))));
             }
         }
     }

@@ -27,6 +27,7 @@ pub mod safety_change;
 pub mod safety_config;
 mod safety_fit;
 mod settings;
+pub mod skills;
 pub mod soak;
 mod sources;
 mod stopwatch;
@@ -39,6 +40,7 @@ pub use sinew_hardware as hardware;
 pub use sinew_messages as messages;
 pub use sinew_safety as safety;
 pub use sinew_sim as sim;
+pub use sinew_skill_store as skill_store;
 pub use sinew_tasks as tasks;
 pub use sinew_units as units;
 

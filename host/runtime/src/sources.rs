@@ -39,6 +39,10 @@ pub struct Sources {
     pub models: Option<PathBuf>,
     /// Inference backend.
     pub backend: Choice,
+    /// Store whose active plugins are loaded; they stand in for built-in ones of their names.
+    pub store: Option<PathBuf>,
+    /// Trust file; the one in the store's folder if `None`.
+    pub trust: Option<PathBuf>,
 }
 
 /// Everything that configures a host on the simulated cell. Checked.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sinew_plugin_host::{
-    Checkpoint, Failure, HostPorts, Kind, Lease, LoadError, Manifest, Plugin, PluginHost, Proposal,
-    RecoveryContext, Run, RunEnd, RunEvent, RunRecord, StartError,
+    Checkpoint, Failure, HostPorts, Kind, Lease, LoadError, MachineCode, Manifest, Plugin,
+    PluginHost, Proposal, RecoveryContext, Run, RunEnd, RunEvent, RunRecord, StartError,
 };
 use sinew_units::Tick;
 
@@ -125,6 +125,24 @@ pub enum InstallError {
     },
 }
 
+/// Checks what only the task engine knows of: failure labels and post-conditions, which it gives.
+///
+/// # Errors
+/// [`InstallError`] that names the label or the condition.
+pub fn check_manifest(manifest: &Manifest) -> Result<Vec<Condition>, InstallError> {
+    let unknown = (manifest.handles.iter()).find(|label| FailureLabel::parse(label).is_none());
+    if let Some(label) = unknown {
+        return Err(InstallError::Label {
+            name: manifest.name.clone(),
+            label: label.clone(),
+        });
+    }
+    Condition::parse_all(&manifest.post_conditions).map_err(|source| InstallError::Condition {
+        name: manifest.name.clone(),
+        source,
+    })
+}
+
 fn labels() -> String {
     FailureLabel::ALL.map(FailureLabel::code).join(", ")
 }
@@ -157,25 +175,29 @@ impl Installed {
     /// [`InstallError`]; nothing is installed then.
     pub fn install(&mut self, bytes: &[u8], origin: &str) -> Result<String, InstallError> {
         let plugin = self.host.load(bytes, origin)?;
-        let manifest = plugin.manifest();
-        let name = manifest.name.clone();
+        self.add(plugin)
+    }
+
+    /// As [`Self::install`], with machine code that was made of these bytes before.
+    ///
+    /// # Errors
+    /// As [`Self::install`]; the code is of no use here.
+    pub fn install_compiled(
+        &mut self,
+        bytes: &[u8],
+        origin: &str,
+        code: &MachineCode<'_>,
+    ) -> Result<String, InstallError> {
+        let plugin = self.host.load_compiled(bytes, origin, code)?;
+        self.add(plugin)
+    }
+
+    fn add(&mut self, plugin: Arc<Plugin>) -> Result<String, InstallError> {
+        let name = plugin.manifest().name.clone();
         if self.entries.contains_key(&name) {
             return Err(InstallError::Twice { name });
         }
-        if let Some(label) = manifest
-            .handles
-            .iter()
-            .find(|label| FailureLabel::parse(label).is_none())
-        {
-            return Err(InstallError::Label {
-                name,
-                label: label.clone(),
-            });
-        }
-        let conditions = match Condition::parse_all(&manifest.post_conditions) {
-            Ok(conditions) => conditions,
-            Err(source) => return Err(InstallError::Condition { name, source }),
-        };
+        let conditions = check_manifest(plugin.manifest())?;
         self.entries
             .insert(name.clone(), Entry { plugin, conditions });
         Ok(name)

@@ -37,7 +37,7 @@ pub use engine::{
 };
 pub use event::{Happening, TaskEvent, Weighed};
 pub use failure::FailureLabel;
-pub use installed::{InstallError, Installed, PluginRun, Plugins};
+pub use installed::{InstallError, Installed, PluginRun, Plugins, check_manifest};
 pub use lease::{Leases, RobotParts};
 pub use params::ParamsError;
 pub use recovery::{History, RecoveryBudget};

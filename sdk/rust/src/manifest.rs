@@ -8,6 +8,16 @@
 //! checkpoints = [1]                         # checkpoint versions that it reads
 //! handles = ["no-grasp", "dropped"]         # recoveries: labels that it can help with
 //!
+//! [policy_digests]                          # models that it was made for; any other is refused
+//! grasp = "5f2c…"
+//!
+//! [equipment]                               # what the cell has to have
+//! gripper_opening_m = 0.06
+//! gripper_force_n = 20.0
+//! poses = ["home"]
+//! classes = ["block"]
+//! place_kinds = ["slot"]
+//!
 //! [[imports]]
 //! interface = "motion"
 //! why = "to carry parts"
@@ -23,6 +33,8 @@
 //! predicate = "holding"
 //! value = false
 //! ```
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -44,6 +56,10 @@ struct Written {
     parts: Option<Vec<String>>,
     #[serde(default)]
     policies: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    policy_digests: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    equipment: Map<String, Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     directories: Vec<Directory>,
     #[serde(default)]

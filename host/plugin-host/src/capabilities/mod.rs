@@ -12,6 +12,8 @@ mod operator;
 mod policy;
 mod world;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use wasmtime::component::Linker;
 
 use crate::WIT_VERSION;
@@ -20,9 +22,12 @@ use crate::state::RunState;
 
 pub(crate) use log::line;
 
-/// Links every capability. Which of them a plugin may call is looked up at each call, and a plugin that was not
+/// The functions of every capability, by its name.
+pub(crate) type Functions = BTreeMap<&'static str, BTreeSet<String>>;
+
+/// Links every capability; gives their functions. Which of them a plugin may call is looked up at each call, and a plugin that was not
 /// granted what it needs does not get this far.
-pub(crate) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+pub(crate) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<Functions> {
     type Link = fn(&mut Interface<'_>) -> wasmtime::Result<()>;
     let all: [(&'static str, Link); 11] = [
         ("clock", clock::link),
@@ -37,12 +42,14 @@ pub(crate) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
         ("policy", policy::link),
         ("world", world::link),
     ];
+    let mut functions = Functions::new();
     for (name, link) in all {
         link(&mut Interface {
             linker: linker.instance(&format!("sinew:plugin/{name}@{WIT_VERSION}"))?,
             name,
+            functions: functions.entry(name).or_default(),
         })?;
     }
     linker.instance(&format!("sinew:plugin/types@{WIT_VERSION}"))?;
-    Ok(())
+    Ok(functions)
 }

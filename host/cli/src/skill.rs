@@ -1,0 +1,233 @@
+//! `sinew skill`: a plugin's life in the store.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use serde_json::json;
+use sinew_runtime::InputError;
+use sinew_runtime::skill_store::{Gate, SwapAt};
+use sinew_runtime::skills::{self, Author, Rehearsal, StoreOptions, Terms};
+
+use crate::arguments::{
+    ByArguments, ConfigArguments, RehearsalArguments, SkillCommand, StoreArguments, SwapAtArgument,
+};
+use crate::output::{self, Progress};
+use crate::run;
+
+/// The command of the child that looks into artifacts. It is no command for people.
+pub(crate) const EXAMINE: &str = "examine-artifact";
+
+pub(crate) fn skill(what: SkillCommand) -> anyhow::Result<bool> {
+    match what {
+        SkillCommand::Keygen {
+            file,
+            publisher,
+            json,
+        } => {
+            let key = skills::keygen(&file)?;
+            let text = format!("[[publishers.{publisher}.keys]]\nkey = \"{key}\"");
+            output::result(&json, &json!({ "public_key": key, "file": file }), &text)?;
+            Ok(true)
+        }
+        SkillCommand::Check { file, json, config } => {
+            let checked = skills::check(&options(None, &config)?, &file)?;
+            output::result(&json, &checked, &checked.to_text())?;
+            Ok(true)
+        }
+        SkillCommand::Test {
+            file,
+            how,
+            json,
+            config,
+        } => {
+            let mut progress = Progress::new();
+            let tried = skills::test(
+                &options(None, &config)?,
+                &file,
+                &rehearsal(&how)?,
+                &mut |line| progress.now(line),
+            )?;
+            drop(progress);
+            output::result(&json, &tried, &tried.to_text())?;
+            Ok(tried.passed)
+        }
+        SkillCommand::Sign {
+            file,
+            key,
+            out,
+            json,
+        } => {
+            let change = skills::sign(&file, &key, out.as_deref().unwrap_or(&file))?;
+            output::result(&json, &change, &change.to_text())?;
+            Ok(true)
+        }
+        SkillCommand::Install {
+            file,
+            unsigned,
+            rehearse,
+            floor,
+            params,
+            store,
+            by,
+            json,
+            config,
+        } => {
+            let how = rehearse.map(|runs| RehearsalArguments {
+                runs,
+                seed: 1,
+                floor,
+                params,
+                profile: "calm".to_owned(),
+            });
+            let how = how.as_ref().map(rehearsal).transpose()?;
+            let mut progress = Progress::new();
+            let change = skills::install(
+                &options(Some(&store), &config)?,
+                &author(&by),
+                &file,
+                unsigned,
+                how.as_ref(),
+                &mut |line| progress.now(line),
+            )?;
+            drop(progress);
+            output::result(&json, &change, &change.to_text())?;
+            Ok(true)
+        }
+        SkillCommand::List {
+            store,
+            json,
+            config,
+        } => {
+            let listed = skills::list(&options(Some(&store), &config)?)?;
+            output::result(&json, &listed, &listed.to_text())?;
+            Ok(true)
+        }
+        SkillCommand::Show {
+            which,
+            store,
+            json,
+            config,
+        } => {
+            let shown = skills::show(&options(Some(&store), &config)?, &which.plugin)?;
+            output::result(&json, &shown, &shown.to_text())?;
+            Ok(true)
+        }
+        SkillCommand::Activate {
+            which,
+            at,
+            downgrade,
+            again,
+            probation,
+            failures,
+            store,
+            by,
+            json,
+            config,
+        } => {
+            let terms = Terms {
+                downgrade,
+                again,
+                swap_at: match at {
+                    SwapAtArgument::NextTask => SwapAt::NextTask,
+                    SwapAtArgument::SafePoint => SwapAt::SafePoint,
+                    SwapAtArgument::Now => SwapAt::Now,
+                },
+                gate: Gate {
+                    runs: probation,
+                    failures,
+                },
+            };
+            let options = options(Some(&store), &config)?;
+            let change = skills::activate(&options, &author(&by), &which.plugin, &terms)?;
+            output::result(&json, &change, &change.to_text())?;
+            Ok(true)
+        }
+        SkillCommand::Rollback {
+            which,
+            reason,
+            store,
+            by,
+            json,
+            config,
+        } => {
+            let options = options(Some(&store), &config)?;
+            let change = skills::rollback(&options, &author(&by), &which.plugin, &reason)?;
+            output::result(&json, &change, &change.to_text())?;
+            Ok(true)
+        }
+        SkillCommand::Remove {
+            which,
+            store,
+            by,
+            json,
+            config,
+        } => {
+            let options = options(Some(&store), &config)?;
+            let change = skills::remove(&options, &author(&by), &which.plugin)?;
+            output::result(&json, &change, &change.to_text())?;
+            Ok(true)
+        }
+        SkillCommand::Pin {
+            which,
+            off,
+            store,
+            by,
+            json,
+            config,
+        } => {
+            let options = options(Some(&store), &config)?;
+            let change = skills::pin(&options, &author(&by), &which.plugin, !off)?;
+            output::result(&json, &change, &change.to_text())?;
+            Ok(true)
+        }
+    }
+}
+
+/// Without a store: for commands that need none.
+fn options(
+    store: Option<&StoreArguments>,
+    config: &ConfigArguments,
+) -> anyhow::Result<StoreOptions> {
+    Ok(StoreOptions {
+        store: store.map_or_else(PathBuf::new, |store| store.store.clone()),
+        trust: store.and_then(|store| store.trust.clone()),
+        examiner: examiner()?,
+        built_in: run::plugins(&[])?,
+        sources: run::sources(config),
+    })
+}
+
+/// This program, as it is: also if its file was replaced meanwhile.
+fn examiner() -> anyhow::Result<Vec<OsString>> {
+    let this = if cfg!(target_os = "linux") {
+        PathBuf::from("/proc/self/exe")
+    } else {
+        std::env::current_exe()?
+    };
+    Ok(vec![this.into(), EXAMINE.into()])
+}
+
+pub(crate) fn author(by: &ByArguments) -> Author {
+    Author {
+        actor: by.actor.clone(),
+        audit: by.audit.clone(),
+    }
+}
+
+pub(crate) fn store_options(
+    store: &StoreArguments,
+    config: &ConfigArguments,
+) -> anyhow::Result<StoreOptions> {
+    options(Some(store), config)
+}
+
+fn rehearsal(how: &RehearsalArguments) -> anyhow::Result<Rehearsal> {
+    Ok(Rehearsal {
+        runs: how.runs,
+        seed: how.seed,
+        floor: how.floor,
+        params: how.params.as_deref().map(run::parameters).transpose()?,
+        profile: how.profile.clone(),
+        interrupt: run::interrupt().map_err(|error| InputError(error.to_string()))?,
+    })
+}

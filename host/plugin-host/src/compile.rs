@@ -1,0 +1,68 @@
+//! Machine code: made once, kept, and used again.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::plugin::Plugin;
+use crate::run;
+use crate::state::{RunState, lock};
+
+/// Machine code that a host made of a component. To use it is to run it outside of every sandbox, so whoever has it in hand
+/// has to know where it comes from.
+pub struct MachineCode<'a>(&'a [u8]);
+
+impl<'a> MachineCode<'a> {
+    /// Vouches for machine code.
+    ///
+    /// # Safety
+    /// The bytes are exactly what [`PluginHost::compile`](crate::PluginHost::compile) gave for the component that they will
+    /// be loaded with. Anything else can do whatever this process can.
+    #[must_use]
+    #[allow(
+        unsafe_code,
+        reason = "the bytes are run; where they come from is known to the caller only"
+    )]
+    pub unsafe fn made_here(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    #[allow(
+        unsafe_code,
+        reason = "wasmtime can't check machine code that was made before"
+    )]
+    pub(crate) fn component(&self, engine: &Engine) -> wasmtime::Result<Component> {
+        // SAFETY: whoever made `self` has vouched that these are bytes of `Component::serialize`; that they were made for
+        // this engine is checked by wasmtime.
+        unsafe { Component::deserialize(engine, self.0) }
+    }
+}
+
+/// Machine code made for one engine is good for another one with the same answer.
+pub(crate) fn code_for(engine: &Engine) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("wasmtime-{:016x}", hasher.finish())
+}
+
+/// Instantiates a plugin, within its limits, and lets it go again.
+pub(crate) fn instantiate_once(plugin: &Arc<Plugin>, state: RunState) -> Result<(), String> {
+    let shared = Arc::clone(&state.shared);
+    let mut work = Box::pin(run::instantiate(plugin, state));
+    let mut context = Context::from_waker(Waker::noop());
+    lock(&shared).step_began = Instant::now();
+    loop {
+        // Only slices of fuel make it come back, and of these it has a number.
+        if let Poll::Ready(done) = work.as_mut().poll(&mut context) {
+            return done;
+        }
+        if lock(&shared).suspended {
+            return Err("it waits for something before anybody has called it".to_owned());
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! An artifact is tried in the simulated cell: seeded runs under the grants that it would have, judged by the world; and
+//! that it does the same again, on the same seed and by its own record.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use serde::Serialize;
+use serde_json::Value;
+use sinew_plugin_host::{Kind, Manifest, read_manifest};
+use sinew_recorder::report::RunReport;
+
+use super::StoreOptions;
+use crate::host::Speed;
+use crate::job::{self, JobOptions, KIT_PARTS};
+use crate::kit::PluginFile;
+use crate::replay::{self, ReplayOptions};
+use crate::trouble::input;
+use crate::watch::Progress;
+
+/// How an artifact is tried.
+#[derive(Clone, Debug)]
+pub struct Rehearsal {
+    /// Runs.
+    pub runs: u64,
+    /// The first seed.
+    pub seed: u64,
+    /// Share of them that must succeed.
+    pub floor: f64,
+    /// Parameters of the skill.
+    pub params: Option<Value>,
+    /// Fault profile.
+    pub profile: String,
+    /// Set from outside to end it early.
+    pub interrupt: Arc<AtomicBool>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tried {
+    /// `publisher/name`.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Runs.
+    pub runs: u64,
+    /// Those in which the world was as it should be.
+    pub succeeded: u64,
+    /// Their share.
+    pub success_rate: f64,
+    /// Share that had to succeed.
+    pub floor: f64,
+    /// Failures by label.
+    pub failures: BTreeMap<String, u64>,
+    /// Seeds that failed.
+    pub seeds_failed: Vec<u64>,
+    /// Everything was the same when the first seed was run again.
+    pub deterministic: bool,
+    /// Plugin runs that were done again from their records.
+    pub replayed: usize,
+    /// Each of them was the same.
+    pub identical: bool,
+    /// All of it was as it should be.
+    pub passed: bool,
+    /// Fingerprint of everything that happened.
+    pub state_hash: String,
+}
+
+/// Tries an artifact that is otherwise in order.
+///
+/// # Errors
+/// [`InputError`](crate::InputError): parameters that miss its schema, an unknown profile; [`Refused`](crate::Refused): it was
+/// not granted what it asks for.
+pub(crate) fn rehearse(
+    options: &StoreOptions,
+    artifact: &[u8],
+    origin: &str,
+    how: &Rehearsal,
+    tell: &mut dyn FnMut(&str),
+) -> anyhow::Result<Tried> {
+    let manifest = read_manifest(artifact, origin).map_err(|error| input(error.to_string()))?;
+    let folder = tempfile::tempdir()?;
+    let stage = Stage {
+        options,
+        manifest: &manifest,
+        plugins: plugins_with(options, artifact, origin, &manifest)?,
+        how,
+        folder: folder.path(),
+    };
+    let all = stage.run("all", how.runs, tell)?;
+    let again = stage.run("again", 1, tell)?;
+    let first = stage.run("first", 1, tell)?;
+    let (replayed, identical) = stage.replay("first")?;
+    let deterministic = again.header.state_hash == first.header.state_hash;
+    let (runs, succeeded) = (all.cycles, all.succeeded);
+    let success_rate = all.success_rate;
+    Ok(Tried {
+        name: manifest.name.clone(),
+        version: manifest.version.clone(),
+        runs,
+        succeeded,
+        success_rate,
+        floor: how.floor,
+        failures: all.failures.clone(),
+        seeds_failed: (all.cycle_list.iter())
+            .filter(|cycle| !cycle.succeeded)
+            .map(|cycle| cycle.cycle)
+            .collect(),
+        deterministic,
+        replayed,
+        identical,
+        passed: runs == how.runs && success_rate >= how.floor && deterministic && identical,
+        state_hash: all.header.state_hash,
+    })
+}
+
+/// The built-in plugins and the artifact, in place of the built-in one of its name if there is one.
+fn plugins_with(
+    options: &StoreOptions,
+    artifact: &[u8],
+    origin: &str,
+    manifest: &Manifest,
+) -> anyhow::Result<Vec<PluginFile>> {
+    let mut plugins = vec![PluginFile {
+        origin: origin.to_owned(),
+        bytes: artifact.to_vec(),
+        built_in: false,
+    }];
+    for plugin in &options.built_in {
+        let other = read_manifest(&plugin.bytes, &plugin.origin)
+            .map_err(|error| input(error.to_string()))?;
+        if other.name != manifest.name {
+            plugins.push(plugin.clone());
+        }
+    }
+    Ok(plugins)
+}
+
+/// Everything that a try needs.
+struct Stage<'a> {
+    options: &'a StoreOptions,
+    manifest: &'a Manifest,
+    plugins: Vec<PluginFile>,
+    how: &'a Rehearsal,
+    folder: &'a Path,
+}
+
+impl Stage<'_> {
+    fn run(
+        &self,
+        name: &str,
+        cycles: u64,
+        tell: &mut dyn FnMut(&str),
+    ) -> anyhow::Result<RunReport> {
+        let options = JobOptions {
+            seed: self.how.seed,
+            first_cycle: 0,
+            cycles,
+            profile: self.how.profile.clone(),
+            scenario: None,
+            scenarios: None,
+            goal: self.how.floor,
+            recovery: true,
+            speed: Speed::Max,
+            skill: match self.manifest.kind {
+                Kind::Skill => self.manifest.name.clone(),
+                // A recovery is tried where something goes wrong now and then.
+                Kind::Recovery => KIT_PARTS.to_owned(),
+            },
+            params: self.how.params.clone(),
+            plugins: self.plugins.clone(),
+            out: self.folder.join(name),
+            keep_runs: true,
+            sources: self.options.sources.clone(),
+            interrupt: Arc::clone(&self.how.interrupt),
+        };
+        job::run(&options, &mut |progress| {
+            if let Progress::CycleStarted { number, of, .. } = progress {
+                tell(&format!("rehearsal: run {number} of {of}"));
+            }
+        })
+    }
+
+    /// How many runs were done again, and whether all of them were the same.
+    fn replay(&self, name: &str) -> anyhow::Result<(usize, bool)> {
+        let mut files: Vec<_> = std::fs::read_dir(self.folder.join(name).join("runs"))?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<_, _>>()?;
+        files.sort();
+        let mut identical = true;
+        for file in &files {
+            let report = replay::replay(&ReplayOptions {
+                file: file.clone(),
+                run: None,
+                skill: None,
+                plugins: self.plugins.clone(),
+                sources: self.options.sources.clone(),
+            })?;
+            identical &= report.identical;
+        }
+        Ok((files.len(), identical))
+    }
+}
+
+impl Tried {
+    /// As a person reads it.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let failures: Vec<String> = (self.failures.iter())
+            .map(|(label, count)| format!("{label} {count}"))
+            .collect();
+        let yes = |is: bool| if is { "yes" } else { "NO" };
+        let failed = if failures.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", failures.join(", "))
+        };
+        format!(
+            "{} {}: {}\n  succeeded      {} of {} ({:.0} % asked for){failed}\n  the same again {}\n  replayed       {} runs, the same: {}",
+            self.name,
+            self.version,
+            if self.passed {
+                "passed"
+            } else {
+                "did NOT pass"
+            },
+            self.succeeded,
+            self.runs,
+            100.0 * self.floor,
+            yes(self.deterministic),
+            self.replayed,
+            yes(self.identical)
+        )
+    }
+}

@@ -1,0 +1,88 @@
+//! The audit log is told what happened in a store.
+
+use std::path::Path;
+
+use sinew_audit::{AuditFile, Entry, Pending, PluginRecord, Stamp, WallClock};
+use sinew_skill_store::{Digest, Event, Store, StoreError, What};
+
+use super::{Author, trouble};
+use crate::audit::{now_unix_ms, trouble as audit_trouble};
+
+/// Longest reason that a record has, characters.
+const REASON_MAX: usize = 500;
+
+/// Tells everything that the log was not told of.
+pub(crate) fn tell(store: &mut Store, audit: &Path) -> anyhow::Result<()> {
+    let events = store.untold().map_err(trouble)?;
+    let Some(last) = events.last().map(|event| event.seq) else {
+        return Ok(());
+    };
+    let records: Vec<Pending> = events.iter().map(pending).collect();
+    append(audit, &records)?;
+    store.told(last).map_err(trouble)
+}
+
+/// Tells that something was refused.
+pub(crate) fn refusal(author: &Author, name: &str, digest: Option<Digest>, error: &StoreError) {
+    words_of_refusal(author, name, digest, &error.to_string());
+}
+
+/// Tells that something was refused, in the words that whoever asked is told. A log that can't be written changes nothing
+/// about the refusal, and is noticed at the next change.
+pub(crate) fn words_of_refusal(author: &Author, name: &str, digest: Option<Digest>, reason: &str) {
+    let record = PluginRecord {
+        kind: "plugin-refused",
+        name: one_line(name),
+        version: String::new(),
+        digest: digest.map(|digest| digest.to_string()).unwrap_or_default(),
+        reason: one_line(reason),
+    };
+    let record = Pending {
+        stamp: Stamp::default(),
+        actor: Some(author.actor.clone()),
+        entry: Entry::Plugin(record),
+    };
+    let _ = append(&author.audit, &[record]);
+}
+
+fn append(audit: &Path, records: &[Pending]) -> anyhow::Result<()> {
+    let clock = WallClock::UnixMs(now_unix_ms);
+    let mut log = AuditFile::open(audit, clock).map_err(|error| audit_trouble(&error))?;
+    log.append(records).map_err(|error| audit_trouble(&error))
+}
+
+fn pending(event: &Event) -> Pending {
+    let kind = match event.what {
+        What::Installed => "plugin-installed",
+        What::Activated => "plugin-activated",
+        What::Proven => "plugin-proven",
+        What::RolledBack => "plugin-rolled-back",
+        What::Removed => "plugin-removed",
+        What::Pinned => "plugin-pinned",
+        What::Unpinned => "plugin-unpinned",
+        What::Approved => "plugin-approved",
+    };
+    Pending {
+        stamp: Stamp {
+            time_unix_ms: event.time_unix_ms,
+            ..Stamp::default()
+        },
+        actor: Some(event.actor.clone()),
+        entry: Entry::Plugin(PluginRecord {
+            kind,
+            name: event.name.clone(),
+            version: event.version.clone(),
+            digest: event.digest.clone(),
+            reason: one_line(&event.reason),
+        }),
+    }
+}
+
+/// What plugins have a part in is one line of bounded length.
+fn one_line(text: &str) -> String {
+    let text: String = (text.chars())
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(REASON_MAX)
+        .collect();
+    text.trim_end().to_owned()
+}
