@@ -75,12 +75,6 @@ impl PluginHost {
         }
     }
 
-    /// The budgets of every run.
-    #[must_use]
-    pub fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
     /// Forgets what plugins have stored with `memory`.
     pub fn clear_memories(&self) {
         crate::state::lock(&self.memories).clear();
