@@ -1,7 +1,7 @@
 //! What grants narrow, call by call.
 
 use sinew_messages::ArmGoalKind;
-use sinew_plugin_host::{Lease, Limits, LoadError, RunEnd, RunEvent};
+use sinew_plugin_host::{Limits, LoadError, RunEnd, RunEvent};
 
 use crate::rig::{GRANTS, Rig, failed, host};
 
@@ -17,21 +17,12 @@ const INTERFACES: &str = "interfaces = [\"world\", \"files\", \"motion\", \"grip
 impl Narrowed {
     fn to(lines: &str) -> Self {
         let grants = format!("[plugins.\"test/misbehave\"]\n{INTERFACES}{lines}");
-        let host = host(Limits::default(), &grants);
-        let plugin = host
-            .load(sinew_skill_artifacts::MISBEHAVE, "misbehave.wasm")
-            .unwrap();
-        Self {
-            rig: Rig::around(&host),
-            plugin,
-        }
+        let (rig, plugin) = Rig::with(Limits::default(), &grants);
+        Self { rig, plugin }
     }
 
     fn act(&mut self, params: &str) -> RunEnd {
-        let now = self.rig.now();
-        let mut run = (self.rig.host)
-            .start_skill(&self.plugin, params, None, Lease::ALL, 1, now)
-            .unwrap();
+        let mut run = self.rig.start_of(&self.plugin, params);
         let end = self.rig.finish(&mut run, 20_000);
         self.rig.events.extend(run.take_events());
         end
@@ -158,10 +149,7 @@ fn a_tool_on_its_way_out_is_braked_and_the_plugin_told() {
         (r#"{"act":"start-often","times":100000}"#, "refused"),
     ] {
         let mut narrowed = Narrowed::to(&lines);
-        let now = narrowed.rig.now();
-        let mut run = (narrowed.rig.host)
-            .start_skill(&narrowed.plugin, act, None, Lease::ALL, 1, now)
-            .unwrap();
+        let mut run = narrowed.rig.start_of(&narrowed.plugin, act);
         // On its way to a good target the tool swings out to the front at 1 m/s.
         let end = (0..2_000).find_map(|_| {
             let end = run.poll(narrowed.rig.now());

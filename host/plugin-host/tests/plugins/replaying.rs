@@ -210,15 +210,9 @@ fn what_is_too_long_for_a_record_says_so() {
         record_bytes: 2_000,
         ..Limits::default()
     };
-    let host = host(limits, GRANTS);
-    let plugin = host
-        .load(sinew_skill_artifacts::MISBEHAVE, "misbehave.wasm")
-        .unwrap();
-    let mut rig = Rig::around(&host);
+    let (mut rig, plugin) = Rig::with(limits, GRANTS);
     let act = r#"{"act":"call-often","times":500}"#;
-    let mut run = (rig.host)
-        .start_skill(&plugin, act, None, Lease::ALL, 1, rig.now())
-        .unwrap();
+    let mut run = rig.start_of(&plugin, act);
     rig.finish(&mut run, 1_000);
     let record = recorded(&mut run);
     assert!(record.left_out() > 300 && record.calls() > 10);
