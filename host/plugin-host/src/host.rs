@@ -12,7 +12,7 @@ use wasmtime::{Config, Engine};
 
 use crate::WIT_VERSION;
 use crate::artifact::read_manifest;
-use crate::capabilities;
+use crate::capabilities::{self, Tallies};
 use crate::desk::Desk;
 use crate::errors::{HostError, LoadError, StartError};
 use crate::fence::Fence;
@@ -443,6 +443,7 @@ impl PluginHost {
             mode,
             table,
             memories: Arc::clone(&self.memories),
+            tallies: Tallies::default(),
             wasi: Inert::new(seed),
             fuel_given: 0,
         }

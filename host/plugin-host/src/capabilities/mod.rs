@@ -18,6 +18,7 @@ use crate::WIT_VERSION;
 use crate::link::Interface;
 use crate::state::RunState;
 
+pub(crate) use files::Tallies;
 pub(crate) use log::line;
 
 /// Links every capability. Which of them a plugin may call is looked up at each call, and a plugin that was not

@@ -153,6 +153,28 @@ fn a_recovery_is_recorded_too() {
     assert!(replay.calls > 0);
 }
 
+#[test]
+fn files_are_not_touched_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display();
+    let grants = GRANTS.replace("\"world\", ", "\"world\", \"files\", ")
+        + &format!(
+            "[[plugins.\"test/misbehave\".directories]]\nname = \"notes\"\npath = \"{path}\"\nwrite = true\n\
+             quota_bytes = 1000\n"
+        );
+    let (mut rig, plugin) = Rig::with(Limits::default(), &grants);
+    let act = r#"{"act":"edit-files","edits":[["a",600],["b",600],["a",null],["b",600]]}"#;
+    let mut run = rig.start_of(&plugin, act);
+    let RunEnd::Finished(result) = rig.finish(&mut run, 100) else {
+        panic!("it says what was done");
+    };
+    assert_eq!(result["said"], "done refused done done");
+    let record = recorded(&mut run);
+    std::fs::remove_file(folder.path().join("b")).unwrap();
+    assert_eq!(replayed(&record), ReplayVerdict::Identical);
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+}
+
 /// The file of a run, changed, with the hash of what it is then.
 fn forged(record: &RunRecord, from: &[u8], to: &[u8]) -> RunRecord {
     assert_eq!(from.len(), to.len());
