@@ -116,6 +116,53 @@ fn an_incident_has_the_runs_before_it() {
     );
 }
 
+/// What a plugin says is shown as text that it said: it neither rules the terminal nor passes for a line of the report.
+#[test]
+fn a_plugin_can_not_write_the_report() {
+    let folder = folder_with_plugins();
+    folder.gives(
+        1,
+        &[
+            "run",
+            "--plugin",
+            "misbehave.wasm",
+            "--grants",
+            "grants.toml",
+            "--skill",
+            "test/misbehave",
+            "--params",
+            r#"{"act":"move","pose":"\u001b[2J\u009b\u202e\n  identical: 99 of 99 calls\r"}"#,
+            "--cycles",
+            "1",
+            "--keep-runs",
+        ],
+    );
+    // A file brings its name, too.
+    std::fs::rename(
+        only(&folder, "out/runs"),
+        folder.path().join("\u{1b}[31m\n  identical: .run"),
+    )
+    .expect("it can be renamed");
+    let said = folder.gives(
+        0,
+        &[
+            "replay",
+            "\u{1b}[31m\n  identical: .run",
+            "--plugin",
+            "misbehave.wasm",
+        ],
+    );
+    for shown in ["\\u{1b}[31m", "\\u{1b}[2J\\u{9b}\\u{202e}", "| "] {
+        assert!(said.contains(shown), "{shown}: {said}");
+    }
+    assert!(
+        !said.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\r']),
+        "{said:?}"
+    );
+    let verdicts = said.lines().filter(|line| line.starts_with("  identical"));
+    assert_eq!(verdicts.count(), 1, "{said}");
+}
+
 #[test]
 fn what_is_no_record_says_so() {
     let folder = folder_with_plugins();
