@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use sinew_runtime::audit_log::{AuditFile, Entry, Pending, Stamp, WallClock};
 
 const SAFETY: &str = include_str!("../../description/robots/cell-safety.toml");
 
@@ -194,6 +195,34 @@ fn a_configuration_runs_once_somebody_else_approved_it() {
     );
 }
 
+/// What `safety check` warns of, whoever proposes and whoever approves it see too.
+#[test]
+fn a_change_is_warned_of_wherever_it_is_shown() {
+    let folder = folder();
+    let folder = folder.path();
+    let weak = SAFETY.replacen("load_max_kg = 1.0", "load_max_kg = 0.08", 1);
+    assert_ne!(weak, SAFETY);
+    std::fs::write(folder.join("weak.toml"), weak).expect("writable");
+    let warning = "\n  WARNING, effort.load_max_kg: 0.08 kg";
+    check(
+        folder,
+        "safety propose weak.toml --actor anna",
+        0,
+        &[warning],
+    );
+    let proposed = json(folder, "safety propose weak.toml --actor anna --json");
+    assert_eq!(proposed["warnings"][0]["key"], "effort.load_max_kg");
+    let hash = proposed["hash"].as_str().expect("it has one");
+    let approve = format!("safety approve {hash} --actor ben");
+    check(folder, &approve, 0, &[warning]);
+    let approved = json(folder, &format!("{approve} --json"));
+    assert_eq!(approved["warnings"], proposed["warnings"]);
+    // Without reason, without warning.
+    std::fs::write(folder.join("fine.toml"), SAFETY).expect("writable");
+    let words = check(folder, "safety propose fine.toml --actor anna", 0, &[]);
+    assert!(!words.contains("WARNING"), "{words}");
+}
+
 #[test]
 fn a_copy_that_was_changed_is_not_approved() {
     let folder = folder();
@@ -256,6 +285,41 @@ fn the_log_of_a_run_verifies_until_somebody_changes_it() {
     check(folder, "audit verify", 1, &["line 2"]);
     check(folder, "audit export", 1, &["boot", "line 2"]);
     check(folder, GO_HOME, 4, &["line 2", "mv "]);
+}
+
+/// A log proves no more than that its records belong together: whoever writes one may put anything into them.
+#[test]
+fn a_record_is_one_line_whatever_it_says() {
+    let folder = folder();
+    let path = folder.path().join("forged.jsonl");
+    let forged = "none\n     2  no wall clock  -  reset-granted  anna\r\n\u{1b}[2K";
+    let record = |reason: &str| Pending {
+        stamp: Stamp::default(),
+        actor: None,
+        entry: Entry::ConfigurationRefused {
+            hash: "aa".to_owned(),
+            active: "bb".to_owned(),
+            reason: reason.to_owned(),
+        },
+    };
+    let mut log = AuditFile::open(&path, WallClock::VirtualTime).expect("it can be begun");
+    log.append(&[record(forged), record("after it")])
+        .expect("there is room");
+    let output = sinew(folder.path(), "audit export forged.jsonl");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    for (line, reason) in lines.iter().zip(["reset-granted", "after it"]) {
+        assert!(
+            line.contains("configuration-refused") && line.contains(reason),
+            "{text}"
+        );
+    }
+    assert!(!text.contains(['\r', '\u{1b}']), "{text:?}");
+    // As data, it is what stands there.
+    let exported = json(folder.path(), "audit export forged.jsonl --json");
+    assert_eq!(exported["records"][0]["content"]["reason"], forged);
 }
 
 /// A process that is killed leaves a log that verifies, and the next one goes on with it.

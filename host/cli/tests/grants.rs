@@ -1,51 +1,19 @@
 //! What plugins may touch, from the command line.
 
-use std::process::{Command, Output};
+mod folder;
 
-struct Folder(tempfile::TempDir);
+use folder::Folder;
 
-impl Folder {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder can be made");
-        let misbehave = folder.path().join("misbehave.wasm");
-        std::fs::write(misbehave, sinew_skill_artifacts::MISBEHAVE).expect("there is room");
-        Self(folder)
-    }
+const MISBEHAVE: (&str, &[u8]) = ("misbehave.wasm", sinew_skill_artifacts::MISBEHAVE);
 
-    fn grants(&self, text: &str) {
-        std::fs::write(self.0.path().join("grants.toml"), text).expect("there is room");
-    }
-
-    fn sinew(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_sinew"))
-            .current_dir(self.0.path())
-            .arg("grants")
-            .args(arguments)
-            .output()
-            .expect("the binary was built for this test")
-    }
-
-    /// What it printed, errors last.
-    #[track_caller]
-    fn gives(&self, code: i32, arguments: &[&str]) -> String {
-        let output = self.sinew(arguments);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
-        String::from_utf8_lossy(&output.stdout).into_owned() + &errors
-    }
-
-    #[track_caller]
-    fn json(&self, code: i32, arguments: &[&str]) -> serde_json::Value {
-        let output = self.sinew(&[arguments, &["--json"]].concat());
-        assert_eq!(output.status.code(), Some(code), "{output:?}");
-        serde_json::from_slice(&output.stdout).expect("nothing but JSON")
-    }
+fn write_grants(folder: &Folder, text: &str) {
+    folder.write("grants.toml", text.as_bytes());
 }
 
 #[test]
 fn what_is_asked_for_and_granted_is_shown() {
-    let folder = Folder::new();
-    let all = folder.json(0, &["show"]);
+    let folder = Folder::with(&[MISBEHAVE]);
+    let all = folder.json(0, &["grants", "show"]);
     let names: Vec<&str> = (all["plugins"].as_array().expect("a list").iter())
         .filter_map(|plugin| plugin["name"].as_str())
         .collect();
@@ -64,12 +32,14 @@ fn what_is_asked_for_and_granted_is_shown() {
     assert!(asks.iter().all(|ask| ask["granted"] == true), "{asks:?}");
     assert!(asks.iter().any(|ask| ask["what"] == "policy grasp"));
 
-    folder.grants(
+    write_grants(
+        &folder,
         "[plugins.\"test/misbehave\"]\ninterfaces = [\"motion\"]\nspeed = 0.25\nforce_n = 9.0\nclasses = [\"gear\"]\n\
          [[plugins.\"test/misbehave\".zones_in]]\nname = \"table\"\nmin_m = [0, 0, 0]\nmax_m = [1, 1, 1]\n\
          [plugins.\"test/misbehave\".limits]\nhandles = 4\n",
     );
     let arguments = [
+        "grants",
         "show",
         "test/misbehave",
         "--plugin",
@@ -94,15 +64,16 @@ fn what_is_asked_for_and_granted_is_shown() {
     ] {
         assert!(text.contains(piece), "{piece}: {text}");
     }
-    let ungranted = folder.json(0, &["show", "test/misbehave", "--plugin", "misbehave.wasm"]);
+    let without_file = &arguments[..5];
+    let ungranted = folder.json(0, without_file);
     assert_eq!(ungranted["plugins"][0]["granted_by"], "nobody");
 }
 
 #[test]
 fn what_should_be_narrower_is_found() {
-    let folder = Folder::new();
+    let folder = Folder::with(&[MISBEHAVE]);
     // What comes with the plugins is wide, and nothing of it is dangerous.
-    let builtin = folder.json(0, &["audit"]);
+    let builtin = folder.json(0, &["grants", "audit"]);
     assert_eq!(builtin["ok"], true);
     let is_wild = |found: &serde_json::Value| found["kind"] == "wildcard";
     assert!(
@@ -113,8 +84,9 @@ fn what_should_be_narrower_is_found() {
             .all(is_wild)
     );
 
-    std::fs::create_dir(folder.0.path().join("notes")).expect("made");
-    folder.grants(
+    std::fs::create_dir(folder.path().join("notes")).expect("made");
+    write_grants(
+        &folder,
         "[plugins.\"test/misbehave\"]\n\
          interfaces = [\"clock\", \"events\", \"files\", \"gripper\", \"lifecycle\", \"log\", \"memory\", \"motion\", \
          \"operator\", \"policy\", \"world\"]\n\
@@ -126,6 +98,7 @@ fn what_should_be_narrower_is_found() {
          [plugins.\"lab/gone\"]\ninterfaces = [\"motion\"]\n",
     );
     let arguments = [
+        "grants",
         "audit",
         "--plugin",
         "misbehave.wasm",
@@ -154,21 +127,21 @@ fn what_should_be_narrower_is_found() {
 
 #[test]
 fn bad_input_says_what_and_where() {
-    let folder = Folder::new();
-    folder.grants("[plugins.\"a/b\"]\ninterfaces = [\"lasers\"]\n");
-    let said = folder.gives(2, &["show", "--grants", "grants.toml"]);
+    let folder = Folder::with(&[MISBEHAVE]);
+    write_grants(&folder, "[plugins.\"a/b\"]\ninterfaces = [\"lasers\"]\n");
+    let said = folder.gives(2, &["grants", "show", "--grants", "grants.toml"]);
     assert!(
         said.contains("grants.toml") && said.contains("no interface `lasers`"),
         "{said}"
     );
-    let said = folder.gives(2, &["audit", "--grants", "nowhere.toml"]);
+    let said = folder.gives(2, &["grants", "audit", "--grants", "nowhere.toml"]);
     assert!(said.contains("nowhere.toml"), "{said}");
-    let said = folder.gives(2, &["show", "lab/none"]);
+    let said = folder.gives(2, &["grants", "show", "lab/none"]);
     assert!(
         said.contains("no plugin `lab/none`") && said.contains("sinew/kit-parts"),
         "{said}"
     );
-    std::fs::write(folder.0.path().join("bad.wasm"), "not wasm").expect("there is room");
-    let said = folder.gives(2, &["audit", "--plugin", "bad.wasm"]);
+    folder.write("bad.wasm", b"not wasm");
+    let said = folder.gives(2, &["grants", "audit", "--plugin", "bad.wasm"]);
     assert!(said.contains("bad.wasm"), "{said}");
 }

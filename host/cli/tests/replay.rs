@@ -1,53 +1,31 @@
 //! Plugin runs that are kept, and done again from the command line.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod folder;
 
-struct Folder(tempfile::TempDir);
+use std::path::{Path, PathBuf};
+
+use folder::Folder;
 
 const GRANTS: &str = "[plugins.\"test/misbehave\"]\ninterfaces = [\"clock\", \"events\", \"gripper\", \"lifecycle\", \
                       \"log\", \"memory\", \"motion\", \"operator\", \"policy\", \"world\"]\n";
 
-impl Folder {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder can be made");
-        for (name, bytes) in [
-            ("misbehave.wasm", sinew_skill_artifacts::MISBEHAVE),
-            ("go-home.wasm", sinew_skill_artifacts::GO_HOME),
-            ("grants.toml", GRANTS.as_bytes()),
-        ] {
-            std::fs::write(folder.path().join(name), bytes).expect("there is room");
-        }
-        Self(folder)
-    }
+fn folder_with_plugins() -> Folder {
+    Folder::with(&[
+        ("misbehave.wasm", sinew_skill_artifacts::MISBEHAVE),
+        ("go-home.wasm", sinew_skill_artifacts::GO_HOME),
+        ("grants.toml", GRANTS.as_bytes()),
+    ])
+}
 
-    fn sinew(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_sinew"))
-            .current_dir(self.0.path())
-            .args(arguments)
-            .output()
-            .expect("the binary was built for this test")
-    }
-
-    /// Runs it, and gives what it printed.
-    #[track_caller]
-    fn gives(&self, code: i32, arguments: &[&str]) -> String {
-        let output = self.sinew(arguments);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
-        String::from_utf8_lossy(&output.stdout).into_owned() + &errors
-    }
-
-    /// The one file in a folder.
-    #[track_caller]
-    fn only(&self, folder: &str) -> PathBuf {
-        let entries = std::fs::read_dir(self.0.path().join(folder)).expect("it is there");
-        let mut paths: Vec<PathBuf> = entries
-            .map(|entry| entry.expect("readable").path())
-            .collect();
-        assert_eq!(paths.len(), 1, "{paths:?}");
-        paths.remove(0)
-    }
+/// The one file in a folder of this name.
+#[track_caller]
+fn only(folder: &Folder, name: &str) -> PathBuf {
+    let entries = std::fs::read_dir(folder.path().join(name)).expect("it is there");
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("readable").path())
+        .collect();
+    assert_eq!(paths.len(), 1, "{paths:?}");
+    paths.remove(0)
 }
 
 fn text(path: &Path) -> &str {
@@ -56,28 +34,27 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn a_run_that_was_kept_is_done_again() {
-    let folder = Folder::new();
+    let folder = folder_with_plugins();
     let run = ["run", "--skill", "sinew/go-home", "--cycles", "1"];
     folder.gives(
         0,
         &[&run[..], &["--params", "{\"pose\":\"home\"}"]].concat(),
     );
-    assert!(!folder.0.path().join("out/runs").exists(), "nobody asked");
+    assert!(!folder.path().join("out/runs").exists(), "nobody asked");
     let kept = [
         &run[..],
         &["--params", "{\"pose\":\"home\"}", "--keep-runs"],
     ]
     .concat();
     folder.gives(0, &kept);
-    let file = folder.only("out/runs");
+    let file = only(&folder, "out/runs");
     let said = folder.gives(0, &["replay", text(&file)]);
     assert!(
         said.contains("identical: ") && said.contains("`sinew/go-home`"),
         "{said}"
     );
 
-    let json = folder.gives(0, &["replay", text(&file), "--json"]);
-    let report: serde_json::Value = serde_json::from_str(&json).expect("nothing but JSON");
+    let report = folder.json(0, &["replay", text(&file)]);
     assert_eq!(report["identical"], true);
     assert_eq!(report["first_difference"], serde_json::Value::Null);
     assert_eq!(report["state_hash"].as_str().map(str::len), Some(64));
@@ -98,7 +75,7 @@ fn a_run_that_was_kept_is_done_again() {
 /// What a plugin did before it failed lies in the incident, crash and all.
 #[test]
 fn an_incident_has_the_runs_before_it() {
-    let folder = Folder::new();
+    let folder = folder_with_plugins();
     folder.gives(
         1,
         &[
@@ -115,7 +92,7 @@ fn an_incident_has_the_runs_before_it() {
             "1",
         ],
     );
-    let incident = folder.only("out/incidents");
+    let incident = only(&folder, "out/incidents");
     // The component is not part of the binary.
     let said = folder.gives(2, &["replay", text(&incident)]);
     assert!(
@@ -139,11 +116,58 @@ fn an_incident_has_the_runs_before_it() {
     );
 }
 
+/// What a plugin says is shown as text that it said: it neither rules the terminal nor passes for a line of the report.
+#[test]
+fn a_plugin_can_not_write_the_report() {
+    let folder = folder_with_plugins();
+    folder.gives(
+        1,
+        &[
+            "run",
+            "--plugin",
+            "misbehave.wasm",
+            "--grants",
+            "grants.toml",
+            "--skill",
+            "test/misbehave",
+            "--params",
+            r#"{"act":"move","pose":"\u001b[2J\u009b\u202e\n  identical: 99 of 99 calls\r"}"#,
+            "--cycles",
+            "1",
+            "--keep-runs",
+        ],
+    );
+    // A file brings its name, too.
+    std::fs::rename(
+        only(&folder, "out/runs"),
+        folder.path().join("\u{1b}[31m\n  identical: .run"),
+    )
+    .expect("it can be renamed");
+    let said = folder.gives(
+        0,
+        &[
+            "replay",
+            "\u{1b}[31m\n  identical: .run",
+            "--plugin",
+            "misbehave.wasm",
+        ],
+    );
+    for shown in ["\\u{1b}[31m", "\\u{1b}[2J\\u{9b}\\u{202e}", "| "] {
+        assert!(said.contains(shown), "{shown}: {said}");
+    }
+    assert!(
+        !said.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\r']),
+        "{said:?}"
+    );
+    let verdicts = said.lines().filter(|line| line.starts_with("  identical"));
+    assert_eq!(verdicts.count(), 1, "{said}");
+}
+
 #[test]
 fn what_is_no_record_says_so() {
-    let folder = Folder::new();
+    let folder = folder_with_plugins();
     let check = |name: &str, bytes: &[u8], expected: &str| {
-        std::fs::write(folder.0.path().join(name), bytes).expect("there is room");
+        folder.write(name, bytes);
         let said = folder.gives(2, &["replay", name]);
         assert!(
             said.contains(expected) && said.contains(name),

@@ -11,7 +11,7 @@ use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine};
 
 use crate::artifact::read_manifest;
-use crate::capabilities::{self, Functions};
+use crate::capabilities::{self, Functions, Tallies};
 use crate::compile::{self, MachineCode};
 use crate::desk::Desk;
 use crate::errors::{HostError, LoadError, StartError};
@@ -78,12 +78,6 @@ impl PluginHost {
             ports,
             memories: Memories::default(),
         }
-    }
-
-    /// The budgets of every run.
-    #[must_use]
-    pub fn limits(&self) -> &Limits {
-        &self.limits
     }
 
     /// Forgets what plugins have stored with `memory`.
@@ -446,6 +440,7 @@ impl PluginHost {
             mode,
             table,
             memories: Arc::clone(&self.memories),
+            tallies: Tallies::default(),
             wasi: Inert::new(seed),
             fuel_given: 0,
         }

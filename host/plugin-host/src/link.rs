@@ -77,6 +77,16 @@ pub(crate) fn taped<P: Recorded + Debug, R: Recorded + Debug>(
     if let Some(played) = played(state, function, &params) {
         return played;
     }
+    recorded(state, function, params, answer)
+}
+
+/// Answers a call that doesn't wait, and writes down both.
+pub(crate) fn recorded<P: Recorded, R: Recorded>(
+    state: &mut RunState,
+    function: &str,
+    params: P,
+    answer: impl FnOnce(&mut RunState, P) -> wasmtime::Result<R>,
+) -> wasmtime::Result<R> {
     state.shared().tape.begin(function, &params);
     let answer = answer(state, params);
     state.record(&answer);

@@ -20,6 +20,7 @@ pub struct Plugin {
     pub(crate) manifest: Manifest,
     pub(crate) digest: String,
     pub(crate) grant: Grant,
+    /// The budgets of its runs: the host's own, narrowed by its grant.
     pub(crate) limits: Arc<Limits>,
     pub(crate) wasi: Vec<String>,
     pub(crate) params: Schema,
@@ -47,12 +48,6 @@ impl Plugin {
     #[must_use]
     pub fn grant(&self) -> &Grant {
         &self.grant
-    }
-
-    /// The budgets of its runs: the host's own, narrowed by its grant.
-    #[must_use]
-    pub fn limits(&self) -> &Limits {
-        &self.limits
     }
 
     /// The WASI interfaces that it imports. They are inert.

@@ -10,6 +10,7 @@ use sinew_units::Tick;
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 
+use crate::capabilities::Tallies;
 use crate::desk::Desk;
 use crate::fence::Fence;
 use crate::grants::Grant;
@@ -117,6 +118,7 @@ pub(crate) struct RunState {
     pub(crate) mode: Mode,
     pub(crate) table: ResourceTable,
     pub(crate) memories: Memories,
+    pub(crate) tallies: Tallies,
     pub(crate) space: Space,
     pub(crate) wasi: Inert,
     pub(crate) fuel_given: u64,

@@ -19,7 +19,7 @@ use wasmtime::component::{
 use wasmtime::{Engine, StoreContextMut};
 
 use crate::capabilities::line;
-use crate::link::{Taken, played, taped};
+use crate::link::{Taken, played, recorded, taped};
 use crate::state::RunState;
 use crate::tape::{Recorded, recorded_cases, recorded_fields};
 
@@ -207,10 +207,9 @@ impl Known<'_, '_> {
                 if let Some(played) = played::<P, R>(state, &function, &params) {
                     played?;
                 }
-                state.shared().tape.begin(&function, &params);
-                let answer = Ok(body(state, params));
-                state.record(&answer);
-                answer
+                recorded(state, &function, params, |state, params| {
+                    Ok(body(state, params))
+                })
             },
         )
     }

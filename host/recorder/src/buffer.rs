@@ -10,7 +10,7 @@ use sinew_units::{TICK_HZ, Tick, Ticks};
 use sinew_world::{Place, WorldSnapshot};
 
 use crate::event::FlightEvent;
-use crate::incident::{Cause, Frozen, RecordedRun};
+use crate::incident::{Cause, EncodedRun, Frozen};
 
 /// Seconds that may be asked for: a buffer of a minute is about 60 MB of tick records.
 const SECONDS_MAX: f64 = 120.0;
@@ -83,7 +83,7 @@ pub struct Recorder {
     snapshots: VecDeque<Arc<WorldSnapshot>>,
     frames: VecDeque<Arc<RgbdFrame>>,
     events: VecDeque<FlightEvent>,
-    runs: VecDeque<RecordedRun>,
+    runs: VecDeque<EncodedRun>,
 }
 
 impl Recorder {
@@ -193,10 +193,10 @@ impl Recorder {
     }
 
     /// Keeps a recorded plugin run: the newest ones, as many as there is room for.
-    pub fn observe_run(&mut self, run: RecordedRun) {
+    pub fn observe_run(&mut self, run: EncodedRun) {
         self.runs.push_back(run);
         let bytes =
-            |runs: &VecDeque<RecordedRun>| runs.iter().map(|run| run.bytes.len()).sum::<usize>();
+            |runs: &VecDeque<EncodedRun>| runs.iter().map(|run| run.bytes.len()).sum::<usize>();
         while self.runs.len() > RUNS_MAX || bytes(&self.runs) > RUN_BYTES_MAX {
             self.runs.pop_front();
         }

@@ -67,7 +67,7 @@ fn name_part(text: &str) -> String {
 
 /// A plugin run, as whoever recorded it encoded it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordedRun {
+pub struct EncodedRun {
     /// Name of its attachment.
     pub name: String,
     /// Tick of its end.
@@ -132,7 +132,7 @@ pub struct Frozen {
     pub(crate) snapshots: Vec<Arc<WorldSnapshot>>,
     pub(crate) frames: Vec<Arc<RgbdFrame>>,
     pub(crate) events: Vec<FlightEvent>,
-    pub(crate) runs: Vec<RecordedRun>,
+    pub(crate) runs: Vec<EncodedRun>,
 }
 
 impl Frozen {

@@ -20,7 +20,7 @@ pub mod statistics;
 pub use buffer::{ConfigError, LinkPoses, Recorder, RecorderConfig};
 pub use event::{FlightEvent, Level};
 pub use incident::{
-    Cause, Frozen, IncidentWriter, RUN_MEDIA_TYPE, RecordError, RecordedRun, Written,
+    Cause, EncodedRun, Frozen, IncidentWriter, RUN_MEDIA_TYPE, RecordError, Written,
 };
 
 pub use reading::{INCIDENT_MAGIC, recorded_runs};

@@ -6,7 +6,7 @@ use sinew_flight_ring::Consumer;
 use sinew_messages::{LimitKind, LoopStatus, Mailbox, TickRecord, VerdictKind};
 use sinew_perception::Perception;
 use sinew_recorder::report::VerdictReport;
-use sinew_recorder::{FlightEvent, Level, RecordedRun, Recorder};
+use sinew_recorder::{EncodedRun, FlightEvent, Level, Recorder};
 use sinew_tasks::{Installed, TaskEngine, TaskEvent};
 use sinew_units::Tick;
 use sinew_world::WorldReader;
@@ -47,7 +47,7 @@ pub(crate) struct Brain {
     pub(crate) encounters: Encounters,
     pub(crate) events: Vec<TaskEvent>,
     /// Plugin runs that have ended, for whoever keeps them all.
-    pub(crate) runs: Vec<RecordedRun>,
+    pub(crate) runs: Vec<EncodedRun>,
     pub(crate) keep_runs: bool,
     pub(crate) time: BrainTime,
 }
@@ -95,7 +95,7 @@ impl Brain {
         let plugin = run.record.plugin.replace('/', "_");
         let bytes: Arc<[u8]> = run.record.to_bytes().into();
         self.fingerprint.bytes(&bytes);
-        let run = RecordedRun {
+        let run = EncodedRun {
             name: format!("task{}-{:02}-{plugin}.run", run.task.0, run.number),
             tick: now,
             bytes,

@@ -148,13 +148,13 @@ fn records(file: &Path, run: Option<&str>) -> anyhow::Result<Vec<(String, RunRec
     if asked.is_empty() {
         return Err(input(format!(
             "{shown}: there is no such run in it; there are {}",
-            names.join(", ")
+            said(&names.join(", "))
         )));
     }
     (asked.into_iter())
         .map(|(name, bytes)| match RunRecord::from_bytes(&bytes) {
             Ok(record) => Ok((name, record)),
-            Err(error) => Err(input(format!("{shown}: {name}: {error}"))),
+            Err(error) => Err(input(format!("{shown}: {}: {error}", said(&name)))),
         })
         .collect()
 }
@@ -176,7 +176,7 @@ fn of_skill(
         return Err(input(format!(
             "{} is `{name}`, and what was recorded are runs of {}: name a component of one of them",
             file.origin,
-            plugins.join(", ")
+            said(&plugins.join(", "))
         )));
     }
     Ok((runs.into_iter())
@@ -247,7 +247,9 @@ impl Bench<'_> {
                     input(format!(
                         "the component that was recorded, `{}` {} (sha256 {}), is not here: name it with --plugin, or another \
                          version of it with --skill",
-                        record.plugin, record.version, record.digest
+                        said(&record.plugin),
+                        said(&record.version),
+                        said(&record.digest)
                     ))
                 })?,
         };
@@ -260,44 +262,117 @@ impl Bench<'_> {
 }
 
 impl ReplayReport {
-    /// The report as a person reads it.
+    /// The report as a person reads it. Whoever prints it escapes what is no text.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut lines = Vec::new();
-        for run in &self.runs {
-            let with = if run.digest == run.replayed_digest {
-                String::new()
-            } else {
-                format!(", done again with {}", &run.replayed_digest[..12])
-            };
-            lines.push(format!(
-                "{}: `{}` {} ({}{with})",
-                run.name,
-                run.plugin,
-                run.version,
-                &run.digest.get(..12).unwrap_or_default()
-            ));
-            let calls = format!("{} of {} calls", run.same_calls, run.recorded_calls);
-            lines.push(match (run.verdict, &run.difference) {
-                ("identical", _) => format!("  identical: {calls}; {}", run.recorded_end),
-                ("ended-by-host", _) => {
-                    format!("  identical up to where the host ended it: {calls}; {}", run.recorded_end)
-                }
-                ("as-far-as-kept", _) => {
-                    format!("  the same as far as it was kept, which is not all of it: {calls}; {}", run.recorded_end)
-                }
-                (_, difference) => {
-                    let (recorded, replayed) = match difference {
-                        Some(found) => (found.recorded.as_str(), found.replayed.as_str()),
-                        None => ("", ""),
-                    };
-                    format!(
-                        "  DIFFERS at call {}, after {calls} that were the same\n    recorded: {recorded}\n    replayed: {replayed}",
-                        run.same_calls
-                    )
-                }
-            });
-        }
+        let lines: Vec<String> = self.runs.iter().map(ReplayedRun::to_text).collect();
         lines.join("\n")
+    }
+}
+
+impl ReplayedRun {
+    fn to_text(&self) -> String {
+        let with = if self.digest == self.replayed_digest {
+            String::new()
+        } else {
+            format!(", done again with {}", short_digest(&self.replayed_digest))
+        };
+        format!(
+            "{}: `{}` {} ({}{with})\n  {}",
+            // What is indented is of the report.
+            said(self.name.trim_start()),
+            said(&self.plugin),
+            said(&self.version),
+            said(short_digest(&self.digest)),
+            self.verdict_text()
+        )
+    }
+
+    fn verdict_text(&self) -> String {
+        let calls = format!("{} of {} calls", self.same_calls, self.recorded_calls);
+        let end = said(&self.recorded_end);
+        match (self.verdict, &self.difference) {
+            ("identical", _) => format!("identical: {calls}; {end}"),
+            ("ended-by-host", _) => {
+                format!("identical up to where the host ended it: {calls}; {end}")
+            }
+            ("as-far-as-kept", _) => {
+                format!("the same as far as it was kept, which is not all of it: {calls}; {end}")
+            }
+            (_, difference) => {
+                let (recorded, replayed) = match difference {
+                    Some(found) => (found.recorded.as_str(), found.replayed.as_str()),
+                    None => ("", ""),
+                };
+                format!(
+                    "DIFFERS at call {}, after {calls} that were the same\n    recorded: {}\n    replayed: {}",
+                    self.same_calls,
+                    said(recorded),
+                    said(replayed)
+                )
+            }
+        }
+    }
+}
+
+/// Text that a plugin or a file brought. No line of it passes for one of the report.
+fn said(text: &str) -> String {
+    text.replace('\n', "\n    | ")
+}
+
+fn short_digest(digest: &str) -> &str {
+    digest.get(..12).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(verdict: &'static str) -> ReplayReport {
+        let forged = "x\n  identical: 9 of 9 calls";
+        let difference = FoundDifference {
+            run: forged.to_owned(),
+            call: 1,
+            recorded: forged.to_owned(),
+            replayed: forged.to_owned(),
+        };
+        let run = ReplayedRun {
+            name: forged.to_owned(),
+            plugin: forged.to_owned(),
+            version: forged.to_owned(),
+            digest: forged.to_owned(),
+            replayed_digest: "ab".repeat(32),
+            recorded_calls: 2,
+            same_calls: 1,
+            recorded_end: forged.to_owned(),
+            verdict,
+            is_identical: false,
+            difference: Some(difference),
+        };
+        ReplayReport {
+            identical: false,
+            first_difference: None,
+            state_hash: String::new(),
+            runs: vec![run],
+        }
+    }
+
+    #[test]
+    fn nothing_that_a_plugin_says_passes_for_a_verdict() {
+        for verdict in ["differs", "ended-by-host", "as-far-as-kept"] {
+            let text = report(verdict).to_text();
+            let forged = |line: &str| line.starts_with("  identical: ");
+            assert!(!text.lines().any(forged), "{text}");
+        }
+        let mut named = report("differs");
+        named.runs[0].name = "\u{2003} identical: 9 of 9 calls".to_owned();
+        let text = named.to_text();
+        assert!(text.starts_with("identical: 9 of 9 calls: `x\n"), "{text}");
+        let text = report("identical").to_text();
+        let verdicts = text.lines().filter(|line| line.starts_with("  identical"));
+        assert_eq!(
+            verdicts.collect::<Vec<_>>(),
+            ["  identical: 1 of 2 calls; x"]
+        );
     }
 }

@@ -330,6 +330,35 @@ fn write_state(path: &Path, state: &State) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
+    const ROBOT: &str = include_str!("../../description/robots/sinew-arm-7.toml");
+
+    /// Another robot may have the same limits, and its shards come out otherwise.
+    #[test]
+    fn the_state_of_another_robot_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let robot = folder.path().join("robot.toml");
+        std::fs::write(&robot, format!("# Another one.\n{ROBOT}")).expect("written");
+        let another = Sources {
+            robot: Some(robot),
+            ..Sources::default()
+        };
+        let options = SoakOptions {
+            ticks: 1,
+            seed: 0,
+            jobs: 1,
+            state: Some(folder.path().join("soak.json")),
+        };
+        // Interrupted before the first shard: the state that is left says what it is of.
+        let soak =
+            |sources: &Sources| safety(sources, &options, &AtomicBool::new(true), &|_, _| {});
+        let of_builtin = soak(&Sources::default()).expect("it is begun");
+        soak(&Sources::default()).expect("it goes on");
+        let refused = soak(&another).expect_err("another robot").to_string();
+        assert!(refused.contains("another version, robot"), "{refused}");
+        let limits = another.load().expect("it can be used").safety;
+        assert_eq!(limits.hash().to_string(), of_builtin.safety_hash);
+    }
+
     /// A file of an older version is refused for what it is, though its shards have another shape.
     #[test]
     fn the_state_of_another_version_is_refused() {

@@ -7,8 +7,7 @@ use sinew_safety::ZoneShape;
 /// What rounding may leave uncovered, m: faces of a hull are computed.
 const ROUNDING_M: f64 = 1e-9;
 
-/// Whether every point of `inner` is in `outer`. A cylinder around a shape that it covers with no more than that is not
-/// found where the other is round.
+/// Whether every point of `inner` is in `outer`.
 pub(super) fn covers(outer: &ZoneShape, inner: &ZoneShape) -> bool {
     match outer {
         ZoneShape::Box(aabb) => faces(aabb).iter().all(|face| is_below(inner, face)),

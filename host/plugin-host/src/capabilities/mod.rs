@@ -20,6 +20,7 @@ use crate::WIT_VERSION;
 use crate::link::Interface;
 use crate::state::RunState;
 
+pub(crate) use files::Tallies;
 pub(crate) use log::line;
 
 /// The functions of every capability, by its name.

@@ -137,15 +137,21 @@ impl<T: 'static> Recorded for Resource<T> {
     }
 }
 
+impl Recorded for () {
+    fn put(&self, _out: &mut Vec<u8>) {}
+
+    fn take(_from: &mut &[u8]) -> Option<Self> {
+        Some(())
+    }
+}
+
 macro_rules! tuples {
     ($(($($name:ident $at:tt),*))*) => {$(
         impl<$($name: Recorded),*> Recorded for ($($name,)*) {
-            #[allow(unused_variables)]
             fn put(&self, out: &mut Vec<u8>) {
                 $(self.$at.put(out);)*
             }
 
-            #[allow(unused_variables)]
             fn take(from: &mut &[u8]) -> Option<Self> {
                 Some(($($name::take(from)?,)*))
             }
@@ -154,7 +160,6 @@ macro_rules! tuples {
 }
 
 tuples! {
-    ()
     (A 0)
     (A 0, B 1)
     (A 0, B 1, C 2)

@@ -3,7 +3,7 @@
 use sinew_messages::{ArmGoalKind, StopState};
 use sinew_plugin_host::{Lease, Limits, RunEnd, RunEvent, StartError};
 
-use crate::rig::{GRANTS, Rig, failed, host, misbehave};
+use crate::rig::{GRANTS, Rig, failed, misbehave};
 
 #[test]
 fn a_move_suspends_the_guest_until_the_robot_is_there() {
@@ -248,16 +248,8 @@ fn an_optional_ask_answers_denied_and_an_absent_operator_unavailable() {
 fn granted_files_do_not_leave_their_directory() {
     let grants = GRANTS.replace("\"world\", ", "\"world\", \"files\", ")
         + "[[plugins.\"test/misbehave\".directories]]\nname = \"secrets\"\npath = \"/tmp\"\n";
-    let host = host(Limits::default(), &grants);
-    let plugin = host
-        .load(sinew_skill_artifacts::MISBEHAVE, "misbehave.wasm")
-        .unwrap();
-    let mut rig = Rig::around(&host);
-    let act = r#"{"act":"read-file"}"#;
-    let mut run = rig
-        .host
-        .start_skill(&plugin, act, None, Lease::ALL, 1, rig.now())
-        .unwrap();
+    let (mut rig, plugin) = Rig::with(Limits::default(), &grants);
+    let mut run = rig.start_of(&plugin, r#"{"act":"read-file"}"#);
     let RunEnd::Finished(result) = rig.finish(&mut run, 10) else {
         panic!("it says why")
     };

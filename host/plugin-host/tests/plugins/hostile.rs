@@ -1,9 +1,9 @@
 //! Plugins that do wrong: the host stays up, the robot ends in a hold, the run says what happened.
 
 use sinew_messages::ArmGoalKind;
-use sinew_plugin_host::{Lease, Limits, RunEnd, RunEvent};
+use sinew_plugin_host::{Limits, RunEnd, RunEvent};
 
-use crate::rig::{GRANTS, Rig, host};
+use crate::rig::{GRANTS, Rig};
 
 /// Runs it, checks how it ended, and that the host goes on as if nothing had been.
 fn check(params: &str, expected: impl Fn(&RunEnd) -> bool) {
@@ -65,15 +65,8 @@ fn a_loop_that_burns_time_without_fuel_meets_the_guard() {
         fuel_between_calls: u64::MAX / 2,
         ..Limits::default()
     };
-    let host = host(limits, GRANTS);
-    let plugin = host
-        .load(sinew_skill_artifacts::MISBEHAVE, "misbehave.wasm")
-        .unwrap();
-    let mut rig = Rig::around(&host);
-    let mut run = rig
-        .host
-        .start_skill(&plugin, r#"{"act":"copy"}"#, None, Lease::ALL, 1, rig.now())
-        .unwrap();
+    let (mut rig, plugin) = Rig::with(limits, GRANTS);
+    let mut run = rig.start_of(&plugin, r#"{"act":"copy"}"#);
     let end = rig.finish(&mut run, 10);
     assert!(
         matches!(
@@ -172,22 +165,8 @@ fn a_run_has_a_longest_length() {
         run_ticks: 500,
         ..Limits::default()
     };
-    let host = host(limits, GRANTS);
-    let plugin = host
-        .load(sinew_skill_artifacts::MISBEHAVE, "misbehave.wasm")
-        .unwrap();
-    let mut rig = Rig::around(&host);
-    let mut run = rig
-        .host
-        .start_skill(
-            &plugin,
-            r#"{"act":"sleep","ticks":9999999}"#,
-            None,
-            Lease::ALL,
-            1,
-            rig.now(),
-        )
-        .unwrap();
+    let (mut rig, plugin) = Rig::with(limits, GRANTS);
+    let mut run = rig.start_of(&plugin, r#"{"act":"sleep","ticks":9999999}"#);
     let end = rig.finish(&mut run, 1_000);
     assert!(out_of("run length: 500 ticks")(&end), "{end:?}");
 }

@@ -1,7 +1,7 @@
 //! What grants narrow, call by call.
 
 use sinew_messages::ArmGoalKind;
-use sinew_plugin_host::{Lease, Limits, LoadError, RunEnd, RunEvent};
+use sinew_plugin_host::{Limits, LoadError, RunEnd, RunEvent};
 
 use crate::rig::{GRANTS, Rig, failed, host};
 
@@ -17,21 +17,12 @@ const INTERFACES: &str = "interfaces = [\"world\", \"files\", \"motion\", \"grip
 impl Narrowed {
     fn to(lines: &str) -> Self {
         let grants = format!("[plugins.\"test/misbehave\"]\n{INTERFACES}{lines}");
-        let host = host(Limits::default(), &grants);
-        let plugin = host
-            .load(sinew_skill_artifacts::MISBEHAVE, "misbehave.wasm")
-            .unwrap();
-        Self {
-            rig: Rig::around(&host),
-            plugin,
-        }
+        let (rig, plugin) = Rig::with(Limits::default(), &grants);
+        Self { rig, plugin }
     }
 
     fn act(&mut self, params: &str) -> RunEnd {
-        let now = self.rig.now();
-        let mut run = (self.rig.host)
-            .start_skill(&self.plugin, params, None, Lease::ALL, 1, now)
-            .unwrap();
+        let mut run = self.rig.start_of(&self.plugin, params);
         let end = self.rig.finish(&mut run, 20_000);
         self.rig.events.extend(run.take_events());
         end
@@ -158,10 +149,7 @@ fn a_tool_on_its_way_out_is_braked_and_the_plugin_told() {
         (r#"{"act":"start-often","times":100000}"#, "refused"),
     ] {
         let mut narrowed = Narrowed::to(&lines);
-        let now = narrowed.rig.now();
-        let mut run = (narrowed.rig.host)
-            .start_skill(&narrowed.plugin, act, None, Lease::ALL, 1, now)
-            .unwrap();
+        let mut run = narrowed.rig.start_of(&narrowed.plugin, act);
         // On its way to a good target the tool swings out to the front at 1 m/s.
         let end = (0..2_000).find_map(|_| {
             let end = run.poll(narrowed.rig.now());
@@ -221,17 +209,19 @@ fn refusals_are_told_whatever_else_a_plugin_says() {
     narrowed.denied(r#"{"act":"grasp","force":6.0}"#);
 }
 
+/// Grants `notes`: 1000 bytes in 2 files.
+fn notes(folder: &tempfile::TempDir, write: bool) -> String {
+    let path = folder.path().display();
+    format!(
+        "[[plugins.\"test/misbehave\".directories]]\nname = \"notes\"\npath = \"{path}\"\nwrite = {write}\n\
+         quota_bytes = 1000\nquota_files = 2\n"
+    )
+}
+
 #[test]
 fn directories_keep_to_their_quotas_and_their_kind() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().display();
-    let granted = |write: bool| {
-        format!(
-            "[[plugins.\"test/misbehave\".directories]]\nname = \"notes\"\npath = \"{path}\"\nwrite = {write}\n\
-             quota_bytes = 1000\nquota_files = 2\n"
-        )
-    };
-    let mut narrowed = Narrowed::to(&granted(true));
+    let mut narrowed = Narrowed::to(&notes(&folder, true));
     let write = |name: &str, bytes: usize| {
         format!("{{\"act\":\"write-file\",\"path\":\"{name}\",\"bytes\":{bytes}}}")
     };
@@ -255,9 +245,76 @@ fn directories_keep_to_their_quotas_and_their_kind() {
         failed(narrowed.act(&write(name, 1)));
     }
     assert_eq!(std::fs::read(outside.path()).unwrap(), b"");
-    let mut reader = Narrowed::to(&granted(false));
+    let mut reader = Narrowed::to(&notes(&folder, false));
     let message = reader.denied(&write("a", 1));
     assert!(message.contains("for reading only"), "{message}");
+}
+
+/// A directory is counted once a run: what the run itself does to it is kept up with.
+#[test]
+fn what_a_run_writes_and_removes_counts_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut narrowed = Narrowed::to(&notes(&folder, true));
+    let edits = |edits: &[(&str, Option<usize>)]| {
+        serde_json::json!({"act": "edit-files", "edits": edits}).to_string()
+    };
+    let said = narrowed.said(&edits(&[
+        ("a", Some(600)),
+        ("b", Some(500)),
+        ("a", Some(300)),
+        ("b", Some(500)),
+        ("c", Some(0)),
+        ("b", None),
+        ("b", None),
+        ("nowhere/c", Some(1)),
+        ("", Some(1)),
+        ("c", Some(701)),
+        ("c", Some(700)),
+        ("a", Some(301)),
+    ]));
+    assert_eq!(
+        said,
+        "done refused done done refused done refused refused refused refused done refused"
+    );
+    // Somebody else's changes count from the next run on.
+    let later = edits(&[("a", Some(300)), ("a", Some(299))]);
+    let mut run = narrowed.rig.start_of(&narrowed.plugin, &later);
+    assert_eq!(run.poll(narrowed.rig.now()), None);
+    std::fs::write(folder.path().join("c"), [0; 710]).unwrap();
+    let RunEnd::Finished(result) = narrowed.rig.finish(&mut run, 100) else {
+        panic!("it says what was done");
+    };
+    assert_eq!(result["said"], "done done");
+    assert_eq!(narrowed.said(&later), "refused refused");
+    assert_eq!(narrowed.said(&edits(&[("a", Some(290))])), "done");
+}
+
+/// What is opened is looked at, and opening waits for nobody.
+#[test]
+fn only_files_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut narrowed = Narrowed::to(&notes(&folder, false));
+    let read = |path: &str| format!("{{\"act\":\"read-note\",\"path\":\"{path}\"}}");
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    std::fs::create_dir(folder.path().join("folder")).unwrap();
+    std::os::unix::fs::symlink("pipe", folder.path().join("to-pipe")).unwrap();
+    for name in ["pipe", "to-pipe", "folder", "."] {
+        let said = narrowed.said(&read(name));
+        assert!(said.contains("is no file"), "{name}: {said}");
+    }
+    let large = std::fs::File::create(folder.path().join("large")).unwrap();
+    let allowed = Limits::default().call_bytes as u64;
+    // A file of holes: it takes no room.
+    large.set_len(allowed + 1).unwrap();
+    let said = narrowed.said(&read("large"));
+    assert!(said.contains("is larger than"), "{said}");
+    std::fs::write(folder.path().join("small"), [7; 70]).unwrap();
+    std::os::unix::fs::symlink("small", folder.path().join("to-small")).unwrap();
+    for name in ["small", "to-small"] {
+        assert_eq!(narrowed.said(&read(name)), "70 bytes");
+    }
 }
 
 #[test]

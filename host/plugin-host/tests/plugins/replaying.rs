@@ -153,6 +153,28 @@ fn a_recovery_is_recorded_too() {
     assert!(replay.calls > 0);
 }
 
+#[test]
+fn files_are_not_touched_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display();
+    let grants = GRANTS.replace("\"world\", ", "\"world\", \"files\", ")
+        + &format!(
+            "[[plugins.\"test/misbehave\".directories]]\nname = \"notes\"\npath = \"{path}\"\nwrite = true\n\
+             quota_bytes = 1000\n"
+        );
+    let (mut rig, plugin) = Rig::with(Limits::default(), &grants);
+    let act = r#"{"act":"edit-files","edits":[["a",600],["b",600],["a",null],["b",600]]}"#;
+    let mut run = rig.start_of(&plugin, act);
+    let RunEnd::Finished(result) = rig.finish(&mut run, 100) else {
+        panic!("it says what was done");
+    };
+    assert_eq!(result["said"], "done refused done done");
+    let record = recorded(&mut run);
+    std::fs::remove_file(folder.path().join("b")).unwrap();
+    assert_eq!(replayed(&record), ReplayVerdict::Identical);
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+}
+
 /// The file of a run, changed, with the hash of what it is then.
 fn forged(record: &RunRecord, from: &[u8], to: &[u8]) -> RunRecord {
     assert_eq!(from.len(), to.len());
@@ -210,15 +232,9 @@ fn what_is_too_long_for_a_record_says_so() {
         record_bytes: 2_000,
         ..Limits::default()
     };
-    let host = host(limits, GRANTS);
-    let plugin = host
-        .load(sinew_skill_artifacts::MISBEHAVE, "misbehave.wasm")
-        .unwrap();
-    let mut rig = Rig::around(&host);
+    let (mut rig, plugin) = Rig::with(limits, GRANTS);
     let act = r#"{"act":"call-often","times":500}"#;
-    let mut run = (rig.host)
-        .start_skill(&plugin, act, None, Lease::ALL, 1, rig.now())
-        .unwrap();
+    let mut run = rig.start_of(&plugin, act);
     rig.finish(&mut run, 1_000);
     let record = recorded(&mut run);
     assert!(record.left_out() > 300 && record.calls() > 10);

@@ -272,6 +272,15 @@ impl Rig {
         rig
     }
 
+    /// A host of its own in fresh surroundings, and the `misbehave` that it has loaded.
+    pub(crate) fn with(limits: Limits, grants: &str) -> (Self, Arc<Plugin>) {
+        let host = host(limits, grants);
+        let plugin = host
+            .load(sinew_skill_artifacts::MISBEHAVE, "misbehave.wasm")
+            .unwrap();
+        (Self::around(&host), plugin)
+    }
+
     pub(crate) fn now(&self) -> Tick {
         Tick(self.robot.status.tick)
     }
@@ -320,7 +329,14 @@ impl Rig {
 
     /// Starts `misbehave`.
     pub(crate) fn start(&self, params: &str) -> Run {
-        self.resume(params, None)
+        self.start_of(misbehave(), params)
+    }
+
+    /// Starts a skill that its host has loaded.
+    pub(crate) fn start_of(&self, plugin: &Arc<Plugin>, params: &str) -> Run {
+        self.host
+            .start_skill(plugin, params, None, Lease::ALL, 1, self.now())
+            .unwrap()
     }
 
     pub(crate) fn resume(&self, params: &str, checkpoint: Option<Checkpoint>) -> Run {

@@ -593,10 +593,7 @@ impl PolicyRunner {
         let ours = !matches!(ending.end, PolicyEnd::Stopped)
             && status.is_none_or(|status| status.arm_goal_id <= run.goal_id);
         if run.goal_sent && ours {
-            let hold = ArmGoal {
-                kind: ArmGoalKind::Hold as u32,
-                ..chunks_goal(self.goal_ids.next(), &Within::ALL, now)
-            };
+            let hold = hold_goal(self.goal_ids.next(), now);
             self.mailbox.arm.write(&hold);
             if let Some(status) = status.copied().or_else(|| self.mailbox.status.latest()) {
                 self.mailbox.gripper.write(&GripperGoal {
@@ -682,6 +679,17 @@ fn chunks_goal(id: u64, within: &Within, now: Tick) -> ArmGoal {
         kind: ArmGoalKind::Chunks as u32,
         speed_scale: within.speed,
         acceleration_scale: within.acceleration,
+        ..ArmGoal::zeroed()
+    }
+}
+
+fn hold_goal(id: u64, now: Tick) -> ArmGoal {
+    ArmGoal {
+        id,
+        lease_end_tick: (now + LEASE).0,
+        kind: ArmGoalKind::Hold as u32,
+        speed_scale: 1.0,
+        acceleration_scale: 1.0,
         ..ArmGoal::zeroed()
     }
 }

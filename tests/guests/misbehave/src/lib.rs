@@ -125,6 +125,16 @@ pub enum Params {
         /// Its size.
         bytes: usize,
     },
+    /// Writes files of so many bytes into `notes`, removes those of none, one after the other, a tick apart.
+    EditFiles {
+        /// What to do to which.
+        edits: Vec<(String, Option<usize>)>,
+    },
+    /// Reads a file out of `notes`.
+    ReadNote {
+        /// Where.
+        path: String,
+    },
     /// Asks a person.
     Ask,
     /// Returns what its schema does not allow.
@@ -398,6 +408,22 @@ fn act(params: Params, resume: Option<Progress>, robot: &mut Robot) -> Result<St
                 robot.files.entries("notes", "")?
             )
         }
+        Params::EditFiles { edits } => {
+            let mut done = Vec::new();
+            for (path, bytes) in edits {
+                let edited = match bytes {
+                    Some(bytes) => robot.files.write("notes", &path, &vec![7; bytes]),
+                    None => robot.files.remove("notes", &path),
+                };
+                done.push(if edited.is_ok() { "done" } else { "refused" });
+                robot.clock.sleep(1)?;
+            }
+            done.join(" ")
+        }
+        Params::ReadNote { path } => match robot.files.read("notes", &path) {
+            Ok(bytes) => format!("{} bytes", bytes.len()),
+            Err(error) => error.to_string(),
+        },
         Params::Ask => format!("{:?}", robot.operator.ask("Go on?", &["yes", "no"], 100)?),
         Params::WrongResult => "x".repeat(300),
     })

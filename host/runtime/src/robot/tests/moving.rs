@@ -252,6 +252,27 @@ fn a_line_goes_as_far_as_it_can() {
     );
 }
 
+/// Who holds on for a minute, comes far and is held by the gate then was limited: refused is who stood from the start.
+#[test]
+fn a_jog_that_came_far_was_limited_and_not_refused() {
+    // A way of 2 cm or so before the cabinet.
+    let folder = freed(&[2.2, 0.6, 0.0, 1.8, 0.0, 1.0, 0.0]);
+    let asked = of_joint(0, 0.1, 60.0);
+    let report = held(&folder, &asked).expect("it answers");
+    assert_eq!(report.outcome, JogOutcome::Limited, "{report:?}");
+    // Far for a motion, and next to nothing of what a minute is long enough for.
+    assert!(
+        report.moved > 0.01 && report.moved < 0.04 * report.asked_way,
+        "{report:?}"
+    );
+    let text = report.to_text();
+    assert!(text.starts_with("LIMITED: "), "{text}");
+    assert!(text.contains("zone `cabinet`"), "{text}");
+    // From there it goes no further at all.
+    let report = held(&folder, &asked).expect("it answers");
+    assert_eq!(report.outcome, JogOutcome::Refused, "{report:?}");
+}
+
 /// Nobody knows where a robot stands whose command was killed while it moved it.
 #[test]
 fn a_command_that_did_not_end_leaves_the_robot_stopped() {

@@ -1,0 +1,45 @@
+//! A folder that `sinew` runs in.
+
+use std::path::Path;
+use std::process::Command;
+
+pub(crate) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    /// With these files in it: names and contents.
+    pub(crate) fn with(files: &[(&str, &[u8])]) -> Self {
+        let folder = Self(tempfile::tempdir().expect("a folder can be made"));
+        for (name, bytes) in files {
+            folder.write(name, bytes);
+        }
+        folder
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.path().join(name), bytes).expect("there is room");
+    }
+
+    /// Runs `sinew`, which must end with this code. What it printed, errors last.
+    #[track_caller]
+    pub(crate) fn gives(&self, code: i32, arguments: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_sinew"))
+            .current_dir(self.path())
+            .args(arguments)
+            .output()
+            .expect("the binary was built for this test");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+        String::from_utf8_lossy(&output.stdout).into_owned() + &errors
+    }
+
+    /// The same with `--json`: that is all that it prints.
+    #[track_caller]
+    pub(crate) fn json(&self, code: i32, arguments: &[&str]) -> serde_json::Value {
+        let text = self.gives(code, &[arguments, &["--json"]].concat());
+        serde_json::from_str(&text).expect("nothing but JSON")
+    }
+}
