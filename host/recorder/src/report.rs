@@ -123,6 +123,9 @@ pub struct RunHeader {
     /// Persons in the cell, if the scenario has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<PersonReport>,
+    /// Plugins that nobody has signed, let in for development.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsigned: Vec<String>,
     /// Skill that was run.
     pub skill: String,
     /// Name of the robot.

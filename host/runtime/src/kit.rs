@@ -46,6 +46,8 @@ pub struct Kit {
     pub(crate) plugins: Installed,
     /// Versions and digests of everything that decides anything.
     pub(crate) versions: BTreeMap<String, String>,
+    /// Plugins that nobody has signed, out of the store.
+    pub(crate) unsigned: Vec<String>,
 }
 
 impl Kit {
@@ -69,8 +71,6 @@ impl Kit {
             assets::try_policy(policy, &*backend)?;
         }
         let (installed, mut versions, unsigned) = install(sources, &config, plugins)?;
-        let mut notes = notes;
-        notes.extend(unsigned);
         versions.insert("sinew".into(), env!("CARGO_PKG_VERSION").into());
         versions.extend(config.digests.clone());
         versions.insert("detector".into(), digest);
@@ -89,6 +89,7 @@ impl Kit {
             policies,
             plugins: installed,
             versions,
+            unsigned,
         })
     }
 
@@ -125,11 +126,11 @@ fn install(
     };
     let mut installed = Installed::new(host);
     let mut versions = BTreeMap::new();
-    let mut notes = Vec::new();
+    let mut unsigned = Vec::new();
     for plugin in &stored {
         let name = plugin.install(&mut installed).map_err(not_installed)?;
         if plugin.held.signer.is_none() {
-            notes.push(format!("UNSIGNED (development): {}", plugin.held));
+            unsigned.push(name.clone());
         }
         versions.insert(name, plugin.held.digest.to_string());
     }
@@ -141,7 +142,7 @@ fn install(
         let digest = sinew_inference::sha256_hex(&plugin.bytes);
         versions.insert(name, digest);
     }
-    Ok((installed, versions, notes))
+    Ok((installed, versions, unsigned))
 }
 
 fn not_installed(error: InstallError) -> anyhow::Error {

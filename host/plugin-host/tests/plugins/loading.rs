@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use sinew_plugin_host::{Limits, LoadError};
 use sinew_skill_artifacts::{MISBEHAVE, PROBE};
 
-use crate::rig::{GRANTS, host, manifest, repack};
+use crate::repack::{manifest, repack};
+use crate::rig::{GRANTS, host};
 
 fn refusal(bytes: &[u8], grants: &str) -> LoadError {
     match host(Limits::default(), grants).load(bytes, "given.wasm") {

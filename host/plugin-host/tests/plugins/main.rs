@@ -6,5 +6,6 @@ mod hostile;
 mod loading;
 mod narrowing;
 mod recoveries;
+mod repack;
 mod replaying;
 mod rig;

@@ -389,36 +389,3 @@ pub(crate) fn failed(end: RunEnd) -> (String, String) {
         end => panic!("{end:?}"),
     }
 }
-
-/// A component with other manifest sections than it came with.
-pub(crate) fn repack(artifact: &[u8], manifests: &[Value]) -> Vec<u8> {
-    use wasm_encoder::{ComponentSection as _, CustomSection};
-    let name = sinew_plugin_host::MANIFEST_SECTION.as_bytes();
-    let contents = artifact
-        .windows(name.len())
-        .rposition(|window| window == name)
-        .unwrap()
-        - 1;
-    let size = artifact.len() - contents;
-    let size_bytes = (1..).find(|n| size >> (7 * n) == 0).unwrap();
-    let mut bytes = artifact[..contents - size_bytes - 1].to_vec();
-    for manifest in manifests {
-        let data = manifest.to_string();
-        CustomSection {
-            name: sinew_plugin_host::MANIFEST_SECTION.into(),
-            data: data.as_bytes().into(),
-        }
-        .append_to_component(&mut bytes);
-    }
-    bytes
-}
-
-/// The manifest that an artifact came with.
-pub(crate) fn manifest(artifact: &[u8]) -> Value {
-    let name = sinew_plugin_host::MANIFEST_SECTION.as_bytes();
-    let at = artifact
-        .windows(name.len())
-        .rposition(|window| window == name)
-        .unwrap();
-    serde_json::from_slice(&artifact[at + name.len()..]).unwrap()
-}

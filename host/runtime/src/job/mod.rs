@@ -217,6 +217,7 @@ fn header(kit: &Kit, options: &JobOptions) -> RunHeader {
         seed: options.seed,
         profile: options.profile.clone(),
         scenario: options.scenario.clone(),
+        unsigned: kit.unsigned.clone(),
         skill: options.skill.clone(),
         robot: kit.config.robot.name.clone(),
         clock: match options.speed {

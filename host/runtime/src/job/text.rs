@@ -62,6 +62,13 @@ fn write(report: &RunReport, out: &mut String) -> std::fmt::Result {
             "NOT reached"
         }
     )?;
+    if !header.unsigned.is_empty() {
+        writeln!(
+            out,
+            "  UNSIGNED      (development) {}",
+            header.unsigned.join(", ")
+        )?;
+    }
     let [low, high] = report.success_wilson95;
     writeln!(
         out,

@@ -1,0 +1,459 @@
+//! A plugin's life in a store, from the command line.
+
+mod folder;
+#[path = "../../plugin-host/tests/plugins/repack.rs"]
+#[allow(clippy::unwrap_used)]
+mod repack;
+
+use std::os::unix::fs::PermissionsExt;
+
+use folder::Folder;
+use serde_json::{Value, json};
+use sinew_skill_artifacts::SKILLS;
+
+const GRANTS: &str = r#"
+[plugins."acme/look"]
+interfaces = ["clock", "events", "motion"]
+"#;
+
+/// `sinew/go-home` under another name, as a publisher would make it that this host has never heard of.
+fn look(version: &str, edit: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let (_, go_home) = (SKILLS.iter().find(|(name, _)| name.contains("go-home")))
+        .expect("it is part of the program");
+    let mut manifest = repack::manifest(go_home);
+    manifest["name"] = json!("acme/look");
+    manifest["version"] = json!(version);
+    // What the world has to be like afterwards is its own affair, too.
+    manifest["post_conditions"] = json!([
+        {"predicate": "at-pose", "pose": "/pose"},
+        {"predicate": "holding", "value": false},
+    ]);
+    edit(&mut manifest);
+    repack::repack(go_home, &[manifest])
+}
+
+/// A folder with a grants file, the key of `acme`, and a store that trusts it.
+struct Cell(Folder);
+
+impl Cell {
+    fn new() -> Self {
+        let cell = Self(Folder::with(&[("grants.toml", GRANTS.as_bytes())]));
+        let line = cell
+            .0
+            .gives(0, &["skill", "keygen", "acme.key", "--publisher", "acme"]);
+        cell.trust(&line);
+        cell
+    }
+
+    fn trust(&self, text: &str) {
+        let store = self.0.path().join("out/skills");
+        std::fs::create_dir_all(&store).expect("there is room");
+        std::fs::set_permissions(&store, PermissionsExt::from_mode(0o700)).expect("it is ours");
+        std::fs::write(store.join("trust.toml"), text).expect("there is room");
+    }
+
+    /// `sinew skill …` with the grants.
+    #[track_caller]
+    fn skill(&self, code: i32, arguments: &[&str]) -> String {
+        self.0.gives(
+            code,
+            &[&["skill"], arguments, &["--grants", "grants.toml"]].concat(),
+        )
+    }
+
+    #[track_caller]
+    fn json(&self, code: i32, arguments: &[&str]) -> Value {
+        self.0.json(
+            code,
+            &[&["skill"], arguments, &["--grants", "grants.toml"]].concat(),
+        )
+    }
+
+    /// Signs a version and lets it in.
+    #[track_caller]
+    fn install(&self, version: &str, edit: impl FnOnce(&mut Value)) {
+        self.0.write("look.wasm", &look(version, edit));
+        self.0
+            .gives(0, &["skill", "sign", "look.wasm", "--key", "acme.key"]);
+        self.skill(0, &["install", "look.wasm", "--actor", "ann"]);
+    }
+
+    /// The report of `sinew run` on the store.
+    #[track_caller]
+    fn run(&self, skill: &str) -> Value {
+        let arguments = [
+            "run",
+            "--store",
+            "out/skills",
+            "--grants",
+            "grants.toml",
+            "--skill",
+            skill,
+            "--cycles",
+            "2",
+            "--params",
+            r#"{"pose":"look-tray"}"#,
+            "--json",
+            "report.json",
+        ];
+        self.0.gives(0, &arguments);
+        let report = std::fs::read(self.0.path().join("report.json")).expect("it was written");
+        serde_json::from_slice(&report).expect("it is JSON")
+    }
+
+    fn states(&self) -> Vec<String> {
+        let listed = self.json(0, &["list"]);
+        let skills = listed["skills"].as_array().expect("a list");
+        (skills.iter())
+            .map(|skill| format!("{} {}", skill["version"], skill["state"]).replace('"', ""))
+            .collect()
+    }
+
+    fn audit(&self) -> String {
+        self.0.gives(0, &["audit", "verify"]);
+        self.0.gives(0, &["audit", "export"])
+    }
+}
+
+#[track_caller]
+fn says(text: &str, pieces: &[&str]) {
+    for piece in pieces {
+        assert!(text.contains(piece), "no {piece:?} in: {text}");
+    }
+}
+
+#[test]
+fn a_skill_that_the_host_has_never_heard_of_is_installed_and_runs() {
+    let cell = Cell::new();
+    cell.0.write("look.wasm", &look("1.0.0", |_| {}));
+    let checked = cell.skill(0, &["check", "look.wasm"]);
+    says(
+        &checked,
+        &[
+            "acme/look 1.0.0 (skill) can be used here",
+            "by nobody",
+            "interface motion",
+        ],
+    );
+    cell.install("1.0.0", |_| {});
+    assert_eq!(cell.states(), ["1.0.0 installed"]);
+    let text = cell.skill(0, &["activate", "look", "--actor", "ben"]);
+    says(&text, &["on probation for 20 runs"]);
+    let report = cell.run("acme/look");
+    assert_eq!(report["succeeded"], 2);
+    let listed = cell.json(0, &["list"]);
+    let digest = listed["skills"][0]["digest"].as_str().expect("it has one");
+    assert_eq!(report["versions"]["acme/look"], digest);
+    let skill = &listed["skills"][0];
+    assert_eq!(
+        (&skill["name"], &skill["publisher"]),
+        (&json!("acme/look"), &json!("acme"))
+    );
+    assert_eq!(skill["unsigned"], false);
+    assert_eq!(skill["grants"][0], "interface clock");
+    let audit = cell.audit();
+    says(
+        &audit,
+        &["plugin-installed", "plugin-activated", "ann", "ben"],
+    );
+}
+
+#[test]
+fn versions_come_and_go() {
+    let cell = Cell::new();
+    cell.install("1.0.0", |_| {});
+    cell.skill(0, &["activate", "look", "--actor", "ben"]);
+    cell.install("2.0.0", |_| {});
+    cell.skill(
+        0,
+        &[
+            "activate",
+            "look@2.0.0",
+            "--at",
+            "safe-point",
+            "--actor",
+            "ben",
+        ],
+    );
+    assert_eq!(
+        cell.states(),
+        ["2.0.0 probation", "1.0.0 installed"],
+        "1.0.0 was not proven"
+    );
+    let refused = cell.skill(4, &["activate", "look@1.0.0", "--actor", "ben"]);
+    says(&refused, &["older than 2.0.0", "--downgrade"]);
+    cell.skill(
+        0,
+        &["activate", "look@1.0.0", "--downgrade", "--actor", "ben"],
+    );
+    let text = cell.skill(2, &["rollback", "look", "--actor", "ben"]);
+    says(&text, &["no version that was good before"]);
+    says(
+        &cell.skill(0, &["pin", "look", "--actor", "ben"]),
+        &["pinned"],
+    );
+    let refused = cell.skill(4, &["activate", "look@2.0.0", "--actor", "ben"]);
+    says(&refused, &["pinned to 1.0.0", "--off"]);
+    cell.skill(0, &["pin", "look", "--off", "--actor", "ben"]);
+    cell.skill(4, &["remove", "look@1.0.0", "--actor", "ben"]);
+    cell.skill(0, &["remove", "look@2.0.0", "--actor", "ben"]);
+    assert_eq!(cell.states(), ["1.0.0 probation"]);
+    let shown = cell.skill(0, &["show", "look"]);
+    says(
+        &shown,
+        &[
+            "by ben  a downgrade",
+            "pinned",
+            "unpinned",
+            "removed",
+            "0 units of fuel",
+        ],
+    );
+    let audit = cell.audit();
+    says(
+        &audit,
+        &[
+            "plugin-refused",
+            "plugin-pinned",
+            "plugin-removed",
+            "a downgrade",
+        ],
+    );
+}
+
+#[test]
+fn an_update_that_wants_more_waits_until_somebody_agrees() {
+    let cell = Cell::new();
+    cell.install("1.0.0", |_| {});
+    cell.skill(0, &["activate", "look", "--actor", "ben"]);
+    let more = |manifest: &mut Value| {
+        let imports = manifest["imports"].as_array_mut().expect("a list");
+        imports.push(json!({"interface": "files", "why": "to keep notes"}));
+    };
+    cell.install("1.1.0", more);
+    let missing = cell.skill(4, &["activate", "look", "--actor", "ben"]);
+    says(
+        &missing,
+        &[
+            "asks for what it was not granted",
+            "files: to keep notes",
+            "[plugins.\"acme/look\"]",
+        ],
+    );
+    // A grant that covers it is not yet somebody who agrees.
+    cell.0.write(
+        "grants.toml",
+        GRANTS
+            .replace("\"clock\"", "\"clock\", \"files\"")
+            .as_bytes(),
+    );
+    let waits = cell.skill(4, &["activate", "look", "--actor", "ben"]);
+    says(
+        &waits,
+        &[
+            "until now: interface files",
+            "sinew grants approve acme/look@1.1.0",
+        ],
+    );
+    assert_eq!(cell.states(), ["1.1.0 installed", "1.0.0 probation"]);
+    let approved = cell.0.gives(
+        0,
+        &[
+            "grants",
+            "approve",
+            "acme/look@1.1.0",
+            "--actor",
+            "ann",
+            "--grants",
+            "grants.toml",
+        ],
+    );
+    says(&approved, &["interface files"]);
+    cell.skill(0, &["activate", "look", "--actor", "ben"]);
+    says(&cell.audit(), &["plugin-approved"]);
+}
+
+#[test]
+fn what_is_not_signed_by_whom_it_should_be_is_refused() {
+    let cell = Cell::new();
+    cell.0.write("look.wasm", &look("1.0.0", |_| {}));
+    let text = cell.skill(4, &["install", "look.wasm", "--actor", "ann"]);
+    says(
+        &text,
+        &["look.wasm is not signed", "sinew skill sign", "--unsigned"],
+    );
+    let text = cell.skill(4, &["install", "look.wasm", "--unsigned", "--actor", "ann"]);
+    says(&text, &["has keys of its publisher `acme`"]);
+
+    cell.0.gives(0, &["skill", "keygen", "other.key"]);
+    cell.0.gives(
+        0,
+        &[
+            "skill",
+            "sign",
+            "look.wasm",
+            "--key",
+            "other.key",
+            "--out",
+            "other.wasm",
+        ],
+    );
+    let text = cell.skill(4, &["install", "other.wasm", "--actor", "ann"]);
+    says(&text, &["which the trust file does not name"]);
+
+    cell.0
+        .gives(0, &["skill", "sign", "look.wasm", "--key", "acme.key"]);
+    let text = cell
+        .0
+        .gives(2, &["skill", "sign", "look.wasm", "--key", "acme.key"]);
+    says(&text, &["signed already"]);
+    let mut bent = std::fs::read(cell.0.path().join("look.wasm")).expect("it was signed");
+    bent[4_000] ^= 1;
+    cell.0.write("bent.wasm", &bent);
+    let text = cell.skill(4, &["install", "bent.wasm", "--actor", "ann"]);
+    says(&text, &["changed after it was signed"]);
+    assert!(cell.states().is_empty());
+    assert_eq!(cell.audit().matches("plugin-refused").count(), 4);
+}
+
+#[test]
+fn development_shows_that_it_is() {
+    let cell = Cell::new();
+    let lab = |manifest: &mut Value| manifest["name"] = json!("lab/look");
+    cell.0
+        .write("grants.toml", GRANTS.replace("acme", "lab").as_bytes());
+    cell.0.write("look.wasm", &look("0.1.0", lab));
+    let text = cell.skill(0, &["install", "look.wasm", "--unsigned", "--actor", "ann"]);
+    says(&text, &["UNSIGNED (development)"]);
+    says(&cell.skill(0, &["list"]), &["UNSIGNED (development)"]);
+    let text = cell.skill(0, &["activate", "look", "--actor", "ann"]);
+    says(&text, &["UNSIGNED (development)"]);
+    assert_eq!(cell.run("lab/look")["unsigned"], json!(["lab/look"]));
+    says(&cell.audit(), &["UNSIGNED, for development"]);
+}
+
+#[test]
+fn what_the_cell_does_not_have_is_named() {
+    let cell = Cell::new();
+    let needs = |manifest: &mut Value| {
+        manifest["equipment"] =
+            json!({"gripper_force_n": 4_000, "poses": ["roof"], "classes": ["whale"]});
+        manifest["policies"] = json!(["grasp"]);
+        manifest["policy_digests"] = json!({"grasp": "ab".repeat(32)});
+    };
+    cell.0.write("look.wasm", &look("1.0.0", needs));
+    let text = cell.skill(2, &["check", "look.wasm"]);
+    says(
+        &text,
+        &[
+            "the pose `roof`",
+            "class `whale`",
+            "gripper with 4000 N",
+            "made for the model abab",
+        ],
+    );
+    cell.0.write("look.wasm", &look("one", |_| {}));
+    says(
+        &cell.skill(2, &["check", "look.wasm"]),
+        &["its version `one` is none"],
+    );
+}
+
+#[test]
+fn a_rehearsal_tells_before_it_is_too_late() {
+    let cell = Cell::new();
+    cell.0.write("look.wasm", &look("1.0.0", |_| {}));
+    let params = r#"{"pose":"look-tray"}"#;
+    let tried = cell.json(0, &["test", "look.wasm", "--runs", "2", "--params", params]);
+    assert_eq!(
+        (&tried["succeeded"], &tried["passed"]),
+        (&json!(2), &json!(true))
+    );
+    assert_eq!(
+        (&tried["deterministic"], &tried["identical"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(tried["replayed"], 1);
+
+    // It says that it holds something afterwards, and never does.
+    let lie = |manifest: &mut Value| {
+        manifest["post_conditions"] = json!([{"predicate": "holding", "value": true}]);
+    };
+    cell.0.write("look.wasm", &look("1.0.0", lie));
+    let tried = cell.json(1, &["test", "look.wasm", "--runs", "1", "--params", params]);
+    assert_eq!(tried["failures"], json!({"false-success": 1}));
+    cell.0
+        .gives(0, &["skill", "sign", "look.wasm", "--key", "acme.key"]);
+    let install = [
+        "install",
+        "look.wasm",
+        "--rehearse",
+        "1",
+        "--params",
+        params,
+        "--actor",
+        "ann",
+    ];
+    let text = cell.skill(2, &install);
+    says(&text, &["its rehearsal", "0 of 1", "false-success 1"]);
+    assert!(cell.states().is_empty());
+}
+
+#[test]
+fn a_revocation_stops_what_is_installed() {
+    let cell = Cell::new();
+    cell.install("1.0.0", |_| {});
+    cell.skill(0, &["activate", "look", "--actor", "ben"]);
+    let trust =
+        std::fs::read_to_string(cell.0.path().join("out/skills/trust.toml")).expect("it is there");
+    cell.trust(&format!("{trust}revoked = \"laptop stolen\"\n"));
+    let listed = cell.skill(0, &["list"]);
+    says(&listed, &["would NOT be loaded"]);
+    let run = [
+        "run",
+        "--store",
+        "out/skills",
+        "--grants",
+        "grants.toml",
+        "--cycles",
+        "1",
+    ];
+    let text = cell.0.gives(4, &run);
+    says(&text, &["acme/look 1.0.0", "revoked: laptop stolen"]);
+    says(
+        &cell.skill(4, &["activate", "look", "--actor", "ben"]),
+        &["revoked: laptop stolen"],
+    );
+}
+
+#[test]
+fn what_is_no_store_and_no_artifact_is_told_apart() {
+    let cell = Cell::new();
+    cell.0.write("text.wasm", b"hello");
+    cell.0.write("core.wasm", b"\0asm\x01\0\0\0");
+    says(
+        &cell.skill(2, &["check", "text.wasm"]),
+        &["text.wasm", "no WebAssembly component"],
+    );
+    says(&cell.skill(2, &["check", "core.wasm"]), &["core"]);
+    says(&cell.skill(2, &["check", "none.wasm"]), &["none.wasm"]);
+    says(
+        &cell.skill(2, &["list", "--store", "elsewhere"]),
+        &["elsewhere is no store of skills"],
+    );
+    says(
+        &cell.skill(2, &["list", "--trust", "none.toml"]),
+        &["none.toml"],
+    );
+    says(&cell.skill(2, &["show", "../look"]), &["names no plugin"]);
+    cell.install("1.0.0", |_| {});
+    says(
+        &cell.skill(2, &["show", "place"]),
+        &["fits `place`", "acme/look 1.0.0"],
+    );
+    says(
+        &cell.skill(2, &["activate", "look@7.0.0", "--actor", "ann"]),
+        &["acme/look 1.0.0"],
+    );
+    says(&cell.skill(2, &["activate", "look"]), &["--actor"]);
+}
