@@ -409,6 +409,8 @@ impl PluginHost {
             tape,
             status: None,
             cancelled: false,
+            hand_over: false,
+            handed_over: false,
             suspended: false,
             calls_in_step: 0,
             fuel_in_step: 0,

@@ -83,6 +83,8 @@ pub enum RunEnd {
         /// The guard of the host's thread ended it, so the same run may end elsewhere next time.
         nondeterministic: bool,
     },
+    /// It stands at a safe point, where it was to be taken over: it goes on from its checkpoint in another run.
+    HandedOver,
     /// It was cancelled.
     Cancelled {
         /// It did not come back within its grace.
@@ -151,6 +153,10 @@ pub struct Usage {
     pub events_dropped: u64,
     /// Largest linear memory, bytes.
     pub memory_peak_bytes: u64,
+    /// Steps that ended before it came to a wait: it computes more than fits into one.
+    pub overruns: u64,
+    /// Time on a processor, ns. Differs from run to run.
+    pub cpu_ns: u64,
 }
 
 impl From<wire::Failure> for Failure {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use rustix::time::{ClockId, clock_gettime};
 use sinew_units::Tick;
 use wasmtime::component::{ComponentExportIndex, Instance};
 use wasmtime::{Store, Trap, UpdateDeadline};
@@ -137,28 +138,53 @@ impl Run {
                 nondeterministic: false,
             })));
         }
+        let before = thread_time_ns();
+        let answer = self.go_on();
+        lock(&self.shared).usage.cpu_ns += thread_time_ns().saturating_sub(before);
+        Some(self.end_with(answer?))
+    }
+
+    /// Lets the guest go on up to its next wait, or for a step's worth of fuel.
+    fn go_on(&mut self) -> Option<Answer> {
         let mut context = Context::from_waker(Waker::noop());
         let slices = (self.limits.fuel_per_step / FUEL_YIELD).max(1);
         for _ in 0..slices {
             lock(&self.shared).suspended = false;
             let work = self.work.as_mut()?;
             match work.as_mut().poll(&mut context) {
-                Poll::Ready(answer) => {
-                    self.keep_record(&answer, false);
-                    let answer = match answer {
-                        Answer::End(_) if self.cancelled.is_some() => {
-                            Answer::End(RunEnd::Cancelled { killed: false })
-                        }
-                        answer => answer,
-                    };
-                    return Some(self.end(answer));
+                Poll::Ready(answer) => return Some(answer),
+                Poll::Pending => {
+                    let shared = lock(&self.shared);
+                    if shared.handed_over {
+                        return Some(Answer::End(RunEnd::HandedOver));
+                    }
+                    if shared.suspended {
+                        return None;
+                    }
+                    // Only a slice of fuel was used up.
                 }
-                Poll::Pending if lock(&self.shared).suspended => return None,
-                // Only a slice of fuel was used up.
-                Poll::Pending => {}
             }
         }
+        lock(&self.shared).usage.overruns += 1;
         None
+    }
+
+    /// The guest came back, or stands where it is taken over.
+    fn end_with(&mut self, answer: Answer) -> Answer {
+        let is_taken = matches!(answer, Answer::End(RunEnd::HandedOver));
+        self.keep_record(&answer, is_taken);
+        self.end(match answer {
+            Answer::End(_) if self.cancelled.is_some() => {
+                Answer::End(RunEnd::Cancelled { killed: false })
+            }
+            answer => answer,
+        })
+    }
+
+    /// Lets another version take over at the next safe point: there the run ends, and its checkpoint is what that goes on
+    /// from.
+    pub fn hand_over(&mut self) {
+        lock(&self.shared).hand_over = true;
     }
 
     /// Asks the run to end: what it waits for is cancelled, its motion brakes, and after the grace it is killed.
@@ -302,6 +328,7 @@ pub(crate) fn recorded_end(answer: &Answer, by_host: bool) -> RecordedEnd {
             ("out-of-budget", what.clone(), by_host)
         }
         Answer::End(RunEnd::Cancelled { .. }) => ("cancelled", String::new(), true),
+        Answer::End(RunEnd::HandedOver) => ("handed-over", String::new(), true),
     };
     RecordedEnd {
         kind: kind.to_owned(),
@@ -474,4 +501,10 @@ fn verdict(error: &wasmtime::Error, state: &RunState) -> RunEnd {
         message.truncate(end);
     }
     RunEnd::Trapped { message }
+}
+
+/// Time that this thread has had on a processor, ns.
+fn thread_time_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    (time.tv_sec.unsigned_abs() * 1_000_000_000).saturating_add(time.tv_nsec.unsigned_abs())
 }

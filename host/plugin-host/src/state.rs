@@ -35,6 +35,10 @@ pub(crate) struct Shared {
     pub(crate) tape: Tape,
     pub(crate) status: Option<LoopStatus>,
     pub(crate) cancelled: bool,
+    /// Another version is to take the run over at its next safe point.
+    pub(crate) hand_over: bool,
+    /// It stands at that safe point.
+    pub(crate) handed_over: bool,
     /// Set when a call waits for a later step; clear when the fiber merely used up a slice of fuel.
     pub(crate) suspended: bool,
     pub(crate) calls_in_step: u32,

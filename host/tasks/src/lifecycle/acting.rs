@@ -187,7 +187,9 @@ impl<R: PluginRun> Task<R> {
             }
             RunEnd::Trapped { message } => fault(format!("it trapped: {message}")),
             RunEnd::OutOfBudget { what, .. } => fault(format!("it used up its budget: {what}")),
-            RunEnd::Cancelled { .. } => fault("the plugin host ended it".to_owned()),
+            RunEnd::Cancelled { .. } | RunEnd::HandedOver => {
+                fault("the plugin host ended it".to_owned())
+            }
         }
     }
 }

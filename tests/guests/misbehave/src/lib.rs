@@ -110,6 +110,13 @@ pub enum Params {
     TidyUp,
     /// Stores a checkpoint and fails; resumes from it.
     SafePoint,
+    /// Counts up to a number, a safe point before each step, from where it was left.
+    Count {
+        /// Steps.
+        steps: u32,
+        /// Ticks of each.
+        ticks: u64,
+    },
     /// Stores a checkpoint of a version that the manifest does not list.
     ForeignSafePoint,
     /// Remembers how often it has run.
@@ -380,6 +387,14 @@ fn act(params: Params, resume: Option<Progress>, robot: &mut Robot) -> Result<St
                 return Err(Failure::new("dropped", "on purpose").with_detail([1, 2]));
             }
         },
+        Params::Count { steps, ticks } => {
+            let first = resume.map_or(0, |progress| progress.step);
+            for step in first..steps {
+                robot.lifecycle.safe_point(&Progress { step })?;
+                robot.clock.sleep(ticks)?;
+            }
+            format!("from {first} to {steps}")
+        }
         Params::ForeignSafePoint => {
             robot.lifecycle.safe_point(&Foreign)?;
             "stored".to_owned()
