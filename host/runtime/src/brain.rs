@@ -122,7 +122,11 @@ impl Brain {
             self.fingerprint.word(event.tick.0);
             self.fingerprint.bytes(event.what.name().as_bytes());
             self.fingerprint.bytes(event.what.message().as_bytes());
-            self.recorder.observe_event(flight_event(event));
+            if event.what.is_by_plugin() {
+                self.recorder.observe_plugin_event(flight_event(event));
+            } else {
+                self.recorder.observe_event(flight_event(event));
+            }
         }
         for fault in self.perception.take_faults() {
             self.note(Level::Warn, "perception", &fault);
