@@ -92,7 +92,9 @@ impl Brain {
 
     /// A plugin run has ended: whatever it was told and called goes with the next incident.
     fn keep_run(&mut self, run: &sinew_tasks::RecordedRun, now: Tick) {
-        let plugin = run.record.plugin.replace('/', "_");
+        // No plugin has a dot in its name.
+        let role = if run.assess { "assess." } else { "" };
+        let plugin = format!("{role}{}", run.record.plugin.replace('/', "_"));
         let bytes: Arc<[u8]> = run.record.to_bytes().into();
         self.fingerprint.bytes(&bytes);
         let run = RecordedRun {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 
+use crate::denials::DenialReason;
 use crate::grants::DirectoryGrant;
 use crate::link::Interface;
 use crate::state::RunState;
@@ -97,7 +98,7 @@ fn granted<'a>(state: &'a RunState, directory: &str) -> Result<&'a DirectoryGran
         .iter()
         .find(|granted| granted.name == directory);
     found.ok_or_else(|| {
-        state.denied(format!(
+        state.denied(DenialReason::Directory, format!(
             "no directory `{directory}` is granted to `{}`, or its manifest does not ask for it under `directories`",
             state.plugin
         ))
@@ -123,10 +124,13 @@ fn open(state: &RunState, directory: &str) -> Result<(Quota, Dir), Error> {
 
 fn writable(state: &RunState, directory: &str) -> Result<(Quota, Dir), Error> {
     if !granted(state, directory)?.write {
-        return Err(state.denied(format!(
-            "`{directory}` is granted to `{}` for reading only",
-            state.plugin
-        )));
+        return Err(state.denied(
+            DenialReason::ReadOnly,
+            format!(
+                "`{directory}` is granted to `{}` for reading only",
+                state.plugin
+            ),
+        ));
     }
     open(state, directory)
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod capabilities;
+mod denials;
 mod hostile;
 mod loading;
 mod narrowing;
