@@ -84,6 +84,7 @@ impl Brain {
         for run in self.tasks.take_recorded() {
             self.keep_run(&run, now);
         }
+        self.log_denials(now);
         let mut recorder = self.time.recorder;
         recorder.time(|| self.record(now, start));
         self.time.recorder = recorder;
@@ -105,6 +106,14 @@ impl Brain {
         self.recorder.observe_run(run.clone());
         if self.keep_runs {
             self.runs.push(run);
+        }
+    }
+
+    /// Writes down what was refused to the runs that have ended.
+    fn log_denials(&mut self, now: Tick) {
+        let denied = self.tasks.take_denied();
+        if let Some(log) = &self.safety_log {
+            denied.iter().for_each(|run| log.denied(now.0, run));
         }
     }
 
@@ -147,6 +156,14 @@ impl Brain {
             message: message.into(),
             detail: serde_json::Value::Null,
         });
+    }
+}
+
+impl Drop for Brain {
+    fn drop(&mut self) {
+        // What still runs goes with the host, but not what was refused to it.
+        self.tasks.close();
+        self.log_denials(Tick(self.status.tick));
     }
 }
 
