@@ -1,4 +1,4 @@
-//! The audit log: who did what and what stopped the robot, append-only, hash-chained, lossless.
+//! The audit log: who did what, what stopped the robot and what plugins were refused, append-only, hash-chained, lossless.
 //!
 //! # The file
 //!
@@ -18,6 +18,8 @@
 //! chain anew, who has the file to himself. Against both there is the head, the hash of the last line: keep it
 //! elsewhere (another machine, paper), and look for it later. [`Verification::head`] and `sinew audit verify` say it. What is
 //! cut off never happened for whoever reads the rest: an approval that was used up by it counts again.
+//!
+//! [`Entry`] has the kinds of records. A kind that a reader doesn't know is part of the chain like any other.
 //!
 //! # Writing
 //!
@@ -50,6 +52,6 @@ pub use file::AuditFile;
 pub use reading::{Verification, approvals, read, verify};
 pub use record::{
     Boot, Changes, Deferred, Entry, NO_WALL_CLOCK, NOBODY, NOT_APPROVED, Pending, PluginRecord,
-    Record, Stamp, Stop, UNNAMED,
+    PluginRun, Record, Refusals, Stamp, Stop, UNNAMED,
 };
 pub use writer::Writer;

@@ -53,6 +53,35 @@ pub struct Stop {
     pub asked: Option<f64>,
 }
 
+/// A run of a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PluginRun {
+    /// `publisher/name`.
+    pub plugin: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of the component, hexadecimal.
+    pub digest: String,
+    /// Number of the task.
+    pub task: u64,
+    /// Which run of it, from 1.
+    pub run: u64,
+    /// A recovery was only asked what it would do.
+    #[serde(skip_serializing_if = "is_false")]
+    pub assess: bool,
+}
+
+/// How often something was refused to a run, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusals {
+    /// How many there were.
+    pub count: u64,
+    /// Tick of the first one.
+    pub first_tick: u64,
+    /// Tick of the last one.
+    pub last_tick: u64,
+}
+
 /// How many quantities of a configuration change, and which way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Changes {
@@ -194,6 +223,33 @@ pub enum Entry {
     },
     /// Something happened to a version of a plugin.
     Plugin(PluginRecord),
+    /// Calls of a plugin were refused for want of a grant or a lease: those of one function for one reason in one run,
+    /// together, when the run has ended. Their text is one line, of which the plugin chose a part.
+    GrantDenied {
+        /// The run.
+        #[serde(flatten)]
+        by: PluginRun,
+        /// What was called: `motion.start`.
+        function: String,
+        /// Class of the reason: `zone`.
+        reason: &'static str,
+        /// What was said of the first one.
+        text: String,
+        /// How many, and when.
+        #[serde(flatten)]
+        refusals: Refusals,
+    },
+    /// There were more kinds of refused calls in a run than have a record each.
+    GrantDeniedMore {
+        /// The run.
+        #[serde(flatten)]
+        by: PluginRun,
+        /// How many more kinds.
+        kinds: u64,
+        /// How many calls of these kinds, and when.
+        #[serde(flatten)]
+        refusals: Refusals,
+    },
     /// A crash in the middle of a write left bytes that are no record.
     Torn {
         /// How many.
@@ -242,6 +298,8 @@ impl Entry {
             Self::ConfigurationActivated { .. } => ACTIVATED,
             Self::ConfigurationRefused { .. } => REFUSED,
             Self::Plugin(record) => record.kind,
+            Self::GrantDenied { .. } => "grant-denied",
+            Self::GrantDeniedMore { .. } => "grant-denied-more",
             Self::Torn { .. } => TORN,
             Self::Deferred { kind, .. } => kind,
         }

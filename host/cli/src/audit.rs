@@ -1,4 +1,4 @@
-//! `sinew audit`: the log of stops, resets and changes of the safety configuration.
+//! `sinew audit`: the log of stops, resets, changes of the safety configuration and refused calls of plugins.
 
 use std::io::ErrorKind;
 use std::path::Path;

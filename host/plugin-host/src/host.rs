@@ -13,6 +13,7 @@ use wasmtime::{Config, Engine};
 use crate::artifact::read_manifest;
 use crate::capabilities::{self, Functions, Tallies};
 use crate::compile::{self, MachineCode};
+use crate::denials::Ledger;
 use crate::desk::Desk;
 use crate::errors::{HostError, LoadError, StartError};
 use crate::fence::Fence;
@@ -20,7 +21,7 @@ use crate::grants::{Grant, Grants};
 use crate::guard;
 use crate::limits::{FIBER_STACK, Limits, WASM_STACK};
 use crate::manifest::{Kind, Manifest, ManifestError, RobotPart};
-use crate::outcome::{Checkpoint, Failure, Lease, Proposal, RecoveryContext, RunEnd, Usage};
+use crate::outcome::{Assessment, Checkpoint, Failure, Lease, RecoveryContext, RunEnd, Usage};
 use crate::plugin::{Plugin, exports};
 use crate::ports::HostPorts;
 use crate::preflight;
@@ -28,7 +29,7 @@ use crate::replay::Replay;
 use crate::run::{Answer, Entry, Header, Job, Run, Trouble, Work, recorded_end, work};
 use crate::schema::Schema;
 use crate::state::{Memories, Mode, Rate, RunState, Shared, Space, lock};
-use crate::tape::{Calls, Player, RunRecord, Tape};
+use crate::tape::{Player, RunRecord, Tape};
 use crate::wasi::{self, Inert};
 
 /// Everything plugins share: the engine, the grants and the ports.
@@ -270,9 +271,7 @@ impl PluginHost {
     }
 
     /// Asks a recovery what it would do. It gets one step's budget, moves nothing and waits for nothing.
-    ///
-    /// # Errors
-    /// How its run ended instead.
+    #[must_use]
     pub fn assess(
         &self,
         plugin: &Arc<Plugin>,
@@ -280,24 +279,33 @@ impl PluginHost {
         context: &RecoveryContext,
         seed: u64,
         now: Tick,
-    ) -> Result<Option<Proposal>, RunEnd> {
+    ) -> Assessment {
         if let Err(error) = self.expect(plugin, Kind::Recovery, "recovery") {
-            return Err(RunEnd::Trapped {
+            return Assessment::without_run(Err(RunEnd::Trapped {
                 message: error.to_string(),
-            });
+            }));
         }
         let entry = Entry::Assess(Trouble {
             failure: failure.into(),
             context: context.into(),
         });
         let mut run = self.run(plugin, entry, Mode::Assess, Lease::default(), seed, now);
-        match run.step(now) {
+        let answer = match run.step(now) {
             Some(Answer::Proposal(proposal)) => Ok(proposal),
             Some(Answer::End(end)) => Err(end),
-            None => Err(RunEnd::OutOfBudget {
-                what: "computing: `assess` has one step's fuel".to_owned(),
-                nondeterministic: false,
-            }),
+            None => {
+                run.kill();
+                Err(RunEnd::OutOfBudget {
+                    what: "computing: `assess` has one step's fuel".to_owned(),
+                    nondeterministic: false,
+                })
+            }
+        };
+        Assessment {
+            answer,
+            events: run.take_events(),
+            denials: run.take_denials(),
+            record: run.take_record(),
         }
     }
 
@@ -340,10 +348,7 @@ impl PluginHost {
         seed: u64,
         now: Tick,
     ) -> Run {
-        let tape = Tape::Recording {
-            calls: Calls::default(),
-            most_bytes: plugin.limits.record_bytes,
-        };
+        let tape = Tape::recording(plugin.limits.record_bytes);
         let limits = Arc::clone(&plugin.limits);
         let state = self.state(plugin, limits, (mode, lease), (seed, now), tape);
         let shared = Arc::clone(&state.shared);
@@ -422,6 +427,7 @@ impl PluginHost {
             question: None,
             checkpoint: None,
             events: Vec::new(),
+            denials: Ledger::default(),
             usage: Usage::default(),
             event_rate: Rate::default(),
             denial_rate: Rate::default(),

@@ -9,12 +9,15 @@
 //! What decides anything counts ticks, calls, bytes or fuel. Epochs only guard the host's thread against
 //! instructions that burn time without fuel, and a run that one of them ended says so.
 //!
+//! What is refused to a run is an event and is counted by kind ([`RunDenials`]), whatever else the plugin does.
+//!
 //! The host's own clean-up never depends on the guest: however a run ends, its motion is braked to a hold, its
 //! policy run is cancelled and its handles go with its store.
 
 mod artifact;
 mod capabilities;
 mod compile;
+mod denials;
 mod desk;
 mod errors;
 mod fence;
@@ -38,6 +41,7 @@ mod wire;
 
 pub use artifact::{MANIFEST_SECTION, read_manifest};
 pub use compile::MachineCode;
+pub use denials::{DENIAL_KINDS_MAX, Denial, DenialReason, MoreDenials, RunDenials};
 pub use errors::{HostError, LoadError, StartError};
 pub use grants::{DirectoryGrant, Grant, Grants, GrantsError, Zone};
 pub use host::PluginHost;
@@ -45,7 +49,9 @@ pub use limits::{Limits, NarrowedLimits};
 pub use manifest::{
     Ask, CAPABILITIES, DirectoryAsk, Equipment, Kind, Manifest, ManifestError, RobotPart,
 };
-pub use outcome::{Checkpoint, Failure, Lease, Proposal, RecoveryContext, RunEnd, RunEvent, Usage};
+pub use outcome::{
+    Assessment, Checkpoint, Failure, Lease, Proposal, RecoveryContext, RunEnd, RunEvent, Usage,
+};
 pub use plugin::Plugin;
 pub use ports::{
     GoalIds, HostPorts, OperatorPort, PolicyEnd, PolicyOrder, PolicyPort, PolicyRefusal, RobotPort,

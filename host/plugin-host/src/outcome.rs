@@ -3,6 +3,8 @@
 use serde_json::Value;
 use sinew_units::Tick;
 
+use crate::denials::RunDenials;
+use crate::tape::RunRecord;
 use crate::wire;
 
 /// Robot parts that the owner of the run holds for it. The owner sees to it that a part has one holder.
@@ -62,6 +64,32 @@ pub struct Proposal {
     pub cost_ticks: u64,
     /// Its own estimate of success, brought into 0 to 1.
     pub success: f64,
+}
+
+/// What came of asking a recovery what it would do, and what its run leaves behind: the same as any run.
+#[derive(Clone, Debug)]
+pub struct Assessment {
+    /// What it proposes, if it does, or how its run ended instead.
+    pub answer: Result<Option<Proposal>, RunEnd>,
+    /// What the run said, oldest first.
+    pub events: Vec<RunEvent>,
+    /// What was refused to it, if anything was.
+    pub denials: Option<RunDenials>,
+    /// What was recorded of it; `None` if nothing is.
+    pub record: Option<RunRecord>,
+}
+
+impl Assessment {
+    /// An answer that no run was needed for.
+    #[must_use]
+    pub fn without_run(answer: Result<Option<Proposal>, RunEnd>) -> Self {
+        Self {
+            answer,
+            events: Vec::new(),
+            denials: None,
+            record: None,
+        }
+    }
 }
 
 /// How a run ended.
@@ -133,7 +161,7 @@ pub enum RunEvent {
     Denied {
         /// When.
         tick: Tick,
-        /// What was refused, and what would allow it.
+        /// What was refused, and what would allow it: a bounded line.
         text: String,
     },
 }

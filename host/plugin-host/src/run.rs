@@ -11,6 +11,7 @@ use sinew_units::Tick;
 use wasmtime::component::{ComponentExportIndex, Instance};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
+use crate::denials::{DenialReason, RunDenials};
 use crate::limits::{FUEL_YIELD, Limits};
 use crate::outcome::{Checkpoint, Failure, Proposal, RunEnd, RunEvent, Usage};
 use crate::plugin::Plugin;
@@ -230,6 +231,22 @@ impl Run {
         }
     }
 
+    /// What was refused to it, once it has ended; `None` if nothing was. Once.
+    pub fn take_denials(&mut self) -> Option<RunDenials> {
+        if !self.has_ended() {
+            return None;
+        }
+        let (kinds, more) = lock(&self.shared).denials.take();
+        let manifest = self.plugin.manifest();
+        (!kinds.is_empty()).then(|| RunDenials {
+            plugin: manifest.name.clone(),
+            version: manifest.version.clone(),
+            digest: self.plugin.digest().to_owned(),
+            kinds,
+            more,
+        })
+    }
+
     /// True once it has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
@@ -270,8 +287,13 @@ impl Run {
             shared.at_border = shared.fence.look(&status);
             if let Some(reason) = shared.at_border.clone() {
                 let stops_motion = shared.desk.brake_at_border(now);
-                if stops_motion || shared.policy_run.is_some() {
-                    shared.refuse(&reason);
+                // Whatever the plugin calls meanwhile, this is what is refused.
+                let refused = match shared.policy_run {
+                    Some(_) => Some("policy.run"),
+                    None => stops_motion.then_some("motion"),
+                };
+                if let Some(function) = refused {
+                    shared.refuse_in(function, DenialReason::Border, &reason);
                 }
                 if let Some(policy) = shared.policy_run.take() {
                     lock(&self.ports.policies).cancel(policy, now);

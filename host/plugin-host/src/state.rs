@@ -11,6 +11,7 @@ use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 
 use crate::capabilities::Tallies;
+use crate::denials::{DenialReason, Ledger, line};
 use crate::desk::Desk;
 use crate::fence::Fence;
 use crate::grants::Grant;
@@ -52,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) question: Option<u64>,
     pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) events: Vec<RunEvent>,
+    pub(crate) denials: Ledger,
     pub(crate) usage: Usage,
     pub(crate) event_rate: Rate,
     pub(crate) denial_rate: Rate,
@@ -60,21 +62,25 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Records that the call that goes on is refused.
+    pub(crate) fn refuse(&mut self, reason: DenialReason, text: &str) {
+        let function = self.tape.calling().to_owned();
+        self.refuse_in(&function, reason, text);
+    }
+
     /// Records a refusal. What a plugin says itself never keeps one from being told: refusals have a budget of their
-    /// own, and every one is counted.
-    pub(crate) fn refuse(&mut self, text: &str) {
+    /// own, the first one of each kind needs none, and every one is counted.
+    pub(crate) fn refuse_in(&mut self, function: &str, reason: DenialReason, text: &str) {
         self.usage.denials += 1;
-        let tick = self.now;
-        if self.denial_rate.take(tick, 1, DENIALS_PER_SECOND) {
-            self.events.push(RunEvent::Denied {
-                tick,
-                text: text.to_owned(),
-            });
+        let (tick, text) = (self.now, line(text));
+        let is_news = self.denials.count(function, reason, &text, tick);
+        if is_news || self.denial_rate.take(tick, 1, DENIALS_PER_SECOND) {
+            self.events.push(RunEvent::Denied { tick, text });
         }
     }
 }
 
-/// Refusals that are told one by one in any one second.
+/// Refusals that are told one by one in any one second, beside the first one of each kind.
 const DENIALS_PER_SECOND: usize = 20;
 
 /// Something counted per second of ticks.
@@ -154,36 +160,35 @@ impl RunState {
     /// Whether this call of `interface` may go on.
     pub(crate) fn permit(&mut self, interface: &'static str) -> Result<(), Error> {
         let refusal = if !self.grant.interfaces.contains(interface) {
-            Some(format!(
+            let text = format!(
                 "`{}` has no grant for `{interface}`; the operator can add it to `interfaces` in the grants file",
                 self.plugin
-            ))
+            );
+            Some((DenialReason::Interface, text))
         } else if !matches!(interface, "motion" | "gripper" | "policy") {
             None
         } else if self.mode == Mode::Assess {
-            Some("`assess` may not move anything".to_owned())
+            let text = "`assess` may not move anything";
+            Some((DenialReason::Assess, text.to_owned()))
         } else if !self.lease.arm && interface != "gripper" {
-            Some(
-                "this run holds no lease on the arm: list it under `parts` in the manifest"
-                    .to_owned(),
-            )
+            let text = "this run holds no lease on the arm: list it under `parts` in the manifest";
+            Some((DenialReason::Lease, text.to_owned()))
         } else if !self.lease.gripper && interface != "motion" {
-            Some(
-                "this run holds no lease on the gripper: list it under `parts` in the manifest"
-                    .to_owned(),
-            )
+            let text =
+                "this run holds no lease on the gripper: list it under `parts` in the manifest";
+            Some((DenialReason::Lease, text.to_owned()))
         } else {
             None
         };
         match refusal {
             None => Ok(()),
-            Some(text) => Err(self.denied(text)),
+            Some((reason, text)) => Err(self.denied(reason, text)),
         }
     }
 
     /// What the grant refuses: recorded, and told to the guest.
-    pub(crate) fn denied(&self, text: String) -> Error {
-        self.shared().refuse(&text);
+    pub(crate) fn denied(&self, reason: DenialReason, text: String) -> Error {
+        self.shared().refuse(reason, &text);
         Error::Denied(text)
     }
 
@@ -192,7 +197,10 @@ impl RunState {
         let reason = self.shared().at_border.clone();
         match reason {
             None => Ok(()),
-            Some(reason) => Err(self.denied(format!("{reason}: it is being braked"))),
+            Some(reason) => {
+                let text = format!("{reason}: it is being braked");
+                Err(self.denied(DenialReason::Border, text))
+            }
         }
     }
 
@@ -222,7 +230,7 @@ impl RunState {
             }
             if self.mode == Mode::Assess {
                 let text = "`assess` may not wait";
-                shared.refuse(text);
+                shared.refuse(DenialReason::Assess, text);
                 return Poll::Ready(Err(Error::Denied(text.to_owned())));
             }
             shared.suspended = true;

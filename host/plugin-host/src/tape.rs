@@ -7,11 +7,11 @@ mod record;
 use std::fmt::Debug;
 
 pub(crate) use codec::{Recorded, recorded_cases, recorded_fields};
-pub(crate) use record::{Budgets, Calls};
+pub(crate) use record::Budgets;
 pub use record::{RecordError, RecordedEnd, RunRecord};
 
 use codec::{bytes_of, value_of};
-use record::Call;
+use record::{Call, Calls};
 
 /// Longest text of one side of a difference, bytes.
 const WORDS_MAX: usize = 2 << 10;
@@ -21,7 +21,12 @@ pub(crate) enum Tape {
     /// Nothing is kept.
     Off,
     /// Calls are kept, up to so many bytes of them.
-    Recording { calls: Calls, most_bytes: usize },
+    Recording {
+        calls: Calls,
+        most_bytes: usize,
+        /// The function that is called, or was called last.
+        calling: String,
+    },
     /// Calls are answered as they were.
     Playing(Player),
 }
@@ -64,6 +69,23 @@ pub struct Difference {
 const STOPPED: &str = "the record has no answer to this";
 
 impl Tape {
+    /// An empty one.
+    pub(crate) fn recording(most_bytes: usize) -> Self {
+        Self::Recording {
+            calls: Calls::default(),
+            most_bytes,
+            calling: String::new(),
+        }
+    }
+
+    /// The function that a component calls while it runs, also once no more of its calls are kept.
+    pub(crate) fn calling(&self) -> &str {
+        match self {
+            Self::Recording { calling, .. } => calling,
+            Self::Off | Self::Playing(_) => "",
+        }
+    }
+
     /// The answer that was recorded to this call, and its tick; `None` if nothing is played.
     pub(crate) fn play<P: Recorded + Debug, R: Recorded + Debug>(
         &mut self,
@@ -78,16 +100,21 @@ impl Tape {
 
     /// Takes down what is called. A component has one call at a time.
     pub(crate) fn begin<P: Recorded>(&mut self, function: &str, params: &P) {
-        if let Self::Recording { calls, .. } = self
-            && !calls.is_cut()
-        {
-            calls.begin(function, bytes_of(params));
+        if let Self::Recording { calls, calling, .. } = self {
+            calling.clear();
+            calling.push_str(function);
+            if !calls.is_cut() {
+                calls.begin(function, bytes_of(params));
+            }
         }
     }
 
     /// And what was answered, or what ended the component there.
     pub(crate) fn end<R: Recorded>(&mut self, tick: u64, answer: Result<&R, String>) {
-        if let Self::Recording { calls, most_bytes } = self {
+        if let Self::Recording {
+            calls, most_bytes, ..
+        } = self
+        {
             if calls.is_cut() {
                 calls.left_out += 1;
             } else {

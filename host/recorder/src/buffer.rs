@@ -10,12 +10,11 @@ use sinew_units::{TICK_HZ, Tick, Ticks};
 use sinew_world::{Place, WorldSnapshot};
 
 use crate::event::FlightEvent;
+use crate::events::Events;
 use crate::incident::{Cause, EncodedRun, Frozen};
 
 /// Seconds that may be asked for: a buffer of a minute is about 60 MB of tick records.
 const SECONDS_MAX: f64 = 120.0;
-/// Events kept, whatever their age: a chatty plugin costs at most this.
-const EVENTS_MAX: usize = 4_096;
 /// Camera frames kept, over all cameras.
 const FRAMES_MAX: usize = 512;
 
@@ -82,7 +81,7 @@ pub struct Recorder {
     ticks: VecDeque<TickRecord>,
     snapshots: VecDeque<Arc<WorldSnapshot>>,
     frames: VecDeque<Arc<RgbdFrame>>,
-    events: VecDeque<FlightEvent>,
+    events: Events,
     runs: VecDeque<EncodedRun>,
 }
 
@@ -120,7 +119,7 @@ impl Recorder {
             ticks: VecDeque::with_capacity(history.0 as usize + TICK_HZ as usize),
             snapshots: VecDeque::new(),
             frames: VecDeque::new(),
-            events: VecDeque::new(),
+            events: Events::default(),
             runs: VecDeque::new(),
         })
     }
@@ -181,15 +180,18 @@ impl Recorder {
         true
     }
 
-    /// Keeps an event.
+    /// Keeps an event that the host made.
     pub fn observe_event(&mut self, event: FlightEvent) {
         self.advance(Tick(event.tick));
-        self.events.push_back(event);
         let oldest = (self.newest - self.history).0;
-        while self.events.len() > EVENTS_MAX || self.events.front().is_some_and(|e| e.tick < oldest)
-        {
-            self.events.pop_front();
-        }
+        self.events.keep(event, oldest);
+    }
+
+    /// Keeps what a plugin said by itself. However much that is, it takes no room from the host's own events.
+    pub fn observe_plugin_event(&mut self, event: FlightEvent) {
+        self.advance(Tick(event.tick));
+        let oldest = (self.newest - self.history).0;
+        self.events.keep_of_plugin(event, oldest);
     }
 
     /// Keeps a recorded plugin run: the newest ones, as many as there is room for.
@@ -240,7 +242,7 @@ impl Recorder {
                 snapshot.published_tick >= oldest
             }),
             frames: since(&self.frames, |frame| frame.tick >= oldest),
-            events: since(&self.events, |event| event.tick >= oldest),
+            events: self.events.since(oldest),
             runs: self.runs.iter().cloned().collect(),
         }
     }

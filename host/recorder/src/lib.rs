@@ -1,7 +1,8 @@
 //! What is kept of what happened: the flight buffer, incidents as MCAP files, and the run report.
 //!
 //! The recorder is always on and keeps the last seconds of everything it is shown: tick records from the
-//! flight ring, world snapshots, camera frames, transforms, events. [`Recorder::freeze`] turns that into a
+//! flight ring, world snapshots, camera frames, transforms, events (of the host and of plugins, each with room of their
+//! own). [`Recorder::freeze`] turns that into a
 //! [`Frozen`] copy with a file name; [`Frozen::write`] makes an MCAP file of it, here or on another thread,
 //! so that a slow disk never holds up whoever calls the recorder.
 //!
@@ -10,6 +11,7 @@
 
 mod buffer;
 mod event;
+mod events;
 mod foxglove;
 mod incident;
 mod reading;

@@ -364,3 +364,56 @@ fn a_chatty_plugin_cannot_grow_the_buffer() {
     assert_eq!(frozen.events.len(), 4_096);
     assert_eq!(frozen.events[0].name, "e15904");
 }
+
+#[test]
+fn a_chatty_plugin_takes_no_room_from_what_the_host_says() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut recorder = recorder(folder.path());
+    for n in 0..20_000 {
+        if n % 5_000 == 0 {
+            recorder.observe_event(event(5, &format!("denied{n}")));
+        }
+        recorder.observe_plugin_event(event(5, &format!("p{n}")));
+    }
+    recorder.observe_event(event(5, "failure"));
+    let frozen = recorder.freeze(cause());
+    let of_host: Vec<&str> = (frozen.events.iter().map(|event| event.name.as_str()))
+        .filter(|name| !name.starts_with('p'))
+        .collect();
+    let expected = [
+        "denied0",
+        "denied5000",
+        "denied10000",
+        "denied15000",
+        "failure",
+    ];
+    assert_eq!(of_host, expected);
+    assert_eq!(frozen.events.len(), 4_096 + expected.len());
+    // Put together again as they came: what is left of the plugin's came after all but the last one.
+    assert_eq!(frozen.events[4].name, "p15904");
+    assert_eq!(
+        frozen.events.last().map(|event| event.name.as_str()),
+        Some("failure")
+    );
+    assert_eq!(frozen.events[3].name, "denied15000");
+}
+
+#[test]
+fn events_of_every_origin_come_in_order_and_age() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut recorder = recorder(folder.path());
+    let names = |recorder: &mut Recorder| -> Vec<String> {
+        let events = recorder.freeze(cause()).events;
+        events.into_iter().map(|event| event.name).collect()
+    };
+    recorder.observe_plugin_event(event(10, "a"));
+    recorder.observe_event(event(10, "b"));
+    recorder.observe_plugin_event(event(700, "c"));
+    recorder.observe_event(event(700, "d"));
+    assert_eq!(names(&mut recorder), ["a", "b", "c", "d"]);
+    // The history is a second: whoever said it.
+    recorder.observe_event(event(1_200, "e"));
+    assert_eq!(names(&mut recorder), ["c", "d", "e"]);
+    recorder.clear();
+    assert!(names(&mut recorder).is_empty());
+}

@@ -14,13 +14,15 @@ use sinew_messages::{
     SafetyMode, StopCategory,
 };
 use sinew_safety::{ConfigHash, SafetyConfig};
+use sinew_tasks::DeniedRun;
 
+use crate::denials::denial_entries;
 use crate::trouble::{input, refused};
 
 /// Name of the log in the folder of a run.
 pub const AUDIT_FILE: &str = "audit.jsonl";
 
-/// Where a host writes down its stops, resets, modes and safety configurations.
+/// Where a host writes down its stops, resets, modes, safety configurations, and what plugins were refused.
 #[derive(Clone, Debug)]
 pub struct AuditTarget {
     /// The log.
@@ -223,6 +225,13 @@ impl SafetyLog {
             reason: reason.to_owned(),
         };
         self.put(tick, Some(&asked.actor), entry);
+    }
+
+    /// Writes down what was refused to a plugin's run.
+    pub(crate) fn denied(&self, tick: u64, run: &DeniedRun) {
+        for entry in denial_entries(run) {
+            self.put(tick, None, entry);
+        }
     }
 
     /// Takes what the reflex said since the last step. In virtual time it waits for the disk, so that what happens next

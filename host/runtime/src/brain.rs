@@ -84,6 +84,7 @@ impl Brain {
         for run in self.tasks.take_recorded() {
             self.keep_run(&run, now);
         }
+        self.log_denials(now);
         let mut recorder = self.time.recorder;
         recorder.time(|| self.record(now, start));
         self.time.recorder = recorder;
@@ -92,7 +93,9 @@ impl Brain {
 
     /// A plugin run has ended: whatever it was told and called goes with the next incident.
     fn keep_run(&mut self, run: &sinew_tasks::RecordedRun, now: Tick) {
-        let plugin = run.record.plugin.replace('/', "_");
+        // No plugin has a dot in its name.
+        let role = if run.assess { "assess." } else { "" };
+        let plugin = format!("{role}{}", run.record.plugin.replace('/', "_"));
         let bytes: Arc<[u8]> = run.record.to_bytes().into();
         self.fingerprint.bytes(&bytes);
         let run = EncodedRun {
@@ -103,6 +106,14 @@ impl Brain {
         self.recorder.observe_run(run.clone());
         if self.keep_runs {
             self.runs.push(run);
+        }
+    }
+
+    /// Writes down what was refused to the runs that have ended.
+    fn log_denials(&mut self, now: Tick) {
+        let denied = self.tasks.take_denied();
+        if let Some(log) = &self.safety_log {
+            denied.iter().for_each(|run| log.denied(now.0, run));
         }
     }
 
@@ -122,7 +133,11 @@ impl Brain {
             self.fingerprint.word(event.tick.0);
             self.fingerprint.bytes(event.what.name().as_bytes());
             self.fingerprint.bytes(event.what.message().as_bytes());
-            self.recorder.observe_event(flight_event(event));
+            if event.what.is_by_plugin() {
+                self.recorder.observe_plugin_event(flight_event(event));
+            } else {
+                self.recorder.observe_event(flight_event(event));
+            }
         }
         for fault in self.perception.take_faults() {
             self.note(Level::Warn, "perception", &fault);
@@ -141,6 +156,14 @@ impl Brain {
             message: message.into(),
             detail: serde_json::Value::Null,
         });
+    }
+}
+
+impl Drop for Brain {
+    fn drop(&mut self) {
+        // What still runs goes with the host, but not what was refused to it.
+        self.tasks.close();
+        self.log_denials(Tick(self.status.tick));
     }
 }
 

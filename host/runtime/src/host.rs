@@ -106,7 +106,7 @@ pub struct HostOptions {
     pub incidents: std::path::PathBuf,
     /// Plugin runs are kept one by one, not only for the next incident.
     pub keep_runs: bool,
-    /// Where stops, resets, modes and safety configurations are written down. Without one a host keeps nothing of
+    /// Where stops, resets, modes, safety configurations and refused calls are written down. Without one a host keeps nothing of
     /// that: for measurements, not for a robot.
     pub audit: Option<AuditTarget>,
 }

@@ -9,6 +9,7 @@ pub mod bench;
 mod brain;
 mod burden;
 mod bystander;
+mod denials;
 pub mod doctor;
 pub mod files;
 mod fingerprint;

@@ -13,7 +13,7 @@ use crate::lease::Leases;
 use crate::lifecycle::{Context, Task};
 use crate::params::{ParamsError, check_names};
 use crate::recovery::{History, RecoveryBudget};
-use crate::task::{RecordedRun, TaskEnd, TaskId, TaskStatus};
+use crate::task::{DeniedRun, Outbox, RecordedRun, TaskEnd, TaskId, TaskStatus};
 
 /// Tasks that may wait or run at once.
 const TASKS_MAX: usize = 1_024;
@@ -193,8 +193,7 @@ pub struct TaskEngine<P: Plugins> {
     tasks: BTreeMap<TaskId, Task<P::Run>>,
     leases: Leases,
     history: History,
-    events: Vec<TaskEvent>,
-    recorded: Vec<RecordedRun>,
+    out: Outbox,
     last_id: u64,
     now: Tick,
 }
@@ -210,8 +209,7 @@ impl<P: Plugins> TaskEngine<P> {
             tasks: BTreeMap::new(),
             leases: Leases::default(),
             history: History::default(),
-            events: Vec::new(),
-            recorded: Vec::new(),
+            out: Outbox::default(),
             last_id: 0,
             now: Tick(0),
         }
@@ -251,7 +249,7 @@ impl<P: Plugins> TaskEngine<P> {
         }
         self.last_id += 1;
         let id = TaskId(self.last_id);
-        self.events.push(TaskEvent {
+        self.out.events.push(TaskEvent {
             tick: self.now,
             task: id,
             what: Happening::Submitted {
@@ -305,8 +303,7 @@ impl<P: Plugins> TaskEngine<P> {
                 config: &self.config,
                 leases: &mut self.leases,
                 history: &mut self.history,
-                events: &mut self.events,
-                recorded: &mut self.recorded,
+                out: &mut self.out,
                 now,
                 status,
             });
@@ -315,12 +312,24 @@ impl<P: Plugins> TaskEngine<P> {
 
     /// What has happened since the last call, oldest first.
     pub fn take_events(&mut self) -> Vec<TaskEvent> {
-        std::mem::take(&mut self.events)
+        std::mem::take(&mut self.out.events)
     }
 
     /// Runs that have ended since the last call, in the order of their ends.
     pub fn take_recorded(&mut self) -> Vec<RecordedRun> {
-        std::mem::take(&mut self.recorded)
+        std::mem::take(&mut self.out.recorded)
+    }
+
+    /// Runs that have ended since the last call and that something was refused to, in the order of their ends.
+    pub fn take_denied(&mut self) -> Vec<DeniedRun> {
+        std::mem::take(&mut self.out.denied)
+    }
+
+    /// Kills whatever runs, so that what it leaves can be taken. No task goes on afterwards: whoever drives the engine goes.
+    pub fn close(&mut self) {
+        for task in self.tasks.values_mut() {
+            task.close(&mut self.out);
+        }
     }
 
     /// What a task does now; `None` if there is no such task.

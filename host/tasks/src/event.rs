@@ -287,6 +287,15 @@ impl Happening {
         }
     }
 
+    /// True of what a plugin says by itself, as often as its budget lets it; all else is said by the host.
+    #[must_use]
+    pub fn is_by_plugin(&self) -> bool {
+        matches!(
+            self,
+            Self::Step { .. } | Self::Emitted { .. } | Self::Log { .. } | Self::SafePoint { .. }
+        )
+    }
+
     /// How much it matters: `debug`, `info`, `warn` or `error`.
     #[must_use]
     pub fn level(&self) -> &'static str {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sinew_plugin_host::{
-    Checkpoint, Failure, HostPorts, Kind, Lease, LoadError, MachineCode, Manifest, Plugin,
-    PluginHost, Proposal, RecoveryContext, Run, RunEnd, RunEvent, RunRecord, StartError,
+    Assessment, Checkpoint, Failure, HostPorts, Kind, Lease, LoadError, MachineCode, Manifest,
+    Plugin, PluginHost, RecoveryContext, Run, RunDenials, RunEnd, RunEvent, RunRecord, StartError,
 };
 use sinew_units::Tick;
 
@@ -27,6 +27,8 @@ pub trait PluginRun {
     fn take_events(&mut self) -> Vec<RunEvent>;
     /// What was recorded of it, once it has ended; `None` if nothing is.
     fn take_record(&mut self) -> Option<RunRecord>;
+    /// What was refused to it, once it has ended; `None` if nothing was.
+    fn take_denials(&mut self) -> Option<RunDenials>;
 }
 
 /// Skills and recoveries by name. The engine is written against this, so that its decisions can be tested
@@ -65,9 +67,6 @@ pub trait Plugins {
     ) -> Result<Self::Run, StartError>;
 
     /// Asks a recovery what it would do.
-    ///
-    /// # Errors
-    /// How it failed to answer.
     fn assess(
         &self,
         name: &str,
@@ -75,7 +74,7 @@ pub trait Plugins {
         context: &RecoveryContext,
         seed: u64,
         now: Tick,
-    ) -> Result<Option<Proposal>, RunEnd>;
+    ) -> Assessment;
 
     /// Starts a recovery.
     ///
@@ -275,12 +274,12 @@ impl Plugins for Installed {
         context: &RecoveryContext,
         seed: u64,
         now: Tick,
-    ) -> Result<Option<Proposal>, RunEnd> {
+    ) -> Assessment {
         match self.plugin(name, "recovery") {
             Ok(plugin) => self.host.assess(plugin, failure, context, seed, now),
-            Err(error) => Err(RunEnd::Trapped {
+            Err(error) => Assessment::without_run(Err(RunEnd::Trapped {
                 message: error.to_string(),
-            }),
+            })),
         }
     }
 
@@ -322,5 +321,9 @@ impl PluginRun for Run {
 
     fn take_record(&mut self) -> Option<RunRecord> {
         Self::take_record(self)
+    }
+
+    fn take_denials(&mut self) -> Option<RunDenials> {
+        Self::take_denials(self)
     }
 }

@@ -16,6 +16,8 @@
 //!   end of the run. A skill that says yes while the world says no is a `false-success`.
 //! - **Leases**: a robot part has one holder at a time. A run gets the leases that its manifest names and loses
 //!   them when it has ended, however it ended, once the robot stands still.
+//! - **Evidence**: every run leaves its events, its record and what was refused to it, also that of a recovery which was only
+//!   asked.
 //! - **Recovery**: see [`recovery`](crate::RecoveryBudget).
 //!
 //! Everything is driven by [`TaskEngine::step`]; no clock is read and equal inputs give equal events.
@@ -41,7 +43,7 @@ pub use installed::{InstallError, Installed, PluginRun, Plugins, check_manifest}
 pub use lease::{Leases, RobotParts};
 pub use params::ParamsError;
 pub use recovery::{History, RecoveryBudget};
-pub use task::{RecordedRun, TaskEnd, TaskId, TaskState, TaskStatus};
+pub use task::{DeniedRun, RecordedRun, TaskEnd, TaskId, TaskState, TaskStatus};
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use sinew_messages::{LimitKind, LoopStatus, StopState};
-use sinew_plugin_host::{Checkpoint, Failure, StartError};
+use sinew_plugin_host::{Checkpoint, Failure, RunDenials, RunRecord, StartError};
 use sinew_units::{Tick, Ticks};
 use sinew_world::WorldReader;
 
@@ -18,7 +18,7 @@ use crate::failure::FailureLabel;
 use crate::installed::{PluginRun, Plugins};
 use crate::lease::{Leases, RobotParts};
 use crate::recovery::History;
-use crate::task::{RecordedRun, TaskEnd, TaskId, TaskState, TaskStatus};
+use crate::task::{DeniedRun, Outbox, RecordedRun, TaskEnd, TaskId, TaskState, TaskStatus};
 
 /// Tool speed below which the robot counts as at rest, m/s.
 const REST_SPEED_M_S: f64 = 0.002;
@@ -30,8 +30,7 @@ pub(crate) struct Context<'a, P: Plugins> {
     pub(crate) config: &'a EngineConfig,
     pub(crate) leases: &'a mut Leases,
     pub(crate) history: &'a mut History,
-    pub(crate) events: &'a mut Vec<TaskEvent>,
-    pub(crate) recorded: &'a mut Vec<RecordedRun>,
+    pub(crate) out: &'a mut Outbox,
     pub(crate) now: Tick,
     pub(crate) status: &'a LoopStatus,
 }
@@ -82,6 +81,14 @@ impl Problem {
             detail: self.detail.clone(),
         }
     }
+}
+
+/// What a plugin run leaves when it has ended.
+struct Left {
+    number: u64,
+    assess: bool,
+    record: Option<RunRecord>,
+    denials: Option<RunDenials>,
 }
 
 enum Phase<R> {
@@ -234,7 +241,7 @@ impl<R: PluginRun> Task<R> {
     }
 
     fn say<P: Plugins>(&self, context: &mut Context<'_, P>, what: Happening) {
-        context.events.push(TaskEvent {
+        context.out.events.push(TaskEvent {
             tick: context.now,
             task: self.id,
             what,
@@ -282,6 +289,40 @@ impl<R: PluginRun> Task<R> {
                 return;
             }
         }
+    }
+
+    /// Ends what runs of it. It goes on no more, whatever it waited for.
+    pub(crate) fn close(&mut self, out: &mut Outbox) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Over);
+        if let Phase::Acting { mut run, role, .. } = phase {
+            run.kill();
+            let name = self.plugin_of(&role).to_owned();
+            self.pass_on(out, &name, &mut run);
+            self.leave(out, Left::by(&mut run, self.runs));
+        }
+    }
+
+    /// Hands out what a run left.
+    fn leave(&self, out: &mut Outbox, left: Left) {
+        let Left {
+            number,
+            assess,
+            record,
+            denials,
+        } = left;
+        let task = self.id;
+        out.recorded.extend(record.map(|record| RecordedRun {
+            task,
+            number,
+            assess,
+            record,
+        }));
+        out.denied.extend(denials.map(|denials| DeniedRun {
+            task,
+            number,
+            assess,
+            denials,
+        }));
     }
 
     fn time_is_over<P: Plugins>(&self, context: &Context<'_, P>) -> Option<String> {
@@ -445,6 +486,17 @@ impl<R: PluginRun> Task<R> {
     fn release<P: Plugins>(&self, context: &mut Context<'_, P>) {
         context.leases.release(self.id);
         self.say(context, Happening::LeaseReleased);
+    }
+}
+
+impl Left {
+    fn by(run: &mut impl PluginRun, number: u64) -> Self {
+        Self {
+            number,
+            assess: false,
+            record: run.take_record(),
+            denials: run.take_denials(),
+        }
     }
 }
 

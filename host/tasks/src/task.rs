@@ -4,10 +4,10 @@ use core::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
-use sinew_plugin_host::RunRecord;
+use sinew_plugin_host::{RunDenials, RunRecord};
 use sinew_units::Tick;
 
-use crate::event::tick_number;
+use crate::event::{TaskEvent, tick_number};
 use crate::failure::FailureLabel;
 
 /// Number of a task, counting up from 1.
@@ -116,6 +116,29 @@ pub struct RecordedRun {
     pub task: TaskId,
     /// Which run of it, from 1; recoveries count too.
     pub number: u64,
+    /// A recovery was only asked what it would do; the number is that of the run that comes next.
+    pub assess: bool,
     /// What was recorded.
     pub record: RunRecord,
+}
+
+/// A run of a task that has ended, and that something was refused to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeniedRun {
+    /// Of which task.
+    pub task: TaskId,
+    /// Which run of it, as in [`RecordedRun`].
+    pub number: u64,
+    /// A recovery was only asked what it would do.
+    pub assess: bool,
+    /// What was refused.
+    pub denials: RunDenials,
+}
+
+/// What tasks leave for whoever drives the engine, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    pub(crate) events: Vec<TaskEvent>,
+    pub(crate) recorded: Vec<RecordedRun>,
+    pub(crate) denied: Vec<DeniedRun>,
 }

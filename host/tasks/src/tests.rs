@@ -1,5 +1,6 @@
 //! The engine against fake plugins and a made-up world.
 
+mod denials;
 mod recovering;
 mod running;
 
@@ -10,8 +11,8 @@ use bytemuck::Zeroable;
 use serde_json::{Value, json};
 use sinew_messages::{LimitKind, LoopStatus, Pose, StopState};
 use sinew_plugin_host::{
-    Checkpoint, Failure, Kind, Lease, Manifest, Proposal, RecoveryContext, RunEnd, RunEvent,
-    RunRecord, StartError,
+    Assessment, Checkpoint, Denial, DenialReason, Failure, Kind, Lease, Manifest, Proposal,
+    RecoveryContext, RunDenials, RunEnd, RunEvent, RunRecord, StartError,
 };
 use sinew_units::{Tick, Ticks};
 use sinew_world::{ObjectTrack, Place, WorldSnapshot, WorldWriter, world};
@@ -28,6 +29,7 @@ struct Script {
     end: RunEnd,
     checkpoint: Option<u8>,
     is_deaf: bool,
+    is_refused: bool,
 }
 
 fn script(ticks: u64, end: RunEnd) -> Script {
@@ -36,6 +38,7 @@ fn script(ticks: u64, end: RunEnd) -> Script {
         end,
         checkpoint: None,
         is_deaf: false,
+        is_refused: false,
     }
 }
 
@@ -63,6 +66,12 @@ impl Script {
         self
     }
 
+    /// Something is refused to it when it ends.
+    fn refused(mut self) -> Self {
+        self.is_refused = true;
+        self
+    }
+
     fn deaf(mut self) -> Self {
         self.is_deaf = true;
         self
@@ -70,6 +79,7 @@ impl Script {
 }
 
 struct FakeRun {
+    name: String,
     script: Script,
     until: Option<Tick>,
     checkpoint: Option<Checkpoint>,
@@ -115,8 +125,30 @@ impl PluginRun for FakeRun {
         None
     }
 
+    fn take_denials(&mut self) -> Option<RunDenials> {
+        (self.script.is_refused).then(|| refused_to(&self.name))
+    }
+
     fn take_events(&mut self) -> Vec<RunEvent> {
         std::mem::take(&mut self.events)
+    }
+}
+
+/// One refusal of a plugin.
+fn refused_to(plugin: &str) -> RunDenials {
+    RunDenials {
+        plugin: plugin.to_owned(),
+        version: "1.0.0".to_owned(),
+        digest: "ab".repeat(32),
+        kinds: vec![Denial {
+            function: "motion.start".to_owned(),
+            reason: DenialReason::Zone,
+            text: "no".to_owned(),
+            count: 3,
+            first: Tick(1),
+            last: Tick(2),
+        }],
+        more: None,
     }
 }
 
@@ -124,6 +156,8 @@ impl PluginRun for FakeRun {
 struct Fakes {
     manifests: BTreeMap<String, (Manifest, Vec<Condition>)>,
     proposals: BTreeMap<String, (u64, f64)>,
+    /// Recoveries that are refused something when they are asked.
+    refused_to_assess: Vec<String>,
     scripts: RefCell<BTreeMap<String, VecDeque<Script>>>,
     /// What each run was started with.
     starts: RefCell<Vec<(String, Option<u8>, u32)>>,
@@ -167,6 +201,7 @@ impl Fakes {
         let mut scripts = self.scripts.borrow_mut();
         let script = scripts.get_mut(name).and_then(VecDeque::pop_front);
         FakeRun {
+            name: name.to_owned(),
             script: script.unwrap_or_else(|| fails("jam")),
             until: None,
             checkpoint: resume,
@@ -223,18 +258,22 @@ impl Plugins for Fakes {
         failure: &Failure,
         context: &RecoveryContext,
         _seed: u64,
-        _now: Tick,
-    ) -> Result<Option<Proposal>, RunEnd> {
+        now: Tick,
+    ) -> Assessment {
         assert_eq!(failure.detail["line"], 2, "the detail reaches the recovery");
         assert_eq!(context.skill, "t/skill");
-        Ok(self
-            .proposals
-            .get(name)
-            .map(|&(cost_ticks, success)| Proposal {
-                plan: "put it right".to_owned(),
-                cost_ticks,
-                success,
-            }))
+        let proposal = (self.proposals.get(name)).map(|&(cost_ticks, success)| Proposal {
+            plan: "put it right".to_owned(),
+            cost_ticks,
+            success,
+        });
+        let mut assessment = Assessment::without_run(Ok(proposal));
+        if self.refused_to_assess.iter().any(|refused| refused == name) {
+            assessment.denials = Some(refused_to(name));
+            let text = "`assess` may not move anything".to_owned();
+            assessment.events = vec![RunEvent::Denied { tick: now, text }];
+        }
+        assessment
     }
 
     fn start_recovery(

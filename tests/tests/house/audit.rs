@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use sinew_runtime::audit_log::{Record, read};
 use sinew_runtime::host::Speed;
 use sinew_runtime::messages::{SafetyMode, StopCategory, StopState};
 use sinew_runtime::safety::SafetyLimits;
 use sinew_runtime::safety_change::{approve, propose};
 use sinew_runtime::sim::Profile;
-use sinew_runtime::tasks::Happening;
+use sinew_runtime::tasks::{Happening, TaskState};
 use sinew_runtime::{InputError, Refused, Sources};
 use sinew_tests::{Rig, kit_parts};
 
@@ -99,6 +100,51 @@ fn stops_and_resets_are_written_down_with_who_asked() {
     );
     let (again, _) = story(601).expect("there is a log");
     assert_eq!(bytes, again, "the same seed is the same bytes");
+}
+
+/// Every refused call is counted in the log, also of what still runs when its host goes, and a plugin can't fill it.
+#[test]
+fn what_is_refused_to_a_plugin_is_written_down() {
+    let story = |seed| {
+        let mut rig = Rig::new(seed, 0, &Profile::calm());
+        let hide = |times: u64| json!({"act": "hide-refusal", "times": times, "force": 10.0});
+        let end = rig.run("test/misbehave", &hide(30));
+        assert_eq!(end.state, TaskState::Succeeded, "{}", end.message);
+        rig.submit("test/misbehave", &hide(100_000));
+        rig.run_for(20);
+        let log = rig.audit.clone();
+        // The log waits for the disk when its last user goes.
+        drop(rig.host);
+        (std::fs::read(&log).expect("there is one"), records(&log))
+    };
+    let (bytes, records) = story(604);
+    let kinds: Vec<&str> = records.iter().map(|record| record.kind.as_str()).collect();
+    let booted = ["boot", "stop", "reset-asked", "reset-granted"];
+    assert_eq!(kinds[..4], booted);
+    assert_eq!(kinds[4..], ["grant-denied", "grant-denied"]);
+    let [first, killed] = &records[4..] else {
+        panic!("{records:?}");
+    };
+    for record in [first, killed] {
+        assert_eq!(record.actor, None);
+        assert_eq!(record.content["plugin"], "test/misbehave");
+        assert_eq!(record.content["function"], "files.read");
+        assert_eq!(record.content["reason"], "interface");
+        let text = record.content["text"].as_str().expect("it has one");
+        assert!(text.contains("no grant for `files`"), "{text}");
+        let digest = record.content["digest"].as_str().expect("it has one");
+        assert_eq!(digest.len(), 64);
+    }
+    assert_eq!(
+        (&first.content["task"], &first.content["run"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(first.content["count"], 60);
+    assert_eq!(killed.content["task"], 2);
+    let count = killed.content["count"].as_u64().expect("a number");
+    assert!(count > 1_000, "{count}");
+    assert!(killed.content["last_tick"].as_u64() > killed.content["first_tick"].as_u64());
+    assert_eq!(bytes, story(604).0, "the same seed is the same bytes");
 }
 
 #[test]

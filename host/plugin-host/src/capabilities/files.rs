@@ -13,6 +13,7 @@ use cap_std::fs::{Dir, File, OpenOptions};
 #[cfg(unix)]
 use rustix::fs::OFlags;
 
+use crate::denials::DenialReason;
 use crate::grants::DirectoryGrant;
 use crate::link::Interface;
 use crate::state::RunState;
@@ -136,7 +137,7 @@ fn granted<'a>(state: &'a RunState, directory: &str) -> Result<&'a DirectoryGran
         .iter()
         .find(|granted| granted.name == directory);
     found.ok_or_else(|| {
-        state.denied(format!(
+        state.denied(DenialReason::Directory, format!(
             "no directory `{directory}` is granted to `{}`, or its manifest does not ask for it under `directories`",
             state.plugin
         ))
@@ -166,10 +167,13 @@ fn open(state: &RunState, directory: &str) -> Result<Dir, Error> {
 fn writable(state: &RunState, directory: &str) -> Result<Writable, Error> {
     let grant = granted(state, directory)?;
     if !grant.write {
-        return Err(state.denied(format!(
-            "`{directory}` is granted to `{}` for reading only",
-            state.plugin
-        )));
+        return Err(state.denied(
+            DenialReason::ReadOnly,
+            format!(
+                "`{directory}` is granted to `{}` for reading only",
+                state.plugin
+            ),
+        ));
     }
     Ok(Writable {
         root: open(state, directory)?,

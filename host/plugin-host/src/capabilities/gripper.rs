@@ -2,6 +2,7 @@
 
 use sinew_messages::{GripperGoal, MotionState};
 
+use crate::denials::DenialReason;
 use crate::desk::is_stopped;
 use crate::link::Interface;
 use crate::state::RunState;
@@ -43,10 +44,11 @@ async fn go(state: &mut RunState, width: f64, force: f64) -> Result<GripperOutco
     if let Some(limit) = state.grant.force_n
         && force > limit
     {
-        return Err(state.denied(format!(
+        let text = format!(
             "`{}` may grip with {limit} N, it asked for {force}",
             state.plugin
-        )));
+        );
+        return Err(state.denied(DenialReason::Force, text));
     }
     state.take_goal()?;
     let robot = &state.ports.robot;

@@ -5,6 +5,7 @@ use sinew_units::Ticks;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Resource, ResourceType};
 
+use crate::denials::DenialReason;
 use crate::desk::{Ended, is_stopped};
 use crate::link::{Interface, taped};
 use crate::state::RunState;
@@ -223,10 +224,11 @@ fn check_grant(state: &RunState, goal: &ArmGoal) -> Result<(), Error> {
     if let Some(most) = state.grant.contact_n
         && goal.contact_force_n > most
     {
-        return Err(state.denied(format!(
+        let text = format!(
             "`{}` may press with {most} N, it asked for {}",
             state.plugin, goal.contact_force_n
-        )));
+        );
+        return Err(state.denied(DenialReason::Contact, text));
     }
     let is_line = [ArmGoalKind::Line, ArmGoalKind::Guarded]
         .into_iter()
@@ -248,10 +250,10 @@ fn check_grant(state: &RunState, goal: &ArmGoal) -> Result<(), Error> {
     };
     match reason {
         None => Ok(()),
-        Some(reason) => Err(state.denied(format!(
-            "`{}` may not take the tool there: {reason}",
-            state.plugin
-        ))),
+        Some(reason) => {
+            let text = format!("`{}` may not take the tool there: {reason}", state.plugin);
+            Err(state.denied(DenialReason::Zone, text))
+        }
     }
 }
 

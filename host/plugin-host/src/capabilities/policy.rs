@@ -2,6 +2,7 @@
 
 use sinew_units::Ticks;
 
+use crate::denials::DenialReason;
 use crate::desk::is_stopped;
 use crate::link::Interface;
 use crate::ports::{PolicyOrder, PolicyRefusal};
@@ -33,10 +34,11 @@ fn check_object(state: &RunState, object_id: u64) -> Result<(), Error> {
         return Ok(());
     }
     if let Some(object) = object {
-        state.shared().refuse(&format!(
+        let text = format!(
             "`{}` has no grant for objects of class `{}`",
             state.plugin, object.class
-        ));
+        );
+        state.shared().refuse(DenialReason::Class, &text);
     }
     Err(Error::Other(format!(
         "missing-object: no object {object_id} is tracked"
@@ -50,10 +52,11 @@ async fn run(
     timeout: u64,
 ) -> Result<PolicyOutcome, Error> {
     if !state.grant.allows_policy(&name) {
-        return Err(state.denied(format!(
+        let text = format!(
             "`{}` has no grant for the policy `{name}`, or its manifest does not ask for it under `policies`",
             state.plugin
-        )));
+        );
+        return Err(state.denied(DenialReason::Policy, text));
     }
     state.check_border()?;
     state.take_goal()?;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod capabilities;
+mod denials;
 mod handing_over;
 mod hostile;
 mod loading;

@@ -1,7 +1,9 @@
 //! Recoveries: what they may do while they assess, and how they end.
 
 use serde_json::json;
-use sinew_plugin_host::{Failure, Lease, RecoveryContext, RunEnd};
+use sinew_plugin_host::{
+    DenialReason, Failure, Lease, RecoveryContext, ReplayVerdict, RunEnd, RunEvent,
+};
 
 use crate::rig::{Rig, failed, misbehave, probe};
 
@@ -24,17 +26,14 @@ fn context() -> RecoveryContext {
 #[test]
 fn assessing_moves_nothing_and_waits_for_nothing() {
     let mut rig = Rig::new();
-    let proposal = rig
-        .host
-        .assess(
-            probe(),
-            &failure("dropped", "it fell"),
-            &context(),
-            1,
-            rig.now(),
-        )
-        .unwrap()
-        .unwrap();
+    let assessed = rig.host.assess(
+        probe(),
+        &failure("dropped", "it fell"),
+        &context(),
+        1,
+        rig.now(),
+    );
+    let proposal = assessed.answer.unwrap().unwrap();
     assert!(
         proposal
             .plan
@@ -51,6 +50,28 @@ fn assessing_moves_nothing_and_waits_for_nothing() {
     assert!((proposal.success - 1.0).abs() < f64::EPSILON);
     rig.tick();
     assert!(rig.robot.arm_goals.is_empty());
+    // What was refused is told, counted and recorded like that of any run.
+    let denied = |event: &RunEvent| matches!(event, RunEvent::Denied { .. });
+    assert_eq!(
+        assessed.events.iter().filter(|event| denied(event)).count(),
+        2
+    );
+    let denials = assessed.denials.expect("two calls were refused");
+    assert_eq!(denials.plugin, "test/probe");
+    assert_eq!(denials.digest, probe().digest());
+    let kinds: Vec<_> = (denials.kinds.iter())
+        .map(|kind| (kind.function.as_str(), kind.reason, kind.count))
+        .collect();
+    let expected = ["motion.move-to", "clock.sleep"];
+    assert_eq!(
+        kinds,
+        expected.map(|function| (function, DenialReason::Assess, 1))
+    );
+    let record = assessed.record.expect("it is recorded");
+    assert_eq!(record.end.kind, "proposed");
+    let replay = rig.host.replay(probe(), &record);
+    assert_eq!(replay.verdict, ReplayVerdict::Identical);
+    assert_eq!(replay.calls, record.calls());
 }
 
 #[test]
@@ -65,9 +86,18 @@ fn a_recovery_may_decline_crash_or_loop_while_it_assesses() {
             rig.now(),
         )
     };
-    assert_eq!(assess("decline"), Ok(None));
-    assert!(matches!(assess("panic"), Err(RunEnd::Trapped { .. })));
-    assert!(matches!(assess("spin"), Err(RunEnd::OutOfBudget { .. })));
+    let ended = |message: &str| {
+        let assessed = assess(message);
+        let record = assessed.record.expect("every run is recorded");
+        assert_eq!(rig.host.replay(probe(), &record).calls, record.calls());
+        assert!(assessed.denials.is_none());
+        (assessed.answer, record.end.kind)
+    };
+    assert_eq!(ended("decline"), (Ok(None), "proposed".to_owned()));
+    let (answer, kind) = ended("panic");
+    assert!(matches!(answer, Err(RunEnd::Trapped { .. })) && kind == "trapped");
+    let (answer, kind) = ended("spin");
+    assert!(matches!(answer, Err(RunEnd::OutOfBudget { .. })) && kind == "cancelled");
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytemuck::Zeroable as _;
-use serde_json::Value;
 use sinew_messages::{
     ArmGoal, ArmGoalKind, GripperGoal, LoopStatus, Mailbox, MotionState, Pose, StopState,
 };

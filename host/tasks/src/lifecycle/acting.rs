@@ -3,11 +3,11 @@
 use sinew_plugin_host::{RunEnd, RunEvent};
 use sinew_units::{Tick, Ticks};
 
-use super::{Context, EndAsked, Outcome, Phase, Problem, Role, Task, stop_problem};
+use super::{Context, EndAsked, Left, Outcome, Phase, Problem, Role, Task, stop_problem};
 use crate::event::{Happening, TaskEvent};
 use crate::failure::FailureLabel;
 use crate::installed::{PluginRun, Plugins};
-use crate::task::RecordedRun;
+use crate::task::{Outbox, TaskId};
 
 impl<R: PluginRun> Task<R> {
     pub(super) fn act<P: Plugins<Run = R>>(
@@ -24,22 +24,14 @@ impl<R: PluginRun> Task<R> {
             (polled, _) => polled,
         };
         let name = self.plugin_of(&role).to_owned();
-        for event in run.take_events() {
-            self.relay(context, &name, event);
-        }
+        self.pass_on(context.out, &name, &mut run);
         if role == Role::Skill {
             self.checkpoint = run.checkpoint();
         }
         let Some(ended) = ended else {
             return (Phase::Acting { run, role, since }, false);
         };
-        if let Some(record) = run.take_record() {
-            context.recorded.push(RecordedRun {
-                task: self.id,
-                number: self.runs,
-                record,
-            });
-        }
+        self.leave(context.out, Left::by(&mut run, self.runs));
         if role != Role::Skill {
             self.recovering_time = Ticks(self.recovering_time.0 + context.now.since(since).0);
         }
@@ -98,55 +90,18 @@ impl<R: PluginRun> Task<R> {
         run.cancel();
     }
 
-    fn relay<P: Plugins>(&mut self, context: &mut Context<'_, P>, plugin: &str, event: RunEvent) {
-        let plugin = plugin.to_owned();
-        let (tick, what) = match event {
-            RunEvent::Step {
-                tick,
-                name,
-                object_id,
-            } => {
-                self.step_name.clone_from(&name);
-                self.step_object = object_id;
-                let what = Happening::Step {
-                    plugin,
-                    step: name,
-                    object: object_id,
-                };
-                (tick, what)
+    /// Passes on what a run has said since the last time, and keeps up with the step that it is at.
+    pub(super) fn pass_on(&mut self, out: &mut Outbox, plugin: &str, run: &mut R) {
+        for event in run.take_events() {
+            if let RunEvent::Step {
+                name, object_id, ..
+            } = &event
+            {
+                self.step_name.clone_from(name);
+                self.step_object = *object_id;
             }
-            RunEvent::Emitted {
-                tick,
-                name,
-                payload,
-            } => (
-                tick,
-                Happening::Emitted {
-                    plugin,
-                    name,
-                    payload,
-                },
-            ),
-            RunEvent::Log {
-                tick,
-                level,
-                message,
-            } => {
-                let what = Happening::Log {
-                    plugin,
-                    level,
-                    text: message,
-                };
-                (tick, what)
-            }
-            RunEvent::SafePoint { tick, schema } => (tick, Happening::SafePoint { plugin, schema }),
-            RunEvent::Denied { tick, text } => (tick, Happening::Denied { plugin, text }),
-        };
-        context.events.push(TaskEvent {
-            tick,
-            task: self.id,
-            what,
-        });
+            out.events.push(told(self.id, plugin, event));
+        }
     }
 
     /// Files the end of a run.
@@ -192,4 +147,50 @@ impl<R: PluginRun> Task<R> {
             }
         }
     }
+}
+
+/// What a run says, as an event of its task.
+pub(super) fn told(task: TaskId, plugin: &str, event: RunEvent) -> TaskEvent {
+    let plugin = plugin.to_owned();
+    let (tick, what) = match event {
+        RunEvent::Step {
+            tick,
+            name,
+            object_id,
+        } => {
+            let what = Happening::Step {
+                plugin,
+                step: name,
+                object: object_id,
+            };
+            (tick, what)
+        }
+        RunEvent::Emitted {
+            tick,
+            name,
+            payload,
+        } => {
+            let what = Happening::Emitted {
+                plugin,
+                name,
+                payload,
+            };
+            (tick, what)
+        }
+        RunEvent::Log {
+            tick,
+            level,
+            message,
+        } => {
+            let what = Happening::Log {
+                plugin,
+                level,
+                text: message,
+            };
+            (tick, what)
+        }
+        RunEvent::SafePoint { tick, schema } => (tick, Happening::SafePoint { plugin, schema }),
+        RunEvent::Denied { tick, text } => (tick, Happening::Denied { plugin, text }),
+    };
+    TaskEvent { tick, task, what }
 }

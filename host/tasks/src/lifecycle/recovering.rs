@@ -1,9 +1,10 @@
 //! After a failure: choosing a recovery, and what follows from how it came out.
 
 use serde_json::Value;
-use sinew_plugin_host::{Kind, Proposal, RecoveryContext};
+use sinew_plugin_host::{Assessment, Failure, Kind, Proposal, RecoveryContext, RunEnd};
 
-use super::{Claim, Context, Phase, Problem, Role, Task, mix};
+use super::acting::told;
+use super::{Claim, Context, Left, Phase, Problem, Role, Task, mix};
 use crate::event::Happening;
 use crate::failure::FailureLabel;
 use crate::installed::{PluginRun, Plugins};
@@ -89,17 +90,13 @@ impl<R: PluginRun> Task<R> {
         }
         let failure = problem.failure();
         let asked = self.recovery_context(self.attempts);
-        let seed = mix(self.options.seed, self.runs + 1);
         let mut proposals: Vec<(String, Proposal)> = Vec::new();
         for name in handlers(context.plugins, problem.label) {
             let failures = self.failures_of.get(&(name.clone(), problem.label));
             if failures.is_some_and(|failures| *failures >= budget.failures_each) {
                 continue;
             }
-            match context
-                .plugins
-                .assess(&name, &failure, &asked, seed, context.now)
-            {
+            match self.assess(context, &name, &failure, &asked) {
                 Ok(Some(proposal)) => proposals.push((name, proposal)),
                 Ok(None) => {}
                 Err(ended) => {
@@ -136,6 +133,34 @@ impl<R: PluginRun> Task<R> {
             since: context.now,
         };
         (phase, true)
+    }
+
+    /// Asks one recovery. What its run says, was refused and is recorded of it is kept like that of any run.
+    fn assess<P: Plugins<Run = R>>(
+        &self,
+        context: &mut Context<'_, P>,
+        name: &str,
+        failure: &Failure,
+        asked: &RecoveryContext,
+    ) -> Result<Option<Proposal>, RunEnd> {
+        let number = self.runs + 1;
+        let seed = mix(self.options.seed, number);
+        let Assessment {
+            answer,
+            events,
+            denials,
+            record,
+        } = (context.plugins).assess(name, failure, asked, seed, context.now);
+        let events = events.into_iter();
+        (context.out.events).extend(events.map(|event| told(self.id, name, event)));
+        let left = Left {
+            number,
+            assess: true,
+            record,
+            denials,
+        };
+        self.leave(context.out, left);
+        answer
     }
 
     pub(super) fn recovered<P: Plugins<Run = R>>(

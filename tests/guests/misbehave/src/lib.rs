@@ -125,6 +125,13 @@ pub enum Params {
     FillMemory,
     /// Reads a file that it may not read.
     ReadFile,
+    /// Asks often for a directory whose name breaks lines, says a lot, and grips in between.
+    HideRefusal {
+        /// How often, before and after.
+        times: u64,
+        /// Newtons.
+        force: f64,
+    },
     /// Writes a file into `notes`, of this many bytes, and reads it back.
     WriteFile {
         /// Where.
@@ -414,6 +421,20 @@ fn act(params: Params, resume: Option<Progress>, robot: &mut Robot) -> Result<St
             Ok(bytes) => format!("{} bytes", bytes.len()),
             Err(error) => error.to_string(),
         },
+        Params::HideRefusal { times, force } => {
+            let mut flood = || {
+                for time in 0..times {
+                    let _ = robot.files.read("a\n{\"seq\":1}\u{202e}", "");
+                    let _ = robot.events.emit("flood", &time);
+                    robot.log.info("x");
+                }
+            };
+            flood();
+            let gripped = robot.gripper.grasp(force);
+            flood();
+            gripped?;
+            "gripped".to_owned()
+        }
         Params::WriteFile { path, bytes } => {
             robot.files.write("notes", &path, &vec![7; bytes])?;
             let read = robot.files.read("notes", &path)?;
