@@ -1,5 +1,6 @@
 //! Loading plugins and starting runs.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -79,6 +80,20 @@ impl PluginHost {
             ports,
             memories: Memories::default(),
         }
+    }
+
+    /// What a plugin has stored with `memory`.
+    #[must_use]
+    pub fn memory(&self, plugin: &str) -> BTreeMap<String, Vec<u8>> {
+        lock(&self.memories)
+            .get(plugin)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Replaces what a plugin has stored with `memory`.
+    pub fn set_memory(&self, plugin: &str, entries: BTreeMap<String, Vec<u8>>) {
+        lock(&self.memories).insert(plugin.to_owned(), entries);
     }
 
     /// Forgets what plugins have stored with `memory`.
@@ -414,7 +429,7 @@ impl PluginHost {
             tape,
             status: None,
             cancelled: false,
-            hand_over: false,
+            hand_over: Vec::new(),
             handed_over: false,
             suspended: false,
             calls_in_step: 0,

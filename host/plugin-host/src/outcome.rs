@@ -187,6 +187,20 @@ pub struct Usage {
     pub cpu_ns: u64,
 }
 
+impl Usage {
+    /// Adds what another run has used; of memory the larger peak counts.
+    pub fn add(&mut self, other: &Self) {
+        self.calls = self.calls.saturating_add(other.calls);
+        self.fuel = self.fuel.saturating_add(other.fuel);
+        self.denials = self.denials.saturating_add(other.denials);
+        self.log_dropped = self.log_dropped.saturating_add(other.log_dropped);
+        self.events_dropped = self.events_dropped.saturating_add(other.events_dropped);
+        self.memory_peak_bytes = self.memory_peak_bytes.max(other.memory_peak_bytes);
+        self.overruns = self.overruns.saturating_add(other.overruns);
+        self.cpu_ns = self.cpu_ns.saturating_add(other.cpu_ns);
+    }
+}
+
 impl From<wire::Failure> for Failure {
     fn from(failure: wire::Failure) -> Self {
         Self {

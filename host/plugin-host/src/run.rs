@@ -182,10 +182,10 @@ impl Run {
         })
     }
 
-    /// Lets another version take over at the next safe point: there the run ends, and its checkpoint is what that goes on
-    /// from.
-    pub fn hand_over(&mut self) {
-        lock(&self.shared).hand_over = true;
+    /// Lets another version take over at the next safe point whose checkpoint has one of the versions that it `reads`: there
+    /// the run ends, and its checkpoint is what that goes on from.
+    pub fn hand_over(&mut self, reads: &[u32]) {
+        reads.clone_into(&mut lock(&self.shared).hand_over);
     }
 
     /// Asks the run to end: what it waits for is cancelled, its motion brakes, and after the grace it is killed.

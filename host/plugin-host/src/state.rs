@@ -36,8 +36,8 @@ pub(crate) struct Shared {
     pub(crate) tape: Tape,
     pub(crate) status: Option<LoopStatus>,
     pub(crate) cancelled: bool,
-    /// Another version is to take the run over at its next safe point.
-    pub(crate) hand_over: bool,
+    /// Another version is to take the run over at its next safe point with a checkpoint of one of these versions.
+    pub(crate) hand_over: Vec<u32>,
     /// It stands at that safe point.
     pub(crate) handed_over: bool,
     /// Set when a call waits for a later step; clear when the fiber merely used up a slice of fuel.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use sinew_messages::{JointVector, LoopStatus};
-use sinew_plugin_host::{Kind, Manifest, StartError};
+use sinew_plugin_host::{Kind, StartError};
 use sinew_units::{Tick, Ticks};
 use sinew_world::WorldReader;
 
 use crate::event::{Happening, TaskEvent};
-use crate::installed::Plugins;
+use crate::installed::{Plugins, SwapAt, Version};
 use crate::lease::Leases;
 use crate::lifecycle::{Context, Task};
 use crate::params::{ParamsError, check_names};
@@ -142,7 +142,7 @@ fn list(names: &[String]) -> String {
 /// # Errors
 /// [`SubmitError::UnknownSkill`], with the names that there are.
 pub fn check_skill<P: Plugins>(plugins: &P, skill: &str) -> Result<(), SubmitError> {
-    skill_manifest(plugins, skill).map(|_| ())
+    skill_version(plugins, skill).map(|_| ())
 }
 
 /// Checks a task without taking it: whoever prepares many of them learns of a mistake before the first one
@@ -156,33 +156,28 @@ pub fn check_task<P: Plugins>(
     skill: &str,
     params_json: &str,
 ) -> Result<serde_json::Value, SubmitError> {
-    let manifest = skill_manifest(plugins, skill)?;
-    let params = plugins.check_params(skill, params_json)?;
-    check_names(&manifest.params_schema, &params, names).map_err(|source| SubmitError::Names {
-        skill: skill.to_owned(),
-        source,
+    let version = skill_version(plugins, skill)?;
+    let params = plugins.check_params(&version, params_json)?;
+    check_names(&version.manifest().params_schema, &params, names).map_err(|source| {
+        SubmitError::Names {
+            skill: skill.to_owned(),
+            source,
+        }
     })?;
     Ok(params)
 }
 
-fn skill_manifest<'p, P: Plugins>(
-    plugins: &'p P,
-    skill: &str,
-) -> Result<&'p Manifest, SubmitError> {
-    let manifest = plugins.manifest(skill);
-    if manifest.is_some_and(|manifest| manifest.kind == Kind::Recovery) {
-        return Err(SubmitError::NoSkill {
+fn skill_version<P: Plugins>(plugins: &P, skill: &str) -> Result<P::Version, SubmitError> {
+    match plugins.current(skill) {
+        Some(version) if version.manifest().kind == Kind::Skill => Ok(version),
+        Some(_) => Err(SubmitError::NoSkill {
             found: skill.to_owned(),
-        });
+        }),
+        None => Err(SubmitError::UnknownSkill {
+            found: skill.to_owned(),
+            skills: plugins.names(Kind::Skill),
+        }),
     }
-    manifest
-        .filter(|manifest| manifest.kind == Kind::Skill)
-        .ok_or_else(|| SubmitError::UnknownSkill {
-            found: skill.to_owned(),
-            skills: (plugins.names(Kind::Skill).into_iter())
-                .map(str::to_owned)
-                .collect(),
-        })
 }
 
 /// Runs tasks. See the crate's documentation.
@@ -190,7 +185,7 @@ pub struct TaskEngine<P: Plugins> {
     plugins: P,
     world: WorldReader,
     config: EngineConfig,
-    tasks: BTreeMap<TaskId, Task<P::Run>>,
+    tasks: BTreeMap<TaskId, Task<P>>,
     leases: Leases,
     history: History,
     out: Outbox,
@@ -257,13 +252,8 @@ impl<P: Plugins> TaskEngine<P> {
                 params: params.clone(),
             },
         });
-        let task = Task::new(
-            id,
-            skill.to_owned(),
-            params,
-            params_json.to_owned(),
-            options,
-        );
+        let version = skill_version(&self.plugins, skill)?;
+        let task = Task::new(id, version, params, params_json.to_owned(), options);
         self.tasks.insert(id, task);
         Ok(id)
     }
@@ -290,14 +280,28 @@ impl<P: Plugins> TaskEngine<P> {
         }
     }
 
+    /// Another version of a skill is active now. New tasks use it; of those that run, the ones that can go over do so at `at`.
+    pub fn go_over(&mut self, skill: &str, at: SwapAt, cause: &str) {
+        let Some(version) = self.plugins.current(skill) else {
+            return;
+        };
+        for task in self.tasks.values_mut() {
+            if task.skill() == skill {
+                task.go_over(&version, at, cause);
+            }
+        }
+    }
+
     /// Lets every task go on, in the order in which they were submitted.
     pub fn step(&mut self, now: Tick, status: &LoopStatus) {
         self.now = now;
+        let mut left = Vec::new();
         for task in self.tasks.values_mut() {
             if task.is_over() {
                 continue;
             }
             task.step(&mut Context {
+                left: &mut left,
                 plugins: &self.plugins,
                 world: &self.world,
                 config: &self.config,
@@ -307,6 +311,11 @@ impl<P: Plugins> TaskEngine<P> {
                 now,
                 status,
             });
+        }
+        // What misbehaves for one task does for the others.
+        for (instead, why) in left {
+            let name = instead.manifest().name.clone();
+            self.go_over(&name, SwapAt::Now, &why);
         }
     }
 

@@ -128,6 +128,26 @@ pub enum Happening {
         /// What, and what would allow it.
         text: String,
     },
+    /// The task went over to another version of its skill.
+    Swapped {
+        /// The skill.
+        plugin: String,
+        /// The version before.
+        from: String,
+        /// The version that goes on.
+        to: String,
+        /// Why.
+        cause: String,
+    },
+    /// It was to go over to another version, and stays with its own.
+    SwapRefused {
+        /// The skill.
+        plugin: String,
+        /// The other version.
+        to: String,
+        /// Why it can't go on from here.
+        reason: String,
+    },
     /// The post-conditions don't hold yet; reported when the reason changes.
     Unmet {
         /// What does not hold.
@@ -197,6 +217,8 @@ impl Happening {
             Self::Log { .. } => "log",
             Self::SafePoint { .. } => "safe-point",
             Self::Denied { .. } => "denied",
+            Self::Swapped { .. } => "swapped",
+            Self::SwapRefused { .. } => "swap-refused",
             Self::Unmet { .. } => "unmet",
             Self::Failure { .. } => "failure",
             Self::Assessed { .. } => "assessed",
@@ -233,6 +255,15 @@ impl Happening {
                 text.clone()
             }
             Self::SafePoint { .. } => "safe point".to_owned(),
+            Self::Swapped {
+                plugin,
+                from,
+                to,
+                cause,
+            } => format!("{plugin} goes over from {from} to {to}: {cause}"),
+            Self::SwapRefused { plugin, to, reason } => {
+                format!("{plugin} stays as it is: {to} can't go on from here, {reason}")
+            }
             Self::Unmet { reason } => format!("not yet as it should be: {reason}"),
             Self::Failure { label, message, .. } => format!("{label}: {message}"),
             Self::Assessed { label, proposals } => match proposals.first() {
@@ -279,6 +310,8 @@ impl Happening {
             | Self::Emitted { plugin, .. }
             | Self::Log { plugin, .. }
             | Self::SafePoint { plugin, .. }
+            | Self::Swapped { plugin, .. }
+            | Self::SwapRefused { plugin, .. }
             | Self::Denied { plugin, .. } => plugin,
             Self::RecoveryChosen { recovery, .. }
             | Self::RecoveryEnded { recovery, .. }
@@ -308,6 +341,7 @@ impl Happening {
             | Self::Question { .. } => "error",
             Self::Failure { .. }
             | Self::Denied { .. }
+            | Self::SwapRefused { .. }
             | Self::RecoveryEnded {
                 put_right: false, ..
             } => "warn",

@@ -1,12 +1,12 @@
 //! The plugins that the engine may use.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use serde_json::Value;
 use sinew_plugin_host::{
-    Assessment, Checkpoint, Failure, HostPorts, Kind, Lease, LoadError, MachineCode, Manifest,
-    Plugin, PluginHost, RecoveryContext, Run, RunDenials, RunEnd, RunEvent, RunRecord, StartError,
+    Assessment, Checkpoint, Failure, HostPorts, Kind, Lease, LoadError, Manifest, Plugin,
+    PluginHost, RecoveryContext, Run, RunDenials, RunEnd, RunEvent, RunRecord, StartError, Usage,
 };
 use sinew_units::Tick;
 
@@ -27,8 +27,46 @@ pub trait PluginRun {
     fn take_events(&mut self) -> Vec<RunEvent>;
     /// What was recorded of it, once it has ended; `None` if nothing is.
     fn take_record(&mut self) -> Option<RunRecord>;
+    /// Makes room for another version at the next safe point whose checkpoint has one of these versions.
+    fn hand_over(&mut self, reads: &[u32]);
+    /// What it has used so far.
+    fn usage(&self) -> Usage;
     /// What was refused to it, once it has ended; `None` if nothing was.
     fn take_denials(&mut self) -> Option<RunDenials>;
+}
+
+/// One version of a plugin. Whoever runs on it, or is judged by it, holds it: what is active meanwhile is another matter.
+pub trait Version: Clone {
+    /// What it says about itself.
+    fn manifest(&self) -> &Manifest;
+    /// SHA-256 of its component, hexadecimal.
+    fn digest(&self) -> &str;
+    /// Its post-conditions.
+    fn conditions(&self) -> &[Condition];
+}
+
+/// When tasks that run on one version of a skill go over to another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SwapAt {
+    /// They finish on their own.
+    NextTask,
+    /// At their next safe point: the robot holds, and the other version goes on from the checkpoint.
+    SafePoint,
+    /// At once: the run is cancelled, the robot holds, and the other version goes on from the last checkpoint.
+    Now,
+}
+
+/// What an end says about a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// It did what it was asked to.
+    Succeeded,
+    /// It did not, as can happen.
+    Failed,
+    /// It misbehaved: why.
+    Faulted(String),
+    /// Somebody ended it: that says nothing.
+    Ended,
 }
 
 /// Skills and recoveries by name. The engine is written against this, so that its decisions can be tested
@@ -36,21 +74,20 @@ pub trait PluginRun {
 pub trait Plugins {
     /// Its runs.
     type Run: PluginRun;
+    /// Its versions.
+    type Version: Version;
 
     /// Names of one kind, in order.
-    fn names(&self, kind: Kind) -> Vec<&str>;
+    fn names(&self, kind: Kind) -> Vec<String>;
 
-    /// What a plugin says about itself; `None` if there is no such plugin.
-    fn manifest(&self, name: &str) -> Option<&Manifest>;
-
-    /// Its post-conditions.
-    fn conditions(&self, name: &str) -> &[Condition];
+    /// The version of a plugin that is active; `None` if there is no such plugin.
+    fn current(&self, name: &str) -> Option<Self::Version>;
 
     /// Checks a skill's parameters against its schema; gives them parsed.
     ///
     /// # Errors
     /// Where they miss it.
-    fn check_params(&self, skill: &str, params_json: &str) -> Result<Value, StartError>;
+    fn check_params(&self, skill: &Self::Version, params_json: &str) -> Result<Value, StartError>;
 
     /// Starts a skill.
     ///
@@ -58,7 +95,7 @@ pub trait Plugins {
     /// Wrong parameters, checkpoint or lease.
     fn start_skill(
         &self,
-        name: &str,
+        skill: &Self::Version,
         params_json: &str,
         resume: Option<Checkpoint>,
         lease: Lease,
@@ -69,7 +106,7 @@ pub trait Plugins {
     /// Asks a recovery what it would do.
     fn assess(
         &self,
-        name: &str,
+        recovery: &Self::Version,
         failure: &Failure,
         context: &RecoveryContext,
         seed: u64,
@@ -82,13 +119,22 @@ pub trait Plugins {
     /// Wrong lease.
     fn start_recovery(
         &self,
-        name: &str,
+        recovery: &Self::Version,
         failure: &Failure,
         context: &RecoveryContext,
         lease: Lease,
         seed: u64,
         now: Tick,
     ) -> Result<Self::Run, StartError>;
+
+    /// Books an end: of a task for its skill, of a run for a recovery, and of every run that misbehaved. If the version is
+    /// left for the one before because of it, that one is active when this returns, and is given.
+    fn account(
+        &self,
+        version: &Self::Version,
+        account: &Account,
+        usage: &Usage,
+    ) -> Option<Self::Version>;
 }
 
 /// Why a plugin was not installed.
@@ -146,16 +192,59 @@ fn labels() -> String {
     FailureLabel::ALL.map(FailureLabel::code).join(", ")
 }
 
+/// A plugin that is installed, with what the task engine knows of it.
 #[derive(Clone)]
+pub struct InstalledVersion(Arc<Entry>);
+
 struct Entry {
     plugin: Arc<Plugin>,
     conditions: Vec<Condition>,
 }
 
-/// Plugins in a [`PluginHost`].
+impl InstalledVersion {
+    /// Checks what only the task engine knows of.
+    ///
+    /// # Errors
+    /// [`InstallError`] that names the label or the condition.
+    pub fn new(plugin: Arc<Plugin>) -> Result<Self, InstallError> {
+        let conditions = check_manifest(plugin.manifest())?;
+        Ok(Self(Arc::new(Entry { plugin, conditions })))
+    }
+}
+
+impl Version for InstalledVersion {
+    fn manifest(&self) -> &Manifest {
+        self.0.plugin.manifest()
+    }
+
+    fn digest(&self) -> &str {
+        self.0.plugin.digest()
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        &self.0.conditions
+    }
+}
+
+/// Keeps the books on versions.
+pub trait Bookkeeper: Send + Sync {
+    /// Books an end. `Some` if the version is left because of it.
+    fn book(&self, version: &InstalledVersion, account: &Account, usage: &Usage) -> Option<Left>;
+}
+
+/// What becomes of a version that is left.
+pub struct Left {
+    /// What is active instead; nothing if no version was good before.
+    pub instead: Option<InstalledVersion>,
+    /// What the plugin had kept with `memory` when that one was active.
+    pub memory: BTreeMap<String, Vec<u8>>,
+}
+
+/// Plugins in a [`PluginHost`]. Copies with other ports share which versions are active.
 pub struct Installed {
     host: PluginHost,
-    entries: BTreeMap<String, Entry>,
+    active: Arc<RwLock<BTreeMap<String, InstalledVersion>>>,
+    bookkeeper: Option<Arc<dyn Bookkeeper>>,
 }
 
 impl Installed {
@@ -164,42 +253,43 @@ impl Installed {
     pub fn new(host: PluginHost) -> Self {
         Self {
             host,
-            entries: BTreeMap::new(),
+            active: Arc::default(),
+            bookkeeper: None,
         }
+    }
+
+    /// Has the books kept. Without a bookkeeper nothing is ever left.
+    pub fn keep_books(&mut self, bookkeeper: Arc<dyn Bookkeeper>) {
+        self.bookkeeper = Some(bookkeeper);
     }
 
     /// Loads and checks one plugin; `origin` names its file in messages. Returns its name.
     ///
     /// # Errors
     /// [`InstallError`]; nothing is installed then.
-    pub fn install(&mut self, bytes: &[u8], origin: &str) -> Result<String, InstallError> {
-        let plugin = self.host.load(bytes, origin)?;
-        self.add(plugin)
+    pub fn install(&self, bytes: &[u8], origin: &str) -> Result<String, InstallError> {
+        self.add(InstalledVersion::new(self.host.load(bytes, origin)?)?)
     }
 
-    /// As [`Self::install`], with machine code that was made of these bytes before.
+    /// Adds a plugin that this host, or a copy of it with other ports, has loaded. Returns its name.
     ///
     /// # Errors
-    /// As [`Self::install`]; the code is of no use here.
-    pub fn install_compiled(
-        &mut self,
-        bytes: &[u8],
-        origin: &str,
-        code: &MachineCode<'_>,
-    ) -> Result<String, InstallError> {
-        let plugin = self.host.load_compiled(bytes, origin, code)?;
-        self.add(plugin)
-    }
-
-    fn add(&mut self, plugin: Arc<Plugin>) -> Result<String, InstallError> {
-        let name = plugin.manifest().name.clone();
-        if self.entries.contains_key(&name) {
+    /// There is one of that name.
+    pub fn add(&self, version: InstalledVersion) -> Result<String, InstallError> {
+        let name = version.manifest().name.clone();
+        let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
+        if active.contains_key(&name) {
             return Err(InstallError::Twice { name });
         }
-        let conditions = check_manifest(plugin.manifest())?;
-        self.entries
-            .insert(name.clone(), Entry { plugin, conditions });
+        active.insert(name.clone(), version);
         Ok(name)
+    }
+
+    /// Makes another version the active one of its name.
+    pub fn replace(&self, version: InstalledVersion) {
+        let name = version.manifest().name.clone();
+        let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
+        active.insert(name, version);
     }
 
     /// The same plugins, compiled once, on a host that lends them other ports.
@@ -207,7 +297,8 @@ impl Installed {
     pub fn with_ports(&self, ports: HostPorts) -> Self {
         Self {
             host: self.host.with_ports(ports),
-            entries: self.entries.clone(),
+            active: Arc::clone(&self.active),
+            bookkeeper: self.bookkeeper.clone(),
         }
     }
 
@@ -217,84 +308,87 @@ impl Installed {
         &self.host
     }
 
-    fn plugin(&self, name: &str, expected: &'static str) -> Result<&Arc<Plugin>, StartError> {
-        match self.entries.get(name) {
-            Some(entry) => Ok(&entry.plugin),
-            None => Err(StartError::Kind {
-                name: name.to_owned(),
-                expected,
-            }),
-        }
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<String, InstalledVersion>> {
+        self.active.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Plugins for Installed {
     type Run = Run;
+    type Version = InstalledVersion;
 
-    fn names(&self, kind: Kind) -> Vec<&str> {
-        self.entries
-            .iter()
-            .filter(|(_, entry)| entry.plugin.manifest().kind == kind)
-            .map(|(name, _)| name.as_str())
+    fn names(&self, kind: Kind) -> Vec<String> {
+        (self.read().iter())
+            .filter(|(_, version)| version.manifest().kind == kind)
+            .map(|(name, _)| name.clone())
             .collect()
     }
 
-    fn manifest(&self, name: &str) -> Option<&Manifest> {
-        self.entries.get(name).map(|entry| entry.plugin.manifest())
+    fn current(&self, name: &str) -> Option<InstalledVersion> {
+        self.read().get(name).cloned()
     }
 
-    fn conditions(&self, name: &str) -> &[Condition] {
-        self.entries
-            .get(name)
-            .map_or(&[], |entry| &entry.conditions)
-    }
-
-    fn check_params(&self, skill: &str, params_json: &str) -> Result<Value, StartError> {
-        self.plugin(skill, "skill")?.check_params(params_json)
+    fn check_params(
+        &self,
+        skill: &InstalledVersion,
+        params_json: &str,
+    ) -> Result<Value, StartError> {
+        skill.0.plugin.check_params(params_json)
     }
 
     fn start_skill(
         &self,
-        name: &str,
+        skill: &InstalledVersion,
         params_json: &str,
         resume: Option<Checkpoint>,
         lease: Lease,
         seed: u64,
         now: Tick,
     ) -> Result<Run, StartError> {
-        let plugin = self.plugin(name, "skill")?;
         self.host
-            .start_skill(plugin, params_json, resume, lease, seed, now)
+            .start_skill(&skill.0.plugin, params_json, resume, lease, seed, now)
     }
 
     fn assess(
         &self,
-        name: &str,
+        recovery: &InstalledVersion,
         failure: &Failure,
         context: &RecoveryContext,
         seed: u64,
         now: Tick,
     ) -> Assessment {
-        match self.plugin(name, "recovery") {
-            Ok(plugin) => self.host.assess(plugin, failure, context, seed, now),
-            Err(error) => Assessment::without_run(Err(RunEnd::Trapped {
-                message: error.to_string(),
-            })),
-        }
+        self.host
+            .assess(&recovery.0.plugin, failure, context, seed, now)
     }
 
     fn start_recovery(
         &self,
-        name: &str,
+        recovery: &InstalledVersion,
         failure: &Failure,
         context: &RecoveryContext,
         lease: Lease,
         seed: u64,
         now: Tick,
     ) -> Result<Run, StartError> {
-        let plugin = self.plugin(name, "recovery")?;
         self.host
-            .start_recovery(plugin, failure, context, lease, seed, now)
+            .start_recovery(&recovery.0.plugin, failure, context, lease, seed, now)
+    }
+
+    fn account(
+        &self,
+        version: &InstalledVersion,
+        account: &Account,
+        usage: &Usage,
+    ) -> Option<InstalledVersion> {
+        let left = self.bookkeeper.as_ref()?.book(version, account, usage)?;
+        let name = &version.manifest().name;
+        self.host.set_memory(name, left.memory);
+        let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
+        match &left.instead {
+            Some(instead) => active.insert(name.clone(), instead.clone()),
+            None => active.remove(name),
+        };
+        left.instead
     }
 }
 
@@ -317,6 +411,14 @@ impl PluginRun for Run {
 
     fn take_events(&mut self) -> Vec<RunEvent> {
         Self::take_events(self)
+    }
+
+    fn hand_over(&mut self, reads: &[u32]) {
+        Self::hand_over(self, reads);
+    }
+
+    fn usage(&self) -> Usage {
+        Self::usage(self)
     }
 
     fn take_record(&mut self) -> Option<RunRecord> {

@@ -39,7 +39,10 @@ pub use engine::{
 };
 pub use event::{Happening, TaskEvent, Weighed};
 pub use failure::FailureLabel;
-pub use installed::{InstallError, Installed, PluginRun, Plugins, check_manifest};
+pub use installed::{
+    Account, Bookkeeper, InstallError, Installed, InstalledVersion, Left, PluginRun, Plugins,
+    SwapAt, Version, check_manifest,
+};
 pub use lease::{Leases, RobotParts};
 pub use params::ParamsError;
 pub use recovery::{History, RecoveryBudget};

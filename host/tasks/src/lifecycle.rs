@@ -3,19 +3,20 @@
 mod acting;
 mod ending;
 mod recovering;
+mod swapping;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 use sinew_messages::{LimitKind, LoopStatus, StopState};
-use sinew_plugin_host::{Checkpoint, Failure, RunDenials, RunRecord, StartError};
+use sinew_plugin_host::{Checkpoint, Failure, RunDenials, RunRecord, StartError, Usage};
 use sinew_units::{Tick, Ticks};
 use sinew_world::WorldReader;
 
 use crate::engine::{EngineConfig, SubmitOptions};
 use crate::event::{Happening, TaskEvent};
 use crate::failure::FailureLabel;
-use crate::installed::{PluginRun, Plugins};
+use crate::installed::{Account, PluginRun, Plugins, SwapAt, Version};
 use crate::lease::{Leases, RobotParts};
 use crate::recovery::History;
 use crate::task::{DeniedRun, Outbox, RecordedRun, TaskEnd, TaskId, TaskState, TaskStatus};
@@ -31,11 +32,31 @@ pub(crate) struct Context<'a, P: Plugins> {
     pub(crate) leases: &'a mut Leases,
     pub(crate) history: &'a mut History,
     pub(crate) out: &'a mut Outbox,
+    /// Versions that were left in this step: what is active instead, and why.
+    pub(crate) left: &'a mut Vec<(P::Version, String)>,
     pub(crate) now: Tick,
     pub(crate) status: &'a LoopStatus,
 }
 
 impl<P: Plugins> Context<'_, P> {
+    /// Books an end; gives the version that is active instead, if this one is left because of it.
+    fn account(
+        &mut self,
+        version: &P::Version,
+        account: &Account,
+        usage: &Usage,
+    ) -> Option<P::Version> {
+        let instead = self.plugins.account(version, account, usage)?;
+        let why = match account {
+            Account::Faulted(why) => why.clone(),
+            _ => "it failed too often".to_owned(),
+        };
+        let number = &version.manifest().version;
+        self.left
+            .push((instead.clone(), format!("{number} was left: {why}")));
+        Some(instead)
+    }
+
     fn latched(&self) -> bool {
         self.status.stop_state == StopState::Latched as u32
     }
@@ -54,6 +75,8 @@ enum Outcome {
     Success(Value),
     Failure(Problem),
     Cancelled(String),
+    /// Another version goes on from here.
+    Swapped,
 }
 
 /// A failure as the engine files it.
@@ -120,6 +143,13 @@ enum Phase<R> {
     Over,
 }
 
+/// Another version of its skill that a task is to go over to.
+struct Swap<V> {
+    to: V,
+    at: SwapAt,
+    cause: String,
+}
+
 /// A recovery that says it has put things right, and where the task stood then.
 struct Claim {
     recovery: String,
@@ -135,16 +165,29 @@ enum EndAsked {
     Time(String),
     /// A stop is latched and it went on all the same.
     Stop,
+    /// Another version takes over at once.
+    Swap,
 }
 
-pub(crate) struct Task<R> {
+pub(crate) struct Task<P: Plugins> {
     id: TaskId,
     skill: String,
+    /// The version of the skill that it runs on, from its first run to its end unless it goes over to another one.
+    version: P::Version,
+    /// The version that runs, or ran last: the skill's or a recovery's.
+    running: P::Version,
+    /// Another version that it is to go over to.
+    swap: Option<Swap<P::Version>>,
+    swaps: u64,
+    /// What the skill's runs have used.
+    used: Usage,
+    /// The last run misbehaved, and that is in the books.
+    fault_is_booked: bool,
     params: Value,
     params_json: String,
     options: SubmitOptions,
     state: TaskState,
-    phase: Phase<R>,
+    phase: Phase<P::Run>,
     started: Option<Tick>,
     checkpoint: Option<Checkpoint>,
     runs: u64,
@@ -165,17 +208,23 @@ pub(crate) struct Task<R> {
     end: Option<TaskEnd>,
 }
 
-impl<R: PluginRun> Task<R> {
+impl<P: Plugins> Task<P> {
     pub(crate) fn new(
         id: TaskId,
-        skill: String,
+        version: P::Version,
         params: Value,
         params_json: String,
         options: SubmitOptions,
     ) -> Self {
         Self {
             id,
-            skill,
+            skill: version.manifest().name.clone(),
+            running: version.clone(),
+            version,
+            swap: None,
+            swaps: 0,
+            used: Usage::default(),
+            fault_is_booked: false,
             params,
             params_json,
             options,
@@ -202,6 +251,10 @@ impl<R: PluginRun> Task<R> {
             nondeterministic: false,
             end: None,
         }
+    }
+
+    pub(crate) fn skill(&self) -> &str {
+        &self.skill
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -233,6 +286,16 @@ impl<R: PluginRun> Task<R> {
         }
     }
 
+    /// Another version of its skill is active now, and tasks that run go over to it at `at`.
+    pub(crate) fn go_over(&mut self, to: &P::Version, at: SwapAt, cause: &str) {
+        let is_other = self.version.digest() != to.digest();
+        self.swap = (at != SwapAt::NextTask && is_other && !self.is_over()).then(|| Swap {
+            to: to.clone(),
+            at,
+            cause: cause.to_owned(),
+        });
+    }
+
     fn plugin_of<'a>(&'a self, role: &'a Role) -> &'a str {
         match role {
             Role::Skill => &self.skill,
@@ -240,7 +303,7 @@ impl<R: PluginRun> Task<R> {
         }
     }
 
-    fn say<P: Plugins>(&self, context: &mut Context<'_, P>, what: Happening) {
+    fn say(&self, context: &mut Context<'_, P>, what: Happening) {
         context.out.events.push(TaskEvent {
             tick: context.now,
             task: self.id,
@@ -248,7 +311,7 @@ impl<R: PluginRun> Task<R> {
         });
     }
 
-    fn enter<P: Plugins>(&mut self, context: &mut Context<'_, P>, to: TaskState, cause: &str) {
+    fn enter(&mut self, context: &mut Context<'_, P>, to: TaskState, cause: &str) {
         if self.state == to {
             return;
         }
@@ -265,7 +328,7 @@ impl<R: PluginRun> Task<R> {
     }
 
     /// One step. Phases that end at once lead on within the same step, so that no tick is lost between them.
-    pub(crate) fn step<P: Plugins<Run = R>>(&mut self, context: &mut Context<'_, P>) {
+    pub(crate) fn step(&mut self, context: &mut Context<'_, P>) {
         loop {
             let phase = std::mem::replace(&mut self.phase, Phase::Over);
             let (next, go_on) = match phase {
@@ -325,18 +388,18 @@ impl<R: PluginRun> Task<R> {
         }));
     }
 
-    fn time_is_over<P: Plugins>(&self, context: &Context<'_, P>) -> Option<String> {
+    fn time_is_over(&self, context: &Context<'_, P>) -> Option<String> {
         let limit = self.options.time_limit?;
         let spent = context.now.since(self.started?);
         (spent > limit).then(|| format!("the task's time of {:.0} s is over", limit.as_seconds()))
     }
 
-    fn wait<P: Plugins<Run = R>>(
+    fn wait(
         &mut self,
         context: &mut Context<'_, P>,
         next: Role,
         since: Tick,
-    ) -> (Phase<R>, bool) {
+    ) -> (Phase<P::Run>, bool) {
         if let Some(cause) = self.cancel.take() {
             return self.cancelled(context, &cause);
         }
@@ -354,12 +417,13 @@ impl<R: PluginRun> Task<R> {
             return self.fail(context, Problem::new(FailureLabel::Timeout, message));
         }
         let name = self.plugin_of(&next).to_owned();
-        let Some(manifest) = context.plugins.manifest(&name) else {
-            let message = format!("`{name}` is not installed any more");
-            return self.fail(context, Problem::new(FailureLabel::SkillFault, message));
+        let version = match self.version_for(context, &next) {
+            Ok(version) => version,
+            Err(message) => {
+                return self.fail(context, Problem::new(FailureLabel::SkillFault, message));
+            }
         };
-        let parts = RobotParts::of(manifest);
-        let version = manifest.version.clone();
+        let parts = RobotParts::of(version.manifest());
         if context.leases.take(parts, self.id).is_err() {
             return (Phase::Waiting { next, since }, false);
         }
@@ -377,19 +441,19 @@ impl<R: PluginRun> Task<R> {
         };
         let started = match &next {
             Role::Skill => context.plugins.start_skill(
-                &name,
+                &version,
                 &self.params_json,
                 self.checkpoint.clone(),
                 parts.lease(),
                 seed,
                 context.now,
             ),
-            Role::Recovery { name } => {
+            Role::Recovery { .. } => {
                 let problem = self.problem.clone().unwrap_or_else(|| {
                     Problem::new(FailureLabel::SkillFault, "no failure is known")
                 });
                 context.plugins.start_recovery(
-                    name,
+                    &version,
                     &problem.failure(),
                     &self.recovery_context(self.attempts.saturating_sub(1)),
                     parts.lease(),
@@ -400,6 +464,8 @@ impl<R: PluginRun> Task<R> {
         };
         self.end_asked = None;
         self.latched_since = None;
+        let number = version.manifest().version.clone();
+        self.running = version;
         match started {
             Ok(run) => {
                 if next == Role::Skill {
@@ -415,7 +481,7 @@ impl<R: PluginRun> Task<R> {
                     context,
                     Happening::RunStarted {
                         plugin: name,
-                        version,
+                        version: number,
                         resumed,
                         seed,
                     },
@@ -434,13 +500,13 @@ impl<R: PluginRun> Task<R> {
         }
     }
 
-    fn settle<P: Plugins<Run = R>>(
+    fn settle(
         &mut self,
         context: &mut Context<'_, P>,
         role: Role,
         outcome: Outcome,
         since: Tick,
-    ) -> (Phase<R>, bool) {
+    ) -> (Phase<P::Run>, bool) {
         let waited = context.now.since(since);
         let at_rest =
             context.status.tick > since.0 && context.status.tool_speed_m_s.abs() < REST_SPEED_M_S;
@@ -456,12 +522,12 @@ impl<R: PluginRun> Task<R> {
     }
 
     /// The run is over and the robot stands: what now?
-    fn settled<P: Plugins<Run = R>>(
+    fn settled(
         &mut self,
         context: &mut Context<'_, P>,
         role: Role,
         outcome: Outcome,
-    ) -> (Phase<R>, bool) {
+    ) -> (Phase<P::Run>, bool) {
         match outcome {
             Outcome::Success(result) => {
                 let phase = Phase::Judging {
@@ -480,10 +546,18 @@ impl<R: PluginRun> Task<R> {
                 }
             }
             Outcome::Cancelled(cause) => self.cancelled(context, &cause),
+            Outcome::Swapped => {
+                self.release(context);
+                let phase = Phase::Waiting {
+                    next: role,
+                    since: context.now,
+                };
+                (phase, true)
+            }
         }
     }
 
-    fn release<P: Plugins>(&self, context: &mut Context<'_, P>) {
+    fn release(&self, context: &mut Context<'_, P>) {
         context.leases.release(self.id);
         self.say(context, Happening::LeaseReleased);
     }

@@ -68,6 +68,12 @@ pub struct TaskEnd {
     pub label: Option<FailureLabel>,
     /// One line on it.
     pub message: String,
+    /// Version of the skill that it ended on.
+    pub version: String,
+    /// SHA-256 of that version's component, hexadecimal.
+    pub digest: String,
+    /// How often it went over to another version.
+    pub swaps: u64,
     /// The skill's result, if it succeeded.
     pub result: Value,
     /// Every failure on the way, the recovered ones included, in order.

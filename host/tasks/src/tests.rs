@@ -3,16 +3,19 @@
 mod denials;
 mod recovering;
 mod running;
+mod swapping;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 
+use crate::installed::{Account, Version};
 use bytemuck::Zeroable;
 use serde_json::{Value, json};
 use sinew_messages::{LimitKind, LoopStatus, Pose, StopState};
 use sinew_plugin_host::{
     Assessment, Checkpoint, Denial, DenialReason, Failure, Kind, Lease, Manifest, Proposal,
-    RecoveryContext, RunDenials, RunEnd, RunEvent, RunRecord, StartError,
+    RecoveryContext, RunDenials, RunEnd, RunEvent, RunRecord, StartError, Usage,
 };
 use sinew_units::{Tick, Ticks};
 use sinew_world::{ObjectTrack, Place, WorldSnapshot, WorldWriter, world};
@@ -84,6 +87,8 @@ struct FakeRun {
     until: Option<Tick>,
     checkpoint: Option<Checkpoint>,
     is_cancelled: bool,
+    /// Checkpoints that whoever takes over reads.
+    reads: Vec<u32>,
     events: Vec<RunEvent>,
 }
 
@@ -96,6 +101,7 @@ impl PluginRun for FakeRun {
         if now < until {
             return None;
         }
+        let handed_over = self.reads.contains(&1) && self.script.checkpoint.is_some();
         if let Some(progress) = self.script.checkpoint.take() {
             self.checkpoint = Some(Checkpoint {
                 schema: 1,
@@ -105,6 +111,9 @@ impl PluginRun for FakeRun {
                 tick: now,
                 schema: 1,
             });
+        }
+        if handed_over {
+            return Some(RunEnd::HandedOver);
         }
         Some(self.script.end.clone())
     }
@@ -123,6 +132,17 @@ impl PluginRun for FakeRun {
 
     fn take_record(&mut self) -> Option<RunRecord> {
         None
+    }
+
+    fn hand_over(&mut self, reads: &[u32]) {
+        self.reads = reads.to_vec();
+    }
+
+    fn usage(&self) -> Usage {
+        Usage {
+            calls: 1,
+            ..Usage::default()
+        }
     }
 
     fn take_denials(&mut self) -> Option<RunDenials> {
@@ -154,31 +174,56 @@ fn refused_to(plugin: &str) -> RunDenials {
 
 #[derive(Default)]
 struct Fakes {
-    manifests: BTreeMap<String, (Manifest, Vec<Condition>)>,
+    versions: RefCell<BTreeMap<String, FakeVersion>>,
     proposals: BTreeMap<String, (u64, f64)>,
     /// Recoveries that are refused something when they are asked.
     refused_to_assess: Vec<String>,
     scripts: RefCell<BTreeMap<String, VecDeque<Script>>>,
     /// What each run was started with.
     starts: RefCell<Vec<(String, Option<u8>, u32)>>,
+    /// What was booked: version, account, calls.
+    booked: RefCell<Vec<(String, Account, u64)>>,
+    /// What is active instead, once a version misbehaves.
+    instead: RefCell<Option<FakeVersion>>,
+}
+
+#[derive(Clone)]
+struct FakeVersion(Rc<(Manifest, Vec<Condition>)>);
+
+impl Version for FakeVersion {
+    fn manifest(&self) -> &Manifest {
+        &self.0.0
+    }
+
+    fn digest(&self) -> &str {
+        // As good as any other that differs from version to version.
+        &self.0.0.version
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        &self.0.1
+    }
+}
+
+fn version(name: &str, extra: Value) -> FakeVersion {
+    let mut manifest = json!({
+        "name": name, "version": "1.0.0", "kind": "skill", "wit": "0.1.0-dev", "summary": "s",
+        "params_schema": { "properties": { "class": { "x-sinew-class": true } } },
+        "result_schema": true, "checkpoints": [1],
+    });
+    let (Some(manifest_map), Value::Object(extra)) = (manifest.as_object_mut(), extra) else {
+        panic!("both are objects");
+    };
+    manifest_map.extend(extra);
+    let manifest = Manifest::from_json(manifest.to_string().as_bytes()).expect("a sound manifest");
+    let conditions = Condition::parse_all(&manifest.post_conditions).expect("sound conditions");
+    FakeVersion(Rc::new((manifest, conditions)))
 }
 
 impl Fakes {
     fn add(&mut self, name: &str, extra: Value, scripts: Vec<Script>) {
-        let mut manifest = json!({
-            "name": name, "version": "1.0.0", "kind": "skill", "wit": "0.1.0-dev", "summary": "s",
-            "params_schema": { "properties": { "class": { "x-sinew-class": true } } },
-            "result_schema": true, "checkpoints": [1],
-        });
-        let (Some(manifest_map), Value::Object(extra)) = (manifest.as_object_mut(), extra) else {
-            panic!("both are objects");
-        };
-        manifest_map.extend(extra);
-        let manifest =
-            Manifest::from_json(manifest.to_string().as_bytes()).expect("a sound manifest");
-        let conditions = Condition::parse_all(&manifest.post_conditions).expect("sound conditions");
-        self.manifests
-            .insert(name.to_owned(), (manifest, conditions));
+        let version = version(name, extra);
+        self.versions.borrow_mut().insert(name.to_owned(), version);
         self.scripts
             .borrow_mut()
             .insert(name.to_owned(), scripts.into());
@@ -206,6 +251,7 @@ impl Fakes {
             until: None,
             checkpoint: resume,
             is_cancelled: false,
+            reads: Vec::new(),
             events: vec![RunEvent::Step {
                 tick: Tick(0),
                 name: format!("work of {name}"),
@@ -218,48 +264,62 @@ impl Fakes {
 impl Plugins for Fakes {
     type Run = FakeRun;
 
-    fn names(&self, kind: Kind) -> Vec<&str> {
-        self.manifests
-            .iter()
-            .filter(|(_, (manifest, _))| manifest.kind == kind)
-            .map(|(name, _)| name.as_str())
+    type Version = FakeVersion;
+
+    fn names(&self, kind: Kind) -> Vec<String> {
+        (self.versions.borrow().iter())
+            .filter(|(_, version)| version.manifest().kind == kind)
+            .map(|(name, _)| name.clone())
             .collect()
     }
 
-    fn manifest(&self, name: &str) -> Option<&Manifest> {
-        self.manifests.get(name).map(|(manifest, _)| manifest)
+    fn current(&self, name: &str) -> Option<FakeVersion> {
+        self.versions.borrow().get(name).cloned()
     }
 
-    fn conditions(&self, name: &str) -> &[Condition] {
-        self.manifests
-            .get(name)
-            .map_or(&[], |(_, conditions)| conditions)
-    }
-
-    fn check_params(&self, _skill: &str, params_json: &str) -> Result<Value, StartError> {
+    fn check_params(&self, _skill: &FakeVersion, params_json: &str) -> Result<Value, StartError> {
         Ok(serde_json::from_str(params_json)?)
+    }
+
+    fn account(
+        &self,
+        version: &FakeVersion,
+        account: &Account,
+        usage: &Usage,
+    ) -> Option<FakeVersion> {
+        let (number, calls) = (version.digest().to_owned(), usage.calls);
+        (self.booked.borrow_mut()).push((number, account.clone(), calls));
+        let instead = match account {
+            Account::Faulted(_) => self.instead.borrow_mut().take()?,
+            _ => return None,
+        };
+        let name = instead.manifest().name.clone();
+        self.versions.borrow_mut().insert(name, instead.clone());
+        Some(instead)
     }
 
     fn start_skill(
         &self,
-        name: &str,
+        skill: &FakeVersion,
         _params_json: &str,
         resume: Option<Checkpoint>,
         _lease: Lease,
         _seed: u64,
         _now: Tick,
     ) -> Result<FakeRun, StartError> {
+        let name = &skill.manifest().name;
         Ok(self.next(name, resume, 0))
     }
 
     fn assess(
         &self,
-        name: &str,
+        recovery: &FakeVersion,
         failure: &Failure,
         context: &RecoveryContext,
         _seed: u64,
         now: Tick,
     ) -> Assessment {
+        let name = recovery.manifest().name.as_str();
         assert_eq!(failure.detail["line"], 2, "the detail reaches the recovery");
         assert_eq!(context.skill, "t/skill");
         let proposal = (self.proposals.get(name)).map(|&(cost_ticks, success)| Proposal {
@@ -278,13 +338,14 @@ impl Plugins for Fakes {
 
     fn start_recovery(
         &self,
-        name: &str,
+        recovery: &FakeVersion,
         _failure: &Failure,
         context: &RecoveryContext,
         _lease: Lease,
         _seed: u64,
         _now: Tick,
     ) -> Result<FakeRun, StartError> {
+        let name = &recovery.manifest().name;
         Ok(self.next(name, None, context.attempts))
     }
 }
@@ -351,6 +412,11 @@ impl Bench {
             }
         }
         panic!("it never ends: {:?}", self.engine.status(task));
+    }
+
+    fn events(&mut self) -> Vec<Happening> {
+        let events = self.engine.take_events().into_iter();
+        events.map(|event| event.what).collect()
     }
 
     fn starts(&self) -> Vec<(String, Option<u8>, u32)> {

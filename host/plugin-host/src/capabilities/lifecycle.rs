@@ -9,12 +9,13 @@ use crate::wire::Error;
 pub(crate) fn link(lifecycle: &mut Interface<'_>) -> wasmtime::Result<()> {
     lifecycle.waits("safe-point", |state, (checkpoint,): (wire::Checkpoint,)| {
         Box::pin(async move {
+            let schema = checkpoint.schema;
             keep(state, checkpoint)?;
             // Whoever asked for it takes the run over from here: this call is not answered any more.
             state
                 .until(|shared| {
-                    shared.handed_over = shared.hand_over;
-                    (!shared.hand_over).then_some(Ok(()))
+                    shared.handed_over = shared.hand_over.contains(&schema);
+                    (!shared.handed_over).then_some(Ok(()))
                 })
                 .await
         })

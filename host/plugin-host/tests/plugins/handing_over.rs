@@ -15,7 +15,7 @@ fn a_run_is_taken_over_at_its_next_safe_point_and_goes_on_from_there() {
         assert_eq!(run.poll(rig.now()), None);
         rig.tick();
     }
-    run.hand_over();
+    run.hand_over(&[3]);
     let end = rig.finish(&mut run, 20);
     assert_eq!(end, RunEnd::HandedOver);
     let checkpoint = run.checkpoint().unwrap();
@@ -34,7 +34,16 @@ fn without_a_safe_point_nothing_is_taken_over() {
     let mut rig = Rig::new();
     let mut run = rig.start(r#"{"act":"sleep","ticks":50}"#);
     assert_eq!(run.poll(rig.now()), None);
-    run.hand_over();
+    run.hand_over(&[3]);
+    assert!(matches!(rig.finish(&mut run, 100), RunEnd::Finished(_)));
+}
+
+#[test]
+fn a_checkpoint_that_the_other_version_does_not_read_is_passed_by() {
+    let mut rig = Rig::new();
+    let mut run = rig.start(COUNT);
+    assert_eq!(run.poll(rig.now()), None);
+    run.hand_over(&[1, 2]);
     assert!(matches!(rig.finish(&mut run, 100), RunEnd::Finished(_)));
 }
 
@@ -43,7 +52,7 @@ fn a_cancelled_run_is_not_taken_over() {
     let mut rig = Rig::new();
     let mut run = rig.start(COUNT);
     assert_eq!(run.poll(rig.now()), None);
-    run.hand_over();
+    run.hand_over(&[3]);
     run.cancel();
     let end = rig.finish(&mut run, 100);
     assert_eq!(end, RunEnd::Cancelled { killed: false });

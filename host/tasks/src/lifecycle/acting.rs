@@ -9,15 +9,18 @@ use crate::failure::FailureLabel;
 use crate::installed::{PluginRun, Plugins};
 use crate::task::{Outbox, TaskId};
 
-impl<R: PluginRun> Task<R> {
-    pub(super) fn act<P: Plugins<Run = R>>(
+impl<P: Plugins> Task<P> {
+    pub(super) fn act(
         &mut self,
         context: &mut Context<'_, P>,
-        mut run: R,
+        mut run: P::Run,
         role: Role,
         since: Tick,
-    ) -> (Phase<R>, bool) {
+    ) -> (Phase<P::Run>, bool) {
         self.ask_to_end(context, &mut run, &role, since);
+        if role == Role::Skill && self.end_asked.is_none() {
+            self.ask_to_swap(context, &mut run);
+        }
         let polled = run.poll(context.now);
         let ended = match (polled, &self.end_asked) {
             (None, Some(EndAsked::Stop)) => Some(run.kill()),
@@ -35,11 +38,15 @@ impl<R: PluginRun> Task<R> {
         if role != Role::Skill {
             self.recovering_time = Ticks(self.recovering_time.0 + context.now.since(since).0);
         }
-        let outcome = self.outcome(context, ended);
+        let outcome = match self.book(context, &role, &run, &ended) {
+            Some(outcome) => outcome,
+            None => self.outcome(context, ended),
+        };
         let how = match &outcome {
             Outcome::Success(_) => "has finished".to_owned(),
             Outcome::Failure(problem) => format!("failed: {}: {}", problem.label, problem.message),
             Outcome::Cancelled(cause) => cause.clone(),
+            Outcome::Swapped => "makes room for another version".to_owned(),
         };
         self.say(context, Happening::RunEnded { plugin: name, how });
         let phase = Phase::Settling {
@@ -51,13 +58,7 @@ impl<R: PluginRun> Task<R> {
     }
 
     /// Asks the run to end if there is a reason to.
-    fn ask_to_end<P: Plugins>(
-        &mut self,
-        context: &Context<'_, P>,
-        run: &mut R,
-        role: &Role,
-        since: Tick,
-    ) {
+    fn ask_to_end(&mut self, context: &Context<'_, P>, run: &mut P::Run, role: &Role, since: Tick) {
         self.latched_since = if context.latched() {
             Some(self.latched_since.unwrap_or(context.now))
         } else {
@@ -91,7 +92,7 @@ impl<R: PluginRun> Task<R> {
     }
 
     /// Passes on what a run has said since the last time, and keeps up with the step that it is at.
-    pub(super) fn pass_on(&mut self, out: &mut Outbox, plugin: &str, run: &mut R) {
+    pub(super) fn pass_on(&mut self, out: &mut Outbox, plugin: &str, run: &mut P::Run) {
         for event in run.take_events() {
             if let RunEvent::Step {
                 name, object_id, ..
@@ -105,7 +106,7 @@ impl<R: PluginRun> Task<R> {
     }
 
     /// Files the end of a run.
-    fn outcome<P: Plugins>(&mut self, context: &Context<'_, P>, ended: RunEnd) -> Outcome {
+    fn outcome(&mut self, context: &Context<'_, P>, ended: RunEnd) -> Outcome {
         let has_finished = matches!(ended, RunEnd::Finished(_));
         if let RunEnd::OutOfBudget {
             nondeterministic, ..
@@ -116,10 +117,11 @@ impl<R: PluginRun> Task<R> {
         match self.end_asked.take() {
             Some(EndAsked::By(cause)) => return Outcome::Cancelled(cause),
             Some(EndAsked::Stop) => return Outcome::Failure(stop_problem(context.status)),
+            Some(EndAsked::Swap) if !has_finished => return Outcome::Swapped,
             Some(EndAsked::Time(message)) if !has_finished => {
                 return Outcome::Failure(Problem::new(FailureLabel::Timeout, message));
             }
-            Some(EndAsked::Time(_)) | None => {}
+            Some(EndAsked::Time(_) | EndAsked::Swap) | None => {}
         }
         // Under a latched stop nothing else is the cause, whatever the plugin thinks; but what was done before
         // it stays done.
@@ -142,9 +144,8 @@ impl<R: PluginRun> Task<R> {
             }
             RunEnd::Trapped { message } => fault(format!("it trapped: {message}")),
             RunEnd::OutOfBudget { what, .. } => fault(format!("it used up its budget: {what}")),
-            RunEnd::Cancelled { .. } | RunEnd::HandedOver => {
-                fault("the plugin host ended it".to_owned())
-            }
+            RunEnd::HandedOver => Outcome::Swapped,
+            RunEnd::Cancelled { .. } => fault("the plugin host ended it".to_owned()),
         }
     }
 }

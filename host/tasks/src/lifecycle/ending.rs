@@ -7,31 +7,29 @@ use super::{Context, Phase, Problem, Role, Task};
 use crate::conditions::{Condition, WorldView};
 use crate::event::Happening;
 use crate::failure::FailureLabel;
-use crate::installed::{PluginRun, Plugins};
+use crate::installed::{Account, Plugins, Version};
 use crate::task::{TaskEnd, TaskState};
 
-impl<R: PluginRun> Task<R> {
-    pub(super) fn judge<P: Plugins<Run = R>>(
+impl<P: Plugins> Task<P> {
+    pub(super) fn judge(
         &mut self,
         context: &mut Context<'_, P>,
         role: Role,
         result: Value,
         since: Tick,
         told: bool,
-    ) -> (Phase<R>, bool) {
+    ) -> (Phase<P::Run>, bool) {
         if let Some(cause) = self.cancel.take() {
             return self.cancelled(context, &cause);
         }
         let name = self.plugin_of(&role).to_owned();
         let snapshot = context.world.snapshot();
         let is_newer = snapshot.image_tick > since.0 && !snapshot.is_stalled();
-        let conditions = context.plugins.conditions(&name);
+        let version = self.running.clone();
+        let conditions = version.conditions();
         let is_blind = !is_newer && conditions.iter().any(Condition::needs_images);
         let verdict = {
-            let schema = context
-                .plugins
-                .manifest(&name)
-                .map_or(&Value::Null, |manifest| &manifest.params_schema);
+            let schema = &version.manifest().params_schema;
             let view = WorldView {
                 snapshot: &snapshot,
                 places: context.world.places(),
@@ -82,11 +80,7 @@ impl<R: PluginRun> Task<R> {
         }
     }
 
-    fn succeeded<P: Plugins>(
-        &mut self,
-        context: &mut Context<'_, P>,
-        result: Value,
-    ) -> (Phase<R>, bool) {
+    fn succeeded(&mut self, context: &mut Context<'_, P>, result: Value) -> (Phase<P::Run>, bool) {
         self.judge_claim(context, true);
         self.enter(
             context,
@@ -97,11 +91,11 @@ impl<R: PluginRun> Task<R> {
         (Phase::Over, false)
     }
 
-    pub(super) fn fail<P: Plugins>(
+    pub(super) fn fail(
         &mut self,
         context: &mut Context<'_, P>,
         problem: Problem,
-    ) -> (Phase<R>, bool) {
+    ) -> (Phase<P::Run>, bool) {
         context.leases.release(self.id);
         self.judge_claim(context, false);
         let question = question(&self.skill, &problem, self.attempts);
@@ -119,11 +113,11 @@ impl<R: PluginRun> Task<R> {
         (Phase::Over, false)
     }
 
-    pub(super) fn cancelled<P: Plugins>(
+    pub(super) fn cancelled(
         &mut self,
         context: &mut Context<'_, P>,
         cause: &str,
-    ) -> (Phase<R>, bool) {
+    ) -> (Phase<P::Run>, bool) {
         context.leases.release(self.id);
         self.enter(context, TaskState::Cancelled, cause);
         let label = Some(FailureLabel::OperatorAbort);
@@ -131,9 +125,9 @@ impl<R: PluginRun> Task<R> {
         (Phase::Over, false)
     }
 
-    fn finish<P: Plugins>(
+    fn finish(
         &mut self,
-        context: &Context<'_, P>,
+        context: &mut Context<'_, P>,
         label: Option<FailureLabel>,
         message: String,
         result: Value,
@@ -141,7 +135,15 @@ impl<R: PluginRun> Task<R> {
     ) {
         self.step_name.clear();
         self.step_object = None;
+        // A fault that it ended with was booked with the run.
+        if self.runs > 0 && !(self.fault_is_booked && label == Some(FailureLabel::SkillFault)) {
+            let account = account(self.state, label, &message);
+            context.account(&self.version, &account, &self.used);
+        }
         self.end = Some(TaskEnd {
+            version: self.version.manifest().version.clone(),
+            digest: self.version.digest().to_owned(),
+            swaps: self.swaps,
             state: self.state,
             label,
             message,
@@ -156,6 +158,19 @@ impl<R: PluginRun> Task<R> {
             started: self.started.unwrap_or(context.now),
             ended: context.now,
         });
+    }
+}
+
+/// What a task's end says about the version that it ran on.
+fn account(state: TaskState, label: Option<FailureLabel>, message: &str) -> Account {
+    match (state, label) {
+        (TaskState::Succeeded, _) => Account::Succeeded,
+        (_, Some(FailureLabel::FalseSuccess | FailureLabel::SkillFault)) => {
+            Account::Faulted(message.to_owned())
+        }
+        (TaskState::Cancelled, _)
+        | (_, Some(FailureLabel::SafetyStop | FailureLabel::OperatorAbort)) => Account::Ended,
+        _ => Account::Failed,
     }
 }
 

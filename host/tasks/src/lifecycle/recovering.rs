@@ -1,21 +1,21 @@
 //! After a failure: choosing a recovery, and what follows from how it came out.
 
 use serde_json::Value;
-use sinew_plugin_host::{Assessment, Failure, Kind, Proposal, RecoveryContext, RunEnd};
+use sinew_plugin_host::{Assessment, Failure, Kind, Proposal, RecoveryContext, RunEnd, Usage};
 
 use super::acting::told;
 use super::{Claim, Context, Left, Phase, Problem, Role, Task, mix};
 use crate::event::Happening;
 use crate::failure::FailureLabel;
-use crate::installed::{PluginRun, Plugins};
+use crate::installed::{Account, Plugins, Version};
 use crate::task::TaskState;
 
-impl<R: PluginRun> Task<R> {
-    pub(super) fn skill_failed<P: Plugins<Run = R>>(
+impl<P: Plugins> Task<P> {
+    pub(super) fn skill_failed(
         &mut self,
         context: &mut Context<'_, P>,
         problem: Problem,
-    ) -> (Phase<R>, bool) {
+    ) -> (Phase<P::Run>, bool) {
         self.say(
             context,
             Happening::Failure {
@@ -39,11 +39,7 @@ impl<R: PluginRun> Task<R> {
     }
 
     /// Now it shows whether the last recovery has helped.
-    pub(super) fn judge_claim<P: Plugins>(
-        &mut self,
-        context: &mut Context<'_, P>,
-        has_succeeded: bool,
-    ) {
+    pub(super) fn judge_claim(&mut self, context: &mut Context<'_, P>, has_succeeded: bool) {
         let Some(claim) = self.claim.take() else {
             return;
         };
@@ -79,7 +75,7 @@ impl<R: PluginRun> Task<R> {
     }
 
     /// Asks the recoveries and takes the best.
-    fn choose<P: Plugins<Run = R>>(&mut self, context: &mut Context<'_, P>) -> (Phase<R>, bool) {
+    fn choose(&mut self, context: &mut Context<'_, P>) -> (Phase<P::Run>, bool) {
         let Some(problem) = self.problem.clone() else {
             let problem = Problem::new(FailureLabel::SkillFault, "no failure is known");
             return self.fail(context, problem);
@@ -136,7 +132,7 @@ impl<R: PluginRun> Task<R> {
     }
 
     /// Asks one recovery. What its run says, was refused and is recorded of it is kept like that of any run.
-    fn assess<P: Plugins<Run = R>>(
+    fn assess(
         &self,
         context: &mut Context<'_, P>,
         name: &str,
@@ -150,7 +146,17 @@ impl<R: PluginRun> Task<R> {
             events,
             denials,
             record,
-        } = (context.plugins).assess(name, failure, asked, seed, context.now);
+        } = match context.plugins.current(name) {
+            Some(version) => {
+                let assessment =
+                    context
+                        .plugins
+                        .assess(&version, failure, asked, seed, context.now);
+                Self::book_assessment(context, &version, &assessment);
+                assessment
+            }
+            None => return Ok(None),
+        };
         let events = events.into_iter();
         (context.out.events).extend(events.map(|event| told(self.id, name, event)));
         let left = Left {
@@ -163,12 +169,27 @@ impl<R: PluginRun> Task<R> {
         answer
     }
 
-    pub(super) fn recovered<P: Plugins<Run = R>>(
+    /// A recovery that misbehaves when it is asked misbehaves.
+    fn book_assessment(
+        context: &mut Context<'_, P>,
+        version: &P::Version,
+        assessment: &Assessment,
+    ) {
+        let fault = match &assessment.answer {
+            Err(RunEnd::Trapped { message }) => message.lines().next().unwrap_or_default(),
+            Err(RunEnd::OutOfBudget { what, .. }) => what,
+            _ => return,
+        };
+        let account = Account::Faulted(format!("when it was asked: {fault}"));
+        context.account(version, &account, &Usage::default());
+    }
+
+    pub(super) fn recovered(
         &mut self,
         context: &mut Context<'_, P>,
         name: &str,
         result: &Value,
-    ) -> (Phase<R>, bool) {
+    ) -> (Phase<P::Run>, bool) {
         let text = |key: &str| result.get(key).and_then(Value::as_str).unwrap_or_default();
         self.say(
             context,
@@ -197,12 +218,12 @@ impl<R: PluginRun> Task<R> {
         (phase, true)
     }
 
-    pub(super) fn recovery_failed<P: Plugins<Run = R>>(
+    pub(super) fn recovery_failed(
         &mut self,
         context: &mut Context<'_, P>,
         name: &str,
         failed: Problem,
-    ) -> (Phase<R>, bool) {
+    ) -> (Phase<P::Run>, bool) {
         self.say(
             context,
             Happening::RecoveryEnded {
@@ -249,10 +270,10 @@ fn handlers<P: Plugins>(plugins: &P, label: FailureLabel) -> Vec<String> {
         .names(Kind::Recovery)
         .into_iter()
         .filter(|name| {
-            plugins
-                .manifest(name)
-                .is_some_and(|manifest| manifest.handles.iter().any(|l| l == label.code()))
+            plugins.current(name).is_some_and(|version| {
+                let handles = &version.manifest().handles;
+                handles.iter().any(|handled| handled == label.code())
+            })
         })
-        .map(str::to_owned)
         .collect()
 }

@@ -1,0 +1,167 @@
+//! Going over from one version of a skill to another, in the middle of a task.
+
+use sinew_plugin_host::{Checkpoint, RunEnd};
+
+use super::{Context, EndAsked, Outcome, Role, Swap, Task};
+use crate::event::Happening;
+use crate::installed::{Account, PluginRun, Plugins, SwapAt, Version};
+
+impl<P: Plugins> Task<P> {
+    /// The version for the next run: of a recovery the active one, of the skill the one that the task has, or goes over to
+    /// now that nothing runs.
+    pub(super) fn version_for(
+        &mut self,
+        context: &mut Context<'_, P>,
+        next: &Role,
+    ) -> Result<P::Version, String> {
+        match next {
+            Role::Recovery { name } => context
+                .plugins
+                .current(name)
+                .ok_or_else(|| format!("`{name}` is not installed any more")),
+            Role::Skill => {
+                if self.runs == 0 {
+                    self.begin_on_current(context)?;
+                } else {
+                    self.swap_now(context);
+                }
+                Ok(self.version.clone())
+            }
+        }
+    }
+
+    /// A task that waited in the queue begins on the version that is active when it begins.
+    fn begin_on_current(&mut self, context: &Context<'_, P>) -> Result<(), String> {
+        self.swap = None;
+        let current = (context.plugins.current(&self.skill))
+            .ok_or_else(|| format!("`{}` is not installed any more", self.skill))?;
+        if current.digest() != self.version.digest() {
+            (context.plugins.check_params(&current, &self.params_json))
+                .map_err(|error| error.to_string())?;
+            self.version = current;
+        }
+        Ok(())
+    }
+
+    /// Goes over if it is asked to and can.
+    fn swap_now(&mut self, context: &mut Context<'_, P>) {
+        let Some(swap) = self.swap.take() else {
+            return;
+        };
+        if let Some(reason) = self.obstacle(context, &swap, self.checkpoint.as_ref()) {
+            self.keep_version(context, &swap, reason);
+            return;
+        }
+        self.say(
+            context,
+            Happening::Swapped {
+                plugin: self.skill.clone(),
+                from: self.version.manifest().version.clone(),
+                to: swap.to.manifest().version.clone(),
+                cause: swap.cause,
+            },
+        );
+        self.version = swap.to;
+        self.swaps += 1;
+    }
+
+    /// Why the task can't go on with another version from a checkpoint.
+    fn obstacle(
+        &self,
+        context: &Context<'_, P>,
+        swap: &Swap<P::Version>,
+        from: Option<&Checkpoint>,
+    ) -> Option<String> {
+        let manifest = swap.to.manifest();
+        if let Some(checkpoint) = from
+            && !manifest.checkpoints.contains(&checkpoint.schema)
+        {
+            return Some(format!(
+                "it does not read checkpoints of version {}",
+                checkpoint.schema
+            ));
+        }
+        (context
+            .plugins
+            .check_params(&swap.to, &self.params_json)
+            .err())
+        .map(|error| error.to_string())
+    }
+
+    fn keep_version(&self, context: &mut Context<'_, P>, swap: &Swap<P::Version>, reason: String) {
+        self.say(
+            context,
+            Happening::SwapRefused {
+                plugin: self.skill.clone(),
+                to: swap.to.manifest().version.clone(),
+                reason,
+            },
+        );
+    }
+
+    /// Asks a run of the skill to make room for another version.
+    pub(super) fn ask_to_swap(&mut self, context: &mut Context<'_, P>, run: &mut P::Run) {
+        let Some(swap) = self.swap.take() else {
+            return;
+        };
+        if swap.at == SwapAt::SafePoint {
+            run.hand_over(&swap.to.manifest().checkpoints);
+            self.swap = Some(swap);
+            return;
+        }
+        match self.obstacle(context, &swap, run.checkpoint().as_ref()) {
+            Some(reason) => self.keep_version(context, &swap, reason),
+            None => {
+                self.end_asked = Some(EndAsked::Swap);
+                self.swap = Some(swap);
+                run.cancel();
+            }
+        }
+    }
+
+    /// Books the end of a run, and whether the version before is to go on in its place.
+    pub(super) fn book(
+        &mut self,
+        context: &mut Context<'_, P>,
+        role: &Role,
+        run: &P::Run,
+        ended: &RunEnd,
+    ) -> Option<Outcome> {
+        let usage = run.usage();
+        self.fault_is_booked = false;
+        let fault = match ended {
+            RunEnd::Trapped { message } => Some(format!("it trapped: {message}")),
+            RunEnd::OutOfBudget { what, .. } => Some(format!("it used up its budget: {what}")),
+            _ => None,
+        };
+        if let Some(fault) = fault {
+            let fault = fault.lines().next().unwrap_or_default().to_owned();
+            self.fault_is_booked = true;
+            let account = Account::Faulted(fault.clone());
+            let instead = context.account(&self.running, &account, &usage)?;
+            // Whoever was asked to end meanwhile ends.
+            if *role == Role::Skill && self.end_asked.is_none() && !context.latched() {
+                self.swap = Some(Swap {
+                    to: instead,
+                    at: SwapAt::Now,
+                    cause: format!("{} was left: {fault}", self.version.manifest().version),
+                });
+                return Some(Outcome::Swapped);
+            }
+            return None;
+        }
+        match role {
+            // Whether it succeeded says the world, when the task ends.
+            Role::Skill => self.used.add(&usage),
+            Role::Recovery { .. } => {
+                let account = match ended {
+                    RunEnd::Finished(_) => Account::Succeeded,
+                    RunEnd::Failed(_) => Account::Failed,
+                    _ => Account::Ended,
+                };
+                context.account(&self.running, &account, &usage);
+            }
+        }
+        None
+    }
+}
