@@ -39,7 +39,7 @@ pub enum LoadError {
     },
     /// None or several manifests.
     #[error(
-        "{origin} has {count} sections `sinew:manifest`, a plugin has one; `sdk/rust/README.md` says how a component is packed with its manifest"
+        "{origin} has {count} sections `sinew:manifest`, a plugin has one; how a component is packed with its manifest: `sdk/rust/README.md`, in Python `examples/python-skill`"
     )]
     ManifestSections {
         /// The file.
@@ -81,7 +81,7 @@ pub enum LoadError {
     },
     /// It imports an interface that its manifest does not ask for.
     #[error(
-        "{origin}: `{name}` imports `{interface}`, but its manifest does not ask for it; add it to `imports` with a reason and pack it again"
+        "{origin}: `{name}` imports `{interface}`, but its manifest does not ask for it; add it to `imports` with a reason and pack it again, or build it for a world without it"
     )]
     Undeclared {
         /// The file.
