@@ -16,6 +16,24 @@ const GRANTS: &str = r#"
 interfaces = ["clock", "events", "motion"]
 "#;
 
+const RUN: [&str; 13] = [
+    "run",
+    "--skill",
+    "acme/look",
+    "--store",
+    "out/skills",
+    "--grants",
+    "grants.toml",
+    "--cycles",
+    "2",
+    "--params",
+    r#"{"pose":"look-tray"}"#,
+    "--json",
+    "report.json",
+];
+/// Where the skill stands in it.
+const SKILL: usize = 2;
+
 /// `sinew/go-home` under another name, as a publisher would make it that this host has never heard of.
 fn look(version: &str, edit: impl FnOnce(&mut Value)) -> Vec<u8> {
     let (_, go_home) = (SKILLS.iter().find(|(name, _)| name.contains("go-home")))
@@ -78,24 +96,11 @@ impl Cell {
         self.skill(0, &["install", "look.wasm", "--actor", "ann"]);
     }
 
-    /// The report of `sinew run` on the store.
+    /// The report of two cycles on the store.
     #[track_caller]
     fn run(&self, skill: &str) -> Value {
-        let arguments = [
-            "run",
-            "--store",
-            "out/skills",
-            "--grants",
-            "grants.toml",
-            "--skill",
-            skill,
-            "--cycles",
-            "2",
-            "--params",
-            r#"{"pose":"look-tray"}"#,
-            "--json",
-            "report.json",
-        ];
+        let mut arguments = RUN;
+        arguments[SKILL] = skill;
         self.0.gives(0, &arguments);
         let report = std::fs::read(self.0.path().join("report.json")).expect("it was written");
         serde_json::from_slice(&report).expect("it is JSON")
@@ -456,4 +461,49 @@ fn what_is_no_store_and_no_artifact_is_told_apart() {
         &["acme/look 1.0.0"],
     );
     says(&cell.skill(2, &["activate", "look"]), &["--actor"]);
+}
+
+#[test]
+fn a_version_that_lies_is_left_for_the_one_before_by_itself() {
+    let cell = Cell::new();
+    cell.install("1.0.0", |_| {});
+    cell.skill(
+        0,
+        &["activate", "look", "--probation", "2", "--actor", "ben"],
+    );
+    assert_eq!(cell.run("acme/look")["succeeded"], 2);
+    assert_eq!(cell.states(), ["1.0.0 active"], "two runs have proven it");
+    cell.install("2.0.0", |manifest| {
+        manifest["post_conditions"] = json!([{"predicate": "holding", "value": true}]);
+    });
+    cell.skill(0, &["activate", "look", "--actor", "ben"]);
+    cell.0.gives(1, &RUN);
+    let report = std::fs::read(cell.0.path().join("report.json")).expect("it was written");
+    let report: Value = serde_json::from_slice(&report).expect("it is JSON");
+    assert_eq!(report["failures"], json!({"false-success": 1}));
+    assert_eq!(
+        report["succeeded"], 1,
+        "the second cycle ran on 1.0.0 again"
+    );
+    let rollback = report["rollbacks"][0].as_str().expect("there is one");
+    says(rollback, &["acme/look 2.0.0: ", "back to 1.0.0"]);
+    assert_eq!(cell.states(), ["2.0.0 rolled-back", "1.0.0 active"]);
+    let text = cell.skill(4, &["activate", "look@2.0.0", "--actor", "ben"]);
+    says(&text, &["was rolled back", "--again"]);
+    let shown = cell.json(0, &["show", "look"]);
+    let usage = |version: usize| shown["versions"][version]["usage"].clone();
+    assert_eq!(
+        (&usage(0)["runs"], &usage(0)["faults"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(
+        (&usage(1)["runs"], &usage(1)["failures"]),
+        (&json!(3), &json!(0))
+    );
+    assert!(usage(1)["fuel"].as_u64() > Some(0) && usage(1)["cpu_ns"].as_u64() > Some(0));
+    let audit = cell.audit();
+    says(
+        &audit,
+        &["plugin-proven", "plugin-rolled-back", "sinew run"],
+    );
 }

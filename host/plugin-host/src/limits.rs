@@ -7,9 +7,9 @@ use serde::Deserialize;
 pub struct Limits {
     /// Largest component accepted, bytes.
     pub artifact_bytes: usize,
-    /// Linear memory, bytes. Bulk memory instructions run unmetered over at most this much.
+    /// Linear memory, bytes, of all memories together. Bulk memory instructions run unmetered over at most this much.
     pub memory_bytes: usize,
-    /// Elements of each table.
+    /// Elements of all tables together.
     pub table_elements: usize,
     /// Core instances, tables and memories of one component, each.
     pub instances: usize,

@@ -272,6 +272,9 @@ pub(crate) struct Space {
     memory_bytes: usize,
     table_elements: usize,
     instances: usize,
+    /// Elements of all tables.
+    elements: usize,
+    /// Bytes of all memories. They never shrink.
     pub(crate) peak_bytes: usize,
     /// What was asked for and refused.
     pub(crate) refused: Option<String>,
@@ -283,6 +286,7 @@ impl Space {
             memory_bytes: limits.memory_bytes,
             table_elements: limits.table_elements,
             instances: limits.instances,
+            elements: 0,
             peak_bytes: 0,
             refused: None,
         }
@@ -292,16 +296,17 @@ impl Space {
 impl ResourceLimiter for Space {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let fits = desired <= self.memory_bytes;
+        let all = (self.peak_bytes).saturating_add(desired.saturating_sub(current));
+        let fits = all <= self.memory_bytes;
         if fits {
-            self.peak_bytes = self.peak_bytes.max(desired);
+            self.peak_bytes = all;
         } else {
             self.refused = Some(format!(
-                "{desired} bytes of memory, {} are allowed",
+                "{all} bytes of memory, {} are allowed",
                 self.memory_bytes
             ));
         }
@@ -310,14 +315,17 @@ impl ResourceLimiter for Space {
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let fits = desired <= self.table_elements;
-        if !fits {
+        let all = (self.elements).saturating_add(desired.saturating_sub(current));
+        let fits = all <= self.table_elements;
+        if fits {
+            self.elements = all;
+        } else {
             self.refused = Some(format!(
-                "a table of {desired} elements, {} are allowed",
+                "tables of {all} elements, {} are allowed",
                 self.table_elements
             ));
         }

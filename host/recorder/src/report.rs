@@ -126,6 +126,9 @@ pub struct RunHeader {
     /// Plugins that nobody has signed, let in for development.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsigned: Vec<String>,
+    /// Versions of plugins that were left for the version before, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rollbacks: Vec<String>,
     /// Skill that was run.
     pub skill: String,
     /// Name of the robot.

@@ -15,12 +15,12 @@ use sinew_plugin_host::{
 };
 use sinew_policy::PolicyStore;
 use sinew_sim::FixedPlace;
-use sinew_tasks::{CellNames, InstallError, Installed, Plugins as _};
+use sinew_tasks::{CellNames, InstallError, Installed, Plugins as _, Version as _};
 use sinew_units::Tick;
 use sinew_world::Place;
 
 use crate::assets;
-use crate::skills::{FromStore, Provided, load_active, missing};
+use crate::skills::{Books, FromStore, Provided, load_active, missing};
 use crate::sources::{Config, Sources};
 use crate::trouble::{input, refused};
 
@@ -48,6 +48,8 @@ pub struct Kit {
     pub(crate) versions: BTreeMap<String, String>,
     /// Plugins that nobody has signed, out of the store.
     pub(crate) unsigned: Vec<String>,
+    /// The books on plugins out of the store, once somebody runs them.
+    pub(crate) books: Option<Arc<Books>>,
 }
 
 impl Kit {
@@ -90,7 +92,25 @@ impl Kit {
             plugins: installed,
             versions,
             unsigned,
+            books: None,
         })
+    }
+
+    /// From now on runs of plugins out of the store are counted, and one that misbehaves on probation is left. `unix_ms`: now,
+    /// where a clock runs.
+    pub(crate) fn keep_books(
+        &mut self,
+        sources: &Sources,
+        unix_ms: Option<u64>,
+    ) -> anyhow::Result<()> {
+        let Some(store) = &sources.store else {
+            return Ok(());
+        };
+        let host = self.plugins.host().with_ports(idle_ports(&self.config));
+        let books = Arc::new(Books::open(store, sources.trust.clone(), host, unix_ms)?);
+        self.plugins.keep_books(Arc::clone(&books) as Arc<_>);
+        self.books = Some(books);
+        Ok(())
     }
 
     /// What parameters may name: what perception knows, and the places.
@@ -124,11 +144,12 @@ fn install(
         Some(store) => load_active(store, sources.trust.as_deref(), &host.code_for())?,
         None => Vec::new(),
     };
-    let mut installed = Installed::new(host);
+    let installed = Installed::new(host);
     let mut versions = BTreeMap::new();
     let mut unsigned = Vec::new();
     for plugin in &stored {
-        let name = plugin.install(&mut installed).map_err(not_installed)?;
+        let version = plugin.version(installed.host()).map_err(not_installed)?;
+        let name = installed.add(version).map_err(not_installed)?;
         if plugin.held.signer.is_none() {
             unsigned.push(name.clone());
         }
@@ -165,10 +186,10 @@ fn stands_in(stored: &[FromStore], plugin: &PluginFile) -> anyhow::Result<bool> 
 fn requirements(installed: &Installed, there: &Provided) -> anyhow::Result<()> {
     for kind in [Kind::Skill, Kind::Recovery] {
         for name in installed.names(kind) {
-            let Some(manifest) = installed.manifest(name) else {
+            let Some(version) = installed.current(&name) else {
                 continue;
             };
-            let missing = missing(manifest, there);
+            let missing = missing(version.manifest(), there);
             if !missing.is_empty() {
                 return Err(input(format!("`{name}`: {}", missing.join("; "))));
             }
@@ -186,7 +207,7 @@ fn grants_meet_plugins(
     let Some(path) = &sources.grants else {
         return Ok(());
     };
-    let stray = (config.operator_grants.iter()).find(|name| installed.manifest(name).is_none());
+    let stray = (config.operator_grants.iter()).find(|name| installed.current(name).is_none());
     let Some(stray) = stray else {
         return Ok(());
     };
@@ -194,7 +215,6 @@ fn grants_meet_plugins(
     let loaded: Vec<String> = [Kind::Skill, Kind::Recovery]
         .into_iter()
         .flat_map(|kind| installed.names(kind))
-        .map(|name| name.to_string())
         .collect();
     Err(input(format!(
         "{origin}: plugins.\"{stray}\": no such plugin is loaded; loaded are {}. Correct the name, take the \

@@ -12,10 +12,10 @@ use sinew_sim::{Cell, Grade, LineGrade, OrderLine, Profile, Scenario};
 use sinew_tasks::{FailureLabel, Happening, SubmitOptions, TaskEnd, TaskEvent, TaskId, TaskState};
 use sinew_units::{Tick, Ticks};
 
-use super::{ACTOR, JobOptions, KIT_PARTS, Stages};
+use super::{ACTOR, JobOptions, KIT_PARTS, Stages, take_news};
 use crate::audit::{AUDIT_FILE, AuditTarget};
 use crate::bystander::Lookout;
-use crate::host::{Host, HostOptions, Surroundings};
+use crate::host::{Host, HostOptions, Speed, Surroundings};
 use crate::kit::Kit;
 use crate::trouble::{input, unwritable};
 use crate::watch::{Now, Progress, Watcher};
@@ -24,6 +24,8 @@ use crate::watch::{Now, Progress, Watcher};
 const SETTLE: Ticks = Ticks::from_ms(300);
 /// Time that a task gets to end after its own time is over.
 const GRACE: Ticks = Ticks::from_ms(20_000);
+/// Time between two looks at what others have made active in the store.
+const NEWS_EVERY: Ticks = Ticks::from_ms(500);
 /// Simulated time between two lines of the moment.
 const SHOW_EVERY: Ticks = Ticks::from_ms(250);
 
@@ -82,6 +84,11 @@ impl Cycle<'_> {
                 }),
             },
         )?;
+        if let Some(books) = &self.kit.books {
+            for (name, entries) in books.memories()? {
+                host.tasks().plugins().host().set_memory(&name, entries);
+            }
+        }
         host.reset(ACTOR)?;
         let stops_before = host.status().stops_total;
         let task = host
@@ -113,6 +120,9 @@ impl Cycle<'_> {
             report.incidents.push(path);
         }
         self.keep_runs(&mut host)?;
+        if let Some(books) = &self.kit.books {
+            books.keep_memories(host.tasks().plugins().host())?;
+        }
         host.brain.fingerprint.word(self.cell.state_hash());
         if host.deadline_misses() > 0 {
             watch(&Progress::Event {
@@ -166,6 +176,7 @@ impl Cycle<'_> {
         let mut next_line = started;
         let mut now = Now::default();
         let mut interrupted = false;
+        let mut next_news = started + NEWS_EVERY;
         let mut lookout = (self.scenario.person.is_some()).then(Lookout::default);
         while host.tasks().end(task).is_none() && host.now() < give_up {
             host.step()?;
@@ -174,6 +185,11 @@ impl Cycle<'_> {
                 host.tasks().cancel(task, "the person who runs this");
             }
             let at = host.now();
+            // In virtual time what others do meanwhile decides nothing: the next cycle sees it.
+            if self.options.speed == Speed::Real && at >= next_news {
+                next_news = at + NEWS_EVERY;
+                take_news(self.kit, Some(host), watch)?;
+            }
             let news = (lookout.as_mut())
                 .and_then(|lookout| lookout.news(self.cell, &host.brain.encounters));
             if let Some(message) = news {

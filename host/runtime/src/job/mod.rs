@@ -10,18 +10,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde_json::Value;
-use sinew_audit::WallClock;
+use sinew_audit::{WallClock, Writer};
 use sinew_recorder::IncidentWriter;
 use sinew_recorder::report::{RunHeader, RunReport, VerdictReport};
 use sinew_sim::{Cell, Scenario, Scenarios};
+use sinew_tasks::Version as _;
 
 use crate::audit::{AUDIT_FILE, now_unix_ms, open_audit_with};
 use crate::files;
 use crate::fingerprint::Fingerprint;
-use crate::host::Speed;
+use crate::host::{Host, Speed};
 use crate::kit::{Kit, PluginFile, place};
 use crate::picture::write_png;
 use crate::safety_change;
+use crate::skills::News;
 use crate::sources::Sources;
 use crate::trouble::input;
 use crate::watch::{Progress, Watcher};
@@ -80,7 +82,7 @@ pub struct JobOptions {
 /// the machine fails on the way (no room for the files, …). Failed cycles are results, not errors.
 pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport> {
     let started = Instant::now();
-    let kit = Kit::load(&options.sources, &options.plugins)?;
+    let mut kit = Kit::load(&options.sources, &options.plugins)?;
     let profile = kit
         .config
         .profiles
@@ -97,6 +99,8 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
         Speed::Max | Speed::Factor(_) => WallClock::VirtualTime,
     };
     let audit = open_audit_with(&options.out.join(AUDIT_FILE), clock)?;
+    let has_clock = matches!(clock, WallClock::UnixMs(_));
+    kit.keep_books(&options.sources, has_clock.then(now_unix_ms))?;
     safety_change::admit(&kit.config, &audit, ACTOR, now_unix_ms())?;
     let mut header = header(&kit, options);
     header.audit = Some(audit.path().display().to_string());
@@ -110,6 +114,9 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
     for number in 0..options.cycles {
         if options.interrupt.load(Ordering::Relaxed) {
             break;
+        }
+        if number > 0 {
+            take_news(&kit, None, watch)?;
         }
         let mut cycle = cycle::Cycle {
             kit: &kit,
@@ -139,15 +146,14 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
         watch(&Progress::CycleEnded {
             report: &outcome.report,
         });
+        close_books(&kit, &audit, &mut header)?;
         cycles.push(outcome.report);
     }
     // Each host has flushed what it said; what comes at its end is waited for here.
     let flushed = audit.flush();
-    header.recorder_errors = incidents
-        .finish()
-        .into_iter()
-        .filter_map(|written| written.err().map(|error| error.to_string()))
-        .collect();
+    let unwritten = incidents.finish().into_iter();
+    (header.recorder_errors)
+        .extend(unwritten.filter_map(|written| written.err().map(|error| error.to_string())));
     (header.recorder_errors).extend(flushed.err().map(|error| error.to_string()));
     let picture = options.out.join("cell.png");
     let (width, height) = PICTURE;
@@ -173,6 +179,40 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
     // What was not run can't have reached its goal.
     report.goal_reached &= report.cycles == options.cycles;
     Ok(report)
+}
+
+/// Versions that somebody has made active meanwhile become active here: for new tasks, and for those that run on `host` as it
+/// was asked for.
+fn take_news(kit: &Kit, mut host: Option<&mut Host>, watch: Watcher<'_>) -> anyhow::Result<()> {
+    let Some(books) = &kit.books else {
+        return Ok(());
+    };
+    for News { version, at, words } in books.news()? {
+        let name = version.manifest().name.clone();
+        kit.plugins.replace(version);
+        let mut sim_seconds = 0.0;
+        if let Some(host) = &mut host {
+            host.tasks().go_over(&name, at, &words);
+            sim_seconds = host.now().as_seconds();
+        }
+        watch(&Progress::Event {
+            sim_seconds,
+            message: &words,
+        });
+    }
+    Ok(())
+}
+
+/// What happened to plugins out of the store in a cycle: told to the audit log and to whoever reads the report.
+fn close_books(kit: &Kit, audit: &Writer, header: &mut RunHeader) -> anyhow::Result<()> {
+    let Some(books) = &kit.books else {
+        return Ok(());
+    };
+    books.tell(audit)?;
+    let (rollbacks, troubles) = books.take_words();
+    header.rollbacks.extend(rollbacks);
+    header.recorder_errors.extend(troubles);
+    Ok(())
 }
 
 /// The scenario that the options name; an empty one if they name none.

@@ -69,6 +69,9 @@ fn write(report: &RunReport, out: &mut String) -> std::fmt::Result {
             header.unsigned.join(", ")
         )?;
     }
+    for rollback in &header.rollbacks {
+        writeln!(out, "  ROLLED BACK   {rollback}")?;
+    }
     let [low, high] = report.success_wilson95;
     writeln!(
         out,

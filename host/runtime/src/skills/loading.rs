@@ -1,10 +1,10 @@
-//! The active versions of a store, for a host that starts.
+//! The active versions of a store, for a host that runs them.
 
 use std::path::Path;
 
-use sinew_plugin_host::MachineCode;
-use sinew_skill_store::{Access, Held, Store};
-use sinew_tasks::{InstallError, Installed};
+use sinew_plugin_host::{MachineCode, PluginHost};
+use sinew_skill_store::{Access, Held, Store, Trust};
+use sinew_tasks::{InstallError, InstalledVersion};
 
 use super::{trouble, trust_of};
 
@@ -12,7 +12,7 @@ use super::{trouble, trust_of};
 #[derive(Debug)]
 pub(crate) struct FromStore {
     pub(crate) held: Held,
-    pub(crate) artifact: Vec<u8>,
+    artifact: Vec<u8>,
     compiled: Option<Vec<u8>>,
 }
 
@@ -25,23 +25,32 @@ pub(crate) fn load(
 ) -> anyhow::Result<Vec<FromStore>> {
     let store = Store::open(root, Access::Read).map_err(trouble)?;
     let trust = trust_of(root, trust)?;
-    let mut all = Vec::new();
-    for held in store.active().map_err(trouble)? {
-        let loaded = store.load(&held, &trust, code_for).map_err(trouble)?;
-        all.push(FromStore {
-            held: loaded.held,
-            artifact: loaded.artifact,
-            compiled: loaded.compiled,
-        });
-    }
-    Ok(all)
+    let active = store.active().map_err(trouble)?;
+    (active.iter())
+        .map(|held| of(&store, held, &trust, code_for))
+        .collect()
+}
+
+/// Reads one version.
+pub(crate) fn of(
+    store: &Store,
+    held: &Held,
+    trust: &Trust,
+    code_for: &str,
+) -> anyhow::Result<FromStore> {
+    let loaded = store.load(held, trust, code_for).map_err(trouble)?;
+    Ok(FromStore {
+        held: loaded.held,
+        artifact: loaded.artifact,
+        compiled: loaded.compiled,
+    })
 }
 
 impl FromStore {
-    /// Puts it among the plugins: from machine code if the store has it, compiled otherwise.
-    pub(crate) fn install(&self, into: &mut Installed) -> Result<String, InstallError> {
+    /// Loads it: from machine code if the store has it, compiled otherwise.
+    pub(crate) fn version(&self, host: &PluginHost) -> Result<InstalledVersion, InstallError> {
         let origin = self.held.to_string();
-        match &self.compiled {
+        let plugin = match &self.compiled {
             Some(compiled) => {
                 #[allow(
                     unsafe_code,
@@ -50,9 +59,10 @@ impl FromStore {
                 // SAFETY: the store gives machine code only if it has the SHA-256 that was noted, in a folder that is its
                 // owner's alone, when the child process of this program had compiled this artifact.
                 let code = unsafe { MachineCode::made_here(compiled) };
-                into.install_compiled(&self.artifact, &origin, &code)
+                host.load_compiled(&self.artifact, &origin, &code)?
             }
-            None => into.install(&self.artifact, &origin),
-        }
+            None => host.load(&self.artifact, &origin)?,
+        };
+        InstalledVersion::new(plugin)
     }
 }

@@ -3,6 +3,7 @@
 //! The store keeps files and state; what is inside an artifact is found out here, by a child process; what it may touch is
 //! looked up in the grants; and whatever happened is told to the audit log.
 
+mod books;
 mod loading;
 mod rehearsal;
 mod requirements;
@@ -31,6 +32,7 @@ use crate::kit::PluginFile;
 use crate::sources::{Config, Sources};
 use crate::trouble::{input, refused};
 
+pub(crate) use self::books::{Books, News};
 pub(crate) use self::loading::{FromStore, load as load_active};
 pub use self::rehearsal::{Rehearsal, Tried};
 pub(crate) use self::requirements::{Provided, missing};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sinew_audit::{AuditFile, Entry, Pending, PluginRecord, Stamp, WallClock};
+use sinew_audit::{AuditFile, Entry, Pending, PluginRecord, Stamp, WallClock, Writer};
 use sinew_skill_store::{Digest, Event, Store, StoreError, What};
 
 use super::{Author, trouble};
@@ -19,6 +19,24 @@ pub(crate) fn tell(store: &mut Store, audit: &Path) -> anyhow::Result<()> {
     };
     let records: Vec<Pending> = events.iter().map(pending).collect();
     append(audit, &records)?;
+    store.told(last).map_err(trouble)
+}
+
+/// The same by the log of a host that runs. It is told when it is on the disk.
+pub(crate) fn tell_writer(store: &mut Store, log: &Writer) -> anyhow::Result<()> {
+    let events = store.untold().map_err(trouble)?;
+    let Some(last) = events.last().map(|event| event.seq) else {
+        return Ok(());
+    };
+    for event in &events {
+        let Pending {
+            stamp,
+            actor,
+            entry,
+        } = pending(event);
+        log.append(stamp, actor.as_deref(), entry);
+    }
+    log.flush().map_err(|error| audit_trouble(&error))?;
     store.told(last).map_err(trouble)
 }
 
