@@ -35,7 +35,12 @@ const SKILLS: [Guest; 4] = [
 ];
 
 /// Fixtures.
-const TEST_GUESTS: [Guest; 2] = [
+const TEST_GUESTS: [Guest; 3] = [
+    (
+        "broken-kit",
+        "BROKEN_KIT",
+        "Fixture: a version of `kit-parts` that is broken.",
+    ),
     (
         "misbehave",
         "MISBEHAVE",

@@ -9,7 +9,7 @@ use rusqlite::Transaction;
 use crate::error::StoreError;
 use crate::history::{What, note};
 use crate::memory;
-use crate::probation::{Gate, is_on_trial};
+use crate::probation::{Gate, Standing, is_on_trial};
 use crate::store::{By, Held, State, Store, Version};
 use crate::trust::Trust;
 
@@ -111,6 +111,15 @@ pub(crate) fn swap_to(change: &Transaction<'_>, by: &By, swap: &Swap<'_>) -> rus
                 )?;
                 memory::keep(change, &good.name)?;
             }
+            // What would be gone back to has shown itself good already, and so has what is active and proven.
+            let (runs, failures) = match to.state {
+                State::LastGood
+                | State::Active {
+                    standing: Standing::Good,
+                    ..
+                } => (0, 0),
+                _ => (gate.runs.max(1), gate.failures),
+            };
             // Nothing is gone back to from itself.
             change.execute(
                 "UPDATE skills SET last_good = NULL WHERE name = ? AND last_good = ?",
@@ -123,8 +132,8 @@ pub(crate) fn swap_to(change: &Transaction<'_>, by: &By, swap: &Swap<'_>) -> rus
                     to.digest.to_string(),
                     highest.to_string(),
                     swap_at.name(),
-                    gate.runs.max(1),
-                    gate.failures,
+                    runs,
+                    failures,
                     &to.name,
                 ),
             )?;
@@ -166,7 +175,8 @@ pub(crate) fn swap_to(change: &Transaction<'_>, by: &By, swap: &Swap<'_>) -> rus
 }
 
 impl Store {
-    /// Makes a version the active one. It is on probation from now on.
+    /// Makes a version the active one. It is on probation from now on, unless it has shown itself good already: it
+    /// is active and proven, or what would have been gone back to.
     ///
     /// # Errors
     /// Revoked, older than what was active once, rolled back before, pinned to another one, or it would be allowed more
@@ -230,7 +240,7 @@ impl Store {
         );
         let swap = Swap::To {
             to: held,
-            // Activated again, it starts its probation anew; what was good before stays what it was.
+            // Activated again, what was good before stays what it was.
             from: from.filter(|from| from.digest != held.digest),
             highest: &highest,
             swap_at: how.swap_at,

@@ -13,7 +13,8 @@ use crate::store::{By, Held, State, Store};
 pub struct Gate {
     /// Runs until it is proven.
     pub runs: u32,
-    /// Failures among them that are still borne. A fault (trap, budget, a lie about success) is never borne.
+    /// Failures among them that are still borne. A fault (a trap, a budget used up, a result that
+    /// misses its schema) is never borne.
     pub failures: u32,
 }
 

@@ -179,6 +179,8 @@ pub(crate) struct Task<P: Plugins> {
     /// Another version that it is to go over to.
     swap: Option<Swap<P::Version>>,
     swaps: u64,
+    /// Where it stood when the version that it has took over.
+    before: Option<Checkpoint>,
     /// What the skill's runs have used.
     used: Usage,
     /// The last run misbehaved, and that is in the books.
@@ -223,6 +225,7 @@ impl<P: Plugins> Task<P> {
             version,
             swap: None,
             swaps: 0,
+            before: None,
             used: Usage::default(),
             fault_is_booked: false,
             params,

@@ -8,6 +8,8 @@ mod loading;
 mod rehearsal;
 mod requirements;
 mod telling;
+#[cfg(test)]
+mod tests;
 mod words;
 mod worker;
 

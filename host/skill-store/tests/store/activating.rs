@@ -174,6 +174,23 @@ fn a_person_can_go_back_once() {
 }
 
 #[test]
+fn what_would_be_gone_back_to_is_good_when_it_is_activated_again() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let one = rig.pick(&mut store, "1.0.0");
+    rig.activate(&mut store, &one);
+    prove(&mut store, &one);
+    let two = rig.pick(&mut store, "2.0.0");
+    rig.activate(&mut store, &two);
+    let anyway = Activation {
+        downgrade: true,
+        ..rig.terms()
+    };
+    store.activate(&one, &anyway, &by("ben")).unwrap();
+    assert_eq!(states(&store), ["2.0.0 installed", "1.0.0 active"]);
+}
+
+#[test]
 fn what_is_older_than_what_was_active_is_activated_on_purpose_only() {
     let rig = Rig::new();
     let mut store = rig.open();

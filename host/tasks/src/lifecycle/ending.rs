@@ -165,9 +165,7 @@ impl<P: Plugins> Task<P> {
 fn account(state: TaskState, label: Option<FailureLabel>, message: &str) -> Account {
     match (state, label) {
         (TaskState::Succeeded, _) => Account::Succeeded,
-        (_, Some(FailureLabel::FalseSuccess | FailureLabel::SkillFault)) => {
-            Account::Faulted(message.to_owned())
-        }
+        (_, Some(FailureLabel::SkillFault)) => Account::Faulted(message.to_owned()),
         (TaskState::Cancelled, _)
         | (_, Some(FailureLabel::SafetyStop | FailureLabel::OperatorAbort)) => Account::Ended,
         _ => Account::Failed,

@@ -61,6 +61,7 @@ impl<P: Plugins> Task<P> {
                 cause: swap.cause,
             },
         );
+        self.before.clone_from(&self.checkpoint);
         self.version = swap.to;
         self.swaps += 1;
     }
@@ -141,6 +142,8 @@ impl<P: Plugins> Task<P> {
             let instead = context.account(&self.running, &account, &usage)?;
             // Whoever was asked to end meanwhile ends.
             if *role == Role::Skill && self.end_asked.is_none() && !context.latched() {
+                // What a version that misbehaves has left behind is worth no more than it is itself.
+                self.checkpoint = self.before.take();
                 self.swap = Some(Swap {
                     to: instead,
                     at: SwapAt::Now,

@@ -141,7 +141,7 @@ fn a_version_that_misbehaves_is_left_for_the_one_before_and_the_task_goes_on() {
 }
 
 #[test]
-fn a_fault_is_booked_once_and_a_lie_is_one() {
+fn a_fault_is_booked_once_and_what_the_world_denies_is_a_failure() {
     let trap = RunEnd::Trapped {
         message: "unreachable".to_owned(),
     };
@@ -161,8 +161,27 @@ fn a_fault_is_booked_once_and_a_lie_is_one() {
     let task = lied.submit(SubmitOptions::default());
     assert_eq!(lied.finish(task).label, Some(FailureLabel::FalseSuccess));
     let booked = lied.engine.plugins().booked.borrow().clone();
-    assert!(
-        matches!(&booked[..], [(_, Account::Faulted(_), 1)]),
-        "{booked:?}"
-    );
+    assert_eq!(booked, [("1.0.0".to_owned(), Account::Failed, 1)]);
+}
+
+#[test]
+fn what_a_broken_version_leaves_behind_is_not_gone_on_from() {
+    let trap = RunEnd::Trapped {
+        message: "unreachable".to_owned(),
+    };
+    // 1.0.0 is left at 7, 2.0.0 leaves a 9 and breaks, 1.0.0 goes on from its own 7.
+    let broken = script(50, trap).saving(9);
+    let mut bench = bench(skill(vec![done(100).saving(7), broken, done(100)]));
+    let task = bench.submit(SubmitOptions::default());
+    bench.run(10);
+    let good = bench.engine.plugins().current("t/skill");
+    *bench.engine.plugins().instead.borrow_mut() = good;
+    activate(&mut bench, "2.0.0", json!({}));
+    bench
+        .engine
+        .go_over("t/skill", SwapAt::SafePoint, "an update");
+    let end = bench.finish(task);
+    assert_eq!((end.version.as_str(), end.swaps), ("1.0.0", 2));
+    let from: Vec<Option<u8>> = bench.starts().iter().map(|start| start.1).collect();
+    assert_eq!(from, [None, Some(7), Some(7)]);
 }
