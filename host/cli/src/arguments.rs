@@ -374,6 +374,33 @@ pub(crate) enum GrantsCommand {
         #[command(flatten)]
         json: JsonArgument,
     },
+    /// Grant a plugin all that it asks for and has not, in the operator's own file. Comments and order there stay.
+    #[command(after_help = "Examples:\n  \
+        sinew grants add lab/pick --plugin pick.wasm --grants grants.toml --speed 0.5\n  \
+        sinew grants add lab/notes --plugin notes.wasm --grants grants.toml --directory notes=/var/lib/notes\n\n\
+        Exit codes: 0 it has all that it needs now, 2 wrong usage or a file that can't be used, 4 it can't be written.")]
+    Add {
+        /// The plugin.
+        #[arg(value_name = "PUBLISHER/NAME")]
+        name: String,
+        /// The operator's grants file (TOML); it is made if it is not there.
+        #[arg(long, value_name = "FILE")]
+        grants: PathBuf,
+        /// Component file (.wasm) beside the built-in plugins; may be given more than once.
+        #[arg(long, value_name = "FILE")]
+        plugin: Vec<PathBuf>,
+        /// Where a directory is that it asks for; may be given more than once.
+        #[arg(long, value_name = "NAME=PATH", value_parser = parse_directory)]
+        directory: Vec<(String, PathBuf)>,
+        /// Share of the cell's speed that it may move at.
+        #[arg(long)]
+        speed: Option<f64>,
+        /// Largest gripper force, N.
+        #[arg(long)]
+        force_n: Option<f64>,
+        #[command(flatten)]
+        json: JsonArgument,
+    },
     /// Agree that a version in the store may have what it asks for and was granted: an update that would be allowed more than
     /// the version before waits for that.
     #[command(
@@ -399,6 +426,15 @@ pub(crate) enum GrantsCommand {
         #[command(flatten)]
         json: JsonArgument,
     },
+}
+
+fn parse_directory(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+            Ok((name.to_owned(), path.into()))
+        }
+        _ => Err("expected NAME=PATH, such as notes=/var/lib/notes".to_owned()),
+    }
 }
 
 /// Which grants, of which plugins.

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use serde_json::json;
-use sinew_runtime::grants::GrantsOptions;
+use sinew_runtime::grants::{Adding, GrantsOptions};
 use sinew_runtime::grasp::{DemoOptions, EvalOptions, EvalReport, PosesFrom};
 use sinew_runtime::safety_config::ActiveBy;
 use sinew_runtime::soak::{self, SoakOptions};
@@ -159,6 +159,30 @@ fn grants(what: GrantsCommand) -> anyhow::Result<bool> {
                 None => shown,
             };
             output::result(&json, &shown, &shown.to_text())?;
+            Ok(true)
+        }
+        GrantsCommand::Add {
+            name,
+            grants,
+            plugin,
+            directory,
+            speed,
+            force_n,
+            json,
+        } => {
+            let of = GrantsOf {
+                grants: None,
+                plugin,
+            };
+            let adding = Adding {
+                name,
+                file: grants,
+                directories: directory.into_iter().collect(),
+                speed,
+                force_n,
+            };
+            let added = sinew_runtime::grants::add(&options(of)?, &adding)?;
+            output::result(&json, &added, &added.to_text())?;
             Ok(true)
         }
         GrantsCommand::Approve {

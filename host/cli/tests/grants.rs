@@ -145,3 +145,58 @@ fn bad_input_says_what_and_where() {
     let said = folder.gives(2, &["grants", "audit", "--plugin", "bad.wasm"]);
     assert!(said.contains("bad.wasm"), "{said}");
 }
+
+#[test]
+fn what_a_plugin_lacks_is_added_to_the_operators_file() {
+    let folder = Folder::with(&[MISBEHAVE]);
+    let add = [
+        "grants",
+        "add",
+        "test/misbehave",
+        "--plugin",
+        "misbehave.wasm",
+        "--grants",
+        "mine.toml",
+    ];
+    let text = folder.gives(0, &[&add[..], &["--speed", "0.5"]].concat());
+    assert!(
+        text.contains("interface motion: to move") && text.contains("speed 0.5"),
+        "{text}"
+    );
+    let written = std::fs::read_to_string(folder.path().join("mine.toml")).expect("it was made");
+    assert!(
+        written.contains("[plugins.\"test/misbehave\"]"),
+        "{written}"
+    );
+    // It is enough, and nothing is added twice.
+    let shown = folder.gives(
+        0,
+        &[
+            "grants",
+            "show",
+            "test/misbehave",
+            "--plugin",
+            "misbehave.wasm",
+            "--grants",
+            "mine.toml",
+        ],
+    );
+    assert!(!shown.contains("would not be loaded"), "{shown}");
+    assert!(folder.gives(0, &add).contains("has all that it needs"));
+    // What stands there stays, comments and all.
+    folder.write(
+        "mine.toml",
+        b"# ours\n[plugins.\"test/misbehave\"]\ninterfaces = [\"log\"] # first\nspeed = 0.3\n",
+    );
+    folder.gives(0, &add);
+    let written = std::fs::read_to_string(folder.path().join("mine.toml")).expect("it is there");
+    for kept in ["# ours", "# first", "speed = 0.3", "\"log\", "] {
+        assert!(written.contains(kept), "{kept}: {written}");
+    }
+    let wrong = folder.gives(2, &["grants", "add", "lab/none", "--grants", "mine.toml"]);
+    assert!(wrong.contains("no plugin `lab/none` is known"), "{wrong}");
+    let wrong = folder.gives(2, &[&add[..], &["--speed", "7"]].concat());
+    assert!(wrong.contains("not in (0, 1]"), "{wrong}");
+    folder.write("mine.toml", b"plugins = 3");
+    folder.gives(2, &add);
+}

@@ -496,7 +496,7 @@ fn a_version_that_fails_too_often_is_left_for_the_one_before_by_itself() {
     let shown = cell.json(0, &["show", "look"]);
     let usage = |version: usize| shown["versions"][version]["usage"].clone();
     assert_eq!(
-        (&usage(0)["runs"], &usage(0)["faults"]),
+        (&usage(0)["runs"], &usage(0)["failures"]),
         (&json!(1), &json!(1))
     );
     assert_eq!(

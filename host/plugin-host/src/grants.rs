@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::manifest::Manifest;
 
 pub use grant::{DirectoryGrant, Grant};
+pub use missing::Lack;
 pub use zone::Zone;
 pub(crate) use zone::Zones;
 
@@ -114,6 +115,12 @@ impl Grants {
     #[must_use]
     pub fn of(&self, plugin: &str) -> Option<&Grant> {
         self.plugins.get(plugin)
+    }
+
+    /// What a plugin needs and was not granted.
+    #[must_use]
+    pub fn lack(&self, manifest: &Manifest) -> Lack {
+        Lack::of(self.of(&manifest.name), manifest)
     }
 
     /// What a plugin gets: what it asks for and was granted.

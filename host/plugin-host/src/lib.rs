@@ -43,7 +43,7 @@ pub use artifact::{MANIFEST_SECTION, read_manifest};
 pub use compile::MachineCode;
 pub use denials::{DENIAL_KINDS_MAX, Denial, DenialReason, MoreDenials, RunDenials};
 pub use errors::{HostError, LoadError, StartError};
-pub use grants::{DirectoryGrant, Grant, Grants, GrantsError, Zone};
+pub use grants::{DirectoryGrant, Grant, Grants, GrantsError, Lack, Zone};
 pub use host::PluginHost;
 pub use limits::{Limits, NarrowedLimits};
 pub use manifest::{

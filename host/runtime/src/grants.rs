@@ -1,5 +1,6 @@
 //! What plugins ask for and were granted, shown, and looked through for what should be narrower.
 
+mod adding;
 mod findings;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use crate::skills::kind_name;
 use crate::sources::Sources;
 use crate::trouble::input;
 
+pub use adding::{Added, Adding, add};
 pub use findings::{Audited, Finding, FindingKind};
 
 /// Which grants, of which plugins.

@@ -4,24 +4,61 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::grant::Grant;
-use crate::manifest::{DirectoryAsk, Manifest, RobotPart};
+use crate::manifest::{Ask, DirectoryAsk, Manifest, RobotPart};
 
-/// What `granted` lacks of what the manifest asks for, not as an option; `None` if nothing.
+/// What a plugin asks for, not as an option, and was not granted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lack {
+    /// Interfaces, and what for.
+    pub interfaces: Vec<Ask>,
+    /// Robot parts.
+    pub parts: Vec<RobotPart>,
+    /// Policies.
+    pub policies: Vec<String>,
+    /// Directories.
+    pub directories: Vec<DirectoryAsk>,
+}
+
+impl Lack {
+    pub(super) fn of(granted: Option<&Grant>, manifest: &Manifest) -> Self {
+        let nothing = Grant::default();
+        let grant = granted.unwrap_or(&nothing);
+        Self {
+            interfaces: (manifest.imports.iter())
+                .filter(|ask| !ask.optional && !grant.interfaces.contains(&ask.interface))
+                .cloned()
+                .collect(),
+            parts: (RobotPart::ALL.into_iter())
+                .filter(|part| manifest.needs(*part) && !grant.allows_part(*part))
+                .collect(),
+            policies: (manifest.policies.iter())
+                .filter(|policy| !grant.allows_policy(policy))
+                .cloned()
+                .collect(),
+            directories: (manifest.directories.iter())
+                .filter(|ask| !ask.optional && !has_directory(grant, ask))
+                .cloned()
+                .collect(),
+        }
+    }
+
+    /// It has all that it needs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What `granted` lacks of what the manifest asks for, not as an option, in words; `None` if nothing.
 pub(super) fn missing(granted: Option<&Grant>, manifest: &Manifest) -> Option<String> {
     let nothing = Grant::default();
     let grant = granted.unwrap_or(&nothing);
-    let interfaces: Vec<_> = (manifest.imports.iter())
-        .filter(|ask| !ask.optional && !grant.interfaces.contains(&ask.interface))
-        .collect();
-    let parts: Vec<RobotPart> = (RobotPart::ALL.into_iter())
-        .filter(|part| manifest.needs(*part) && !grant.allows_part(*part))
-        .collect();
-    let policies: Vec<&String> = (manifest.policies.iter())
-        .filter(|policy| !grant.allows_policy(policy))
-        .collect();
-    let directories: Vec<&DirectoryAsk> = (manifest.directories.iter())
-        .filter(|ask| !ask.optional && !has_directory(grant, ask))
-        .collect();
+    let Lack {
+        interfaces,
+        parts,
+        policies,
+        directories,
+    } = Lack::of(granted, manifest);
 
     let mut asks = String::new();
     let mut ask = |line: String| {

@@ -17,6 +17,9 @@ use super::{telling, trouble, trust_of};
 /// Who books: it stands in the audit log.
 const ACTOR: &str = "sinew run";
 
+/// What a plugin keeps.
+type Memory = BTreeMap<String, Vec<u8>>;
+
 /// A version that somebody has made active meanwhile.
 pub(crate) struct News {
     pub(crate) version: InstalledVersion,
@@ -68,7 +71,7 @@ impl Books {
     }
 
     /// What every plugin out of the store keeps, by name.
-    pub(crate) fn memories(&self) -> anyhow::Result<Vec<(String, BTreeMap<String, Vec<u8>>)>> {
+    pub(crate) fn memories(&self) -> anyhow::Result<Vec<(String, Memory)>> {
         let inner = self.inner();
         let names = inner.active.keys();
         let memories = names.map(|name| Ok((name.clone(), inner.store.memory(name)?)));
