@@ -31,7 +31,7 @@ pub fn utc(unix_ms: u64) -> String {
     if unix_ms > LAST_UNIX_MS {
         return format!("no date: {unix_ms} ms");
     }
-    let (year, month, day) = date(unix_ms / 86_400_000);
+    let (year, month, day) = date_of(unix_ms);
     let s = unix_ms % 86_400_000 / 1000;
     format!(
         "{year}-{month:02}-{day:02} {:02}:{:02}:{:02}Z",
@@ -39,6 +39,12 @@ pub fn utc(unix_ms: u64) -> String {
         s / 60 % 60,
         s % 60
     )
+}
+
+/// Year, month and day, UTC, of milliseconds since 1970.
+#[must_use]
+pub fn date_of(unix_ms: u64) -> (u64, u64, u64) {
+    date(unix_ms / 86_400_000)
 }
 
 /// Year, month and day of the Gregorian calendar, for days since 1970-01-01.

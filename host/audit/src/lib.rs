@@ -46,7 +46,7 @@ mod writer;
 
 pub use actor::{NAME_CHARS_MAX, NameError, actor_name, may_be_same_person};
 pub use approvals::Approvals;
-pub use clock::{WallClock, utc};
+pub use clock::{WallClock, date_of, utc};
 pub use error::AuditError;
 pub use file::AuditFile;
 pub use reading::{Verification, approvals, read, verify};

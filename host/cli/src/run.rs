@@ -17,6 +17,7 @@ use crate::arguments::{
     ConfigArguments, InferenceArgument, ReplayArguments, RunArguments, SpeedArgument,
 };
 use crate::output::{self, Progress};
+use crate::skill;
 
 /// Runs the job.
 pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<bool> {
@@ -41,8 +42,9 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<bool> {
         out: arguments.out.clone(),
         keep_runs: arguments.keep_runs,
         sources: Sources {
-            store: arguments.store.clone(),
-            trust: arguments.trust.clone(),
+            store: (arguments.store.as_ref())
+                .map(|folder| skill::place(folder, arguments.trust.as_ref()))
+                .transpose()?,
             ..sources(&arguments.config)
         },
         interrupt: interrupt().context("waiting for an interrupt")?,
@@ -111,7 +113,6 @@ pub(crate) fn sources(arguments: &ConfigArguments) -> Sources {
             InferenceArgument::Embedded => Choice::Embedded,
         },
         store: None,
-        trust: None,
     }
 }
 

@@ -1,12 +1,12 @@
 //! `sinew skill`: a plugin's life in the store.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use sinew_runtime::InputError;
 use sinew_runtime::skill_store::{Gate, SwapAt};
-use sinew_runtime::skills::{self, Author, Rehearsal, StoreOptions, Terms};
+use sinew_runtime::skills::{self, Author, Rehearsal, StoreOptions, StorePlace, Terms};
 
 use crate::arguments::{
     ByArguments, ConfigArguments, RehearsalArguments, SkillCommand, StoreArguments, SwapAtArgument,
@@ -188,12 +188,24 @@ fn options(
     store: Option<&StoreArguments>,
     config: &ConfigArguments,
 ) -> anyhow::Result<StoreOptions> {
+    let nowhere = PathBuf::new();
+    let place = match store {
+        Some(store) => place(&store.store, store.trust.as_ref()),
+        None => place(&nowhere, None),
+    };
     Ok(StoreOptions {
-        store: store.map_or_else(PathBuf::new, |store| store.store.clone()),
-        trust: store.and_then(|store| store.trust.clone()),
-        examiner: examiner()?,
+        place: place?,
         built_in: run::plugins(&[])?,
         sources: run::sources(config),
+    })
+}
+
+/// Where a store is, and who looks into what comes out of it.
+pub(crate) fn place(folder: &Path, trust: Option<&PathBuf>) -> anyhow::Result<StorePlace> {
+    Ok(StorePlace {
+        folder: folder.to_owned(),
+        trust: trust.cloned(),
+        examiner: examiner()?,
     })
 }
 

@@ -510,3 +510,104 @@ fn a_version_that_fails_too_often_is_left_for_the_one_before_by_itself() {
         &["plugin-proven", "plugin-rolled-back", "sinew run"],
     );
 }
+
+#[test]
+fn edited_machine_code_is_not_run_but_made_anew() {
+    let cell = Cell::new();
+    cell.install("1.0.0", |_| {});
+    cell.skill(0, &["activate", "look", "--actor", "ben"]);
+    let compiled = || {
+        let folder = cell.0.path().join("out/skills/compiled");
+        let mut files = std::fs::read_dir(folder).expect("it is there");
+        files.next().expect("one version").expect("readable").path()
+    };
+    let before = std::fs::read(compiled()).expect("readable");
+    let mut edited = before.clone();
+    let middle = edited.len() / 2;
+    edited[middle] ^= 0x40;
+    std::fs::write(compiled(), &edited).expect("it is ours");
+    assert_eq!(cell.run("acme/look")["succeeded"], 2);
+    let after = std::fs::read(compiled()).expect("readable");
+    assert_eq!(after.len(), before.len());
+    assert_ne!(after, edited, "it was made anew, and kept");
+    // The artifact itself is worth nothing once it was changed.
+    let artifacts = cell.0.path().join("out/skills/artifacts");
+    let artifact = std::fs::read_dir(artifacts).expect("there").next();
+    let artifact = artifact.expect("one").expect("readable").path();
+    let mut bytes = std::fs::read(&artifact).expect("readable");
+    bytes[5_000] ^= 1;
+    std::fs::write(&artifact, bytes).expect("it is ours");
+    let run = [
+        "run",
+        "--store",
+        "out/skills",
+        "--grants",
+        "grants.toml",
+        "--cycles",
+        "1",
+    ];
+    says(
+        &cell.0.gives(2, &run),
+        &["is not what was installed any more", "install it again"],
+    );
+}
+
+/// A start function that computes for ever, a memory larger than allowed, a module within a module within a module.
+#[test]
+fn what_is_made_to_harm_whoever_looks_harms_a_child_only() {
+    let cell = Cell::new();
+    let manifest = repack::manifest(&look("1.0.0", |_| {}));
+    let nested = |depth: usize| {
+        let mut inner = wasm_encoder::Component::new();
+        for _ in 0..depth {
+            let mut outer = wasm_encoder::Component::new();
+            outer.section(&wasm_encoder::NestedComponentSection(&inner));
+            inner = outer;
+        }
+        repack::append(inner.finish(), &manifest)
+    };
+    cell.0.write("nested.wasm", &nested(40));
+    says(
+        &cell.skill(2, &["check", "nested.wasm"]),
+        &["does not export"],
+    );
+    cell.0.write("deep.wasm", &nested(5_000));
+    says(&cell.skill(2, &["check", "deep.wasm"]), &["deep.wasm"]);
+
+    let mut module = wasm_encoder::Module::new();
+    let mut types = wasm_encoder::TypeSection::new();
+    types.ty().function([], []);
+    let mut functions = wasm_encoder::FunctionSection::new();
+    functions.function(0);
+    let mut code = wasm_encoder::CodeSection::new();
+    let mut body = wasm_encoder::Function::new([]);
+    body.instructions()
+        .loop_(wasm_encoder::BlockType::Empty)
+        .br(0)
+        .end()
+        .end();
+    code.function(&body);
+    let start = wasm_encoder::StartSection { function_index: 0 };
+    module
+        .section(&types)
+        .section(&functions)
+        .section(&start)
+        .section(&code);
+    let mut component = wasm_encoder::Component::new();
+    component.section(&wasm_encoder::ModuleSection(&module));
+    let mut instances = wasm_encoder::InstanceSection::new();
+    instances.instantiate::<_, &str>(0, []);
+    component.section(&instances);
+    cell.0.write(
+        "endless.wasm",
+        &repack::append(component.finish(), &manifest),
+    );
+    says(
+        &cell.skill(2, &["check", "endless.wasm"]),
+        &["does not export"],
+    );
+    assert!(
+        !cell.0.path().join("out/skills/state.sqlite").exists(),
+        "nothing came of it"
+    );
+}

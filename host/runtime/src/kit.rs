@@ -107,7 +107,7 @@ impl Kit {
             return Ok(());
         };
         let host = self.plugins.host().with_ports(idle_ports(&self.config));
-        let books = Arc::new(Books::open(store, sources.trust.clone(), host, unix_ms)?);
+        let books = Arc::new(Books::open(store.clone(), host, unix_ms)?);
         self.plugins.keep_books(Arc::clone(&books) as Arc<_>);
         self.books = Some(books);
         Ok(())
@@ -141,7 +141,7 @@ fn install(
     let host = PluginHost::new(Limits::default(), config.grants.clone(), idle_ports(config))
         .context("starting the plugin host")?;
     let stored = match &sources.store {
-        Some(store) => load_active(store, sources.trust.as_deref(), &host.code_for())?,
+        Some(store) => load_active(store, &host.code_for())?,
         None => Vec::new(),
     };
     let installed = Installed::new(host);

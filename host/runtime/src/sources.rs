@@ -17,6 +17,7 @@ use sinew_sim::{CellConfig, Profiles};
 use crate::files;
 use crate::safety_fit;
 use crate::settings::Settings;
+use crate::skills::StorePlace;
 use crate::trouble::input;
 
 /// Share of the gate's tool speed that motions use, so that the gate has nothing to limit.
@@ -40,9 +41,7 @@ pub struct Sources {
     /// Inference backend.
     pub backend: Choice,
     /// Store whose active plugins are loaded; they stand in for built-in ones of their names.
-    pub store: Option<PathBuf>,
-    /// Trust file; the one in the store's folder if `None`.
-    pub trust: Option<PathBuf>,
+    pub store: Option<StorePlace>,
 }
 
 /// Everything that configures a host on the simulated cell. Checked.

@@ -292,6 +292,12 @@ impl Installed {
         active.insert(name, version);
     }
 
+    /// Nothing of this name is active any more.
+    pub fn remove(&self, name: &str) {
+        let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
+        active.remove(name);
+    }
+
     /// The same plugins, compiled once, on a host that lends them other ports.
     #[must_use]
     pub fn with_ports(&self, ports: HostPorts) -> Self {

@@ -6,7 +6,6 @@ const SECTION: &str = "sinew:manifest";
 
 /// A component with other manifest sections than it came with.
 pub(crate) fn repack(artifact: &[u8], manifests: &[Value]) -> Vec<u8> {
-    use wasm_encoder::{ComponentSection as _, CustomSection};
     let name = SECTION.as_bytes();
     let contents = artifact
         .windows(name.len())
@@ -15,16 +14,20 @@ pub(crate) fn repack(artifact: &[u8], manifests: &[Value]) -> Vec<u8> {
         - 1;
     let size = artifact.len() - contents;
     let size_bytes = (1..).find(|n| size >> (7 * n) == 0).unwrap();
-    let mut bytes = artifact[..contents - size_bytes - 1].to_vec();
-    for manifest in manifests {
-        let data = manifest.to_string();
-        CustomSection {
-            name: SECTION.into(),
-            data: data.as_bytes().into(),
-        }
-        .append_to_component(&mut bytes);
+    let bytes = artifact[..contents - size_bytes - 1].to_vec();
+    manifests.iter().fold(bytes, append)
+}
+
+/// A component with a manifest at its end.
+pub(crate) fn append(mut component: Vec<u8>, manifest: &Value) -> Vec<u8> {
+    use wasm_encoder::{ComponentSection as _, CustomSection};
+    let data = manifest.to_string();
+    CustomSection {
+        name: SECTION.into(),
+        data: data.as_bytes().into(),
     }
-    bytes
+    .append_to_component(&mut component);
+    component
 }
 
 /// The manifest that an artifact came with.

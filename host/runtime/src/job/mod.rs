@@ -14,7 +14,6 @@ use sinew_audit::{WallClock, Writer};
 use sinew_recorder::IncidentWriter;
 use sinew_recorder::report::{RunHeader, RunReport, VerdictReport};
 use sinew_sim::{Cell, Scenario, Scenarios};
-use sinew_tasks::Version as _;
 
 use crate::audit::{AUDIT_FILE, now_unix_ms, open_audit_with};
 use crate::files;
@@ -183,13 +182,25 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
 
 /// Versions that somebody has made active meanwhile become active here: for new tasks, and for those that run on `host` as it
 /// was asked for.
-fn take_news(kit: &Kit, mut host: Option<&mut Host>, watch: Watcher<'_>) -> anyhow::Result<()> {
+pub(crate) fn take_news(
+    kit: &Kit,
+    mut host: Option<&mut Host>,
+    watch: Watcher<'_>,
+) -> anyhow::Result<()> {
     let Some(books) = &kit.books else {
         return Ok(());
     };
-    for News { version, at, words } in books.news()? {
-        let name = version.manifest().name.clone();
-        kit.plugins.replace(version);
+    for news in books.news()? {
+        let News {
+            name,
+            version,
+            at,
+            words,
+        } = news;
+        match version {
+            Some(version) => kit.plugins.replace(version),
+            None => kit.plugins.remove(&name),
+        }
         let mut sim_seconds = 0.0;
         if let Some(host) = &mut host {
             host.tasks().go_over(&name, at, &words);

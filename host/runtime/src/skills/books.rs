@@ -1,18 +1,18 @@
 //! The books on plugins out of a store, while a host runs: what each run has used, what its probation says, what it keeps.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sinew_audit::Writer;
 use sinew_plugin_host::{PluginHost, Usage as RunUsage};
-use sinew_skill_store::{Access, By, Digest, Held, RunOutcome, State, Store, SwapAt, Trust, Usage};
+use sinew_skill_store::{Access, By, Digest, Held, RunOutcome, State, Store, SwapAt, Usage};
 use sinew_tasks::{
     Account, Bookkeeper, InstalledVersion, Left, SwapAt as TaskSwapAt, Version as _,
 };
 
-use super::loading::{FromStore, of as from_store};
-use super::{telling, trouble, trust_of};
+use super::loading::of as from_store;
+use super::{StorePlace, telling, trouble};
+use crate::trouble::input;
 
 /// Who books: it stands in the audit log.
 const ACTOR: &str = "sinew run";
@@ -20,9 +20,11 @@ const ACTOR: &str = "sinew run";
 /// What a plugin keeps.
 type Memory = BTreeMap<String, Vec<u8>>;
 
-/// A version that somebody has made active meanwhile.
+/// What somebody has changed meanwhile.
 pub(crate) struct News {
-    pub(crate) version: InstalledVersion,
+    pub(crate) name: String,
+    /// What is active now; `None`: nothing of that name.
+    pub(crate) version: Option<InstalledVersion>,
     pub(crate) at: TaskSwapAt,
     pub(crate) words: String,
 }
@@ -31,8 +33,8 @@ pub(crate) struct News {
 pub(crate) struct Books(Mutex<Inner>);
 
 struct Inner {
+    place: StorePlace,
     store: Store,
-    trust: Option<PathBuf>,
     /// Loads what is gone back to. It shares its engine with the host that runs it.
     host: PluginHost,
     by: By,
@@ -45,17 +47,16 @@ struct Inner {
 impl Books {
     /// Opens them. `unix_ms`: now, where a clock runs.
     pub(crate) fn open(
-        store: &std::path::Path,
-        trust: Option<PathBuf>,
+        place: StorePlace,
         host: PluginHost,
         unix_ms: Option<u64>,
     ) -> anyhow::Result<Self> {
-        let store = Store::open(store, Access::Change).map_err(trouble)?;
+        let store = Store::open(&place.folder, Access::Change).map_err(trouble)?;
         let active = active(&store)?;
         Ok(Self(Mutex::new(Inner {
             active,
+            place,
             store,
-            trust,
             host,
             by: By {
                 actor: ACTOR.to_owned(),
@@ -91,24 +92,48 @@ impl Books {
         Ok(())
     }
 
-    /// Versions that were made active by somebody else since the last time.
+    /// What somebody else has made active since the last time. A version that can't be loaded is not taken up: what runs goes
+    /// on, and the report says so.
     pub(crate) fn news(&self) -> anyhow::Result<Vec<News>> {
         let mut inner = self.inner();
         let mut news = Vec::new();
-        for held in inner.store.active().map_err(trouble)? {
-            if inner.active.get(&held.name) == Some(&held.digest) {
-                continue;
-            }
+        let active = inner.store.active().map_err(trouble)?;
+        let gone = |name: &String| !active.iter().any(|held| held.name == *name);
+        let gone: Vec<String> = inner
+            .active
+            .keys()
+            .filter(|name| gone(name))
+            .cloned()
+            .collect();
+        for name in gone {
+            inner.active.remove(&name);
+            news.push(News {
+                words: format!("{name} is not active any more"),
+                version: None,
+                at: TaskSwapAt::NextTask,
+                name,
+            });
+        }
+        for held in active {
             let State::Active { swap_at, .. } = held.state else {
                 continue;
             };
-            let version = inner.load(&held)?;
-            inner.active.insert(held.name.clone(), held.digest);
-            news.push(News {
-                version,
-                at: at(swap_at),
-                words: format!("{held} was made active"),
-            });
+            let before = inner.active.insert(held.name.clone(), held.digest);
+            if before == Some(held.digest) {
+                continue;
+            }
+            match inner.load(&held) {
+                Ok(version) => news.push(News {
+                    version: Some(version),
+                    at: at(swap_at),
+                    words: format!("{held} was made active"),
+                    name: held.name,
+                }),
+                Err(error) => {
+                    let words = format!("{held} was made active and can't be loaded: {error:#}");
+                    inner.troubles.push(words);
+                }
+            }
         }
         Ok(news)
     }
@@ -144,14 +169,9 @@ fn at(at: SwapAt) -> TaskSwapAt {
 }
 
 impl Inner {
-    fn trust(&self) -> anyhow::Result<Trust> {
-        trust_of(self.store.root(), self.trust.as_deref())
-    }
-
     fn load(&self, held: &Held) -> anyhow::Result<InstalledVersion> {
-        let loaded: FromStore =
-            from_store(&self.store, held, &self.trust()?, &self.host.code_for())?;
-        (loaded.version(&self.host)).map_err(|error| crate::trouble::input(error.to_string()))
+        let loaded = from_store(&self.place, &self.store, held, &self.host.code_for())?;
+        (loaded.version(&self.host)).map_err(|error| input(error.to_string()))
     }
 
     /// What is active instead of a version that was left.

@@ -1,12 +1,11 @@
 //! The active versions of a store, for a host that runs them.
 
-use std::path::Path;
-
 use sinew_plugin_host::{MachineCode, PluginHost};
-use sinew_skill_store::{Access, Held, Store, Trust};
+use sinew_skill_store::{Access, Held, Store};
 use sinew_tasks::{InstallError, InstalledVersion};
 
-use super::{trouble, trust_of};
+use super::{StorePlace, examine, trouble};
+use crate::trouble::input;
 
 /// A plugin out of the store.
 #[derive(Debug)]
@@ -18,27 +17,32 @@ pub(crate) struct FromStore {
 
 /// Reads every active version. One that is revoked, or not what was installed, is an error: a host that starts without
 /// what it was told to run would do something else.
-pub(crate) fn load(
-    root: &Path,
-    trust: Option<&Path>,
-    code_for: &str,
-) -> anyhow::Result<Vec<FromStore>> {
-    let store = Store::open(root, Access::Read).map_err(trouble)?;
-    let trust = trust_of(root, trust)?;
+pub(crate) fn load(place: &StorePlace, code_for: &str) -> anyhow::Result<Vec<FromStore>> {
+    let store = Store::open(&place.folder, Access::Read).map_err(trouble)?;
     let active = store.active().map_err(trouble)?;
     (active.iter())
-        .map(|held| of(&store, held, &trust, code_for))
+        .map(|held| of(place, &store, held, code_for))
         .collect()
 }
 
-/// Reads one version.
+/// Reads one version. Machine code that is not to be had any more is made anew, by a child, and kept.
 pub(crate) fn of(
+    place: &StorePlace,
     store: &Store,
     held: &Held,
-    trust: &Trust,
     code_for: &str,
 ) -> anyhow::Result<FromStore> {
-    let loaded = store.load(held, trust, code_for).map_err(trouble)?;
+    let trust = place.trust()?;
+    let mut loaded = store.load(held, &trust, code_for).map_err(trouble)?;
+    if loaded.compiled.is_none() && !place.examiner.is_empty() {
+        let examined = examine(&place.examiner, &loaded.artifact, &held.to_string());
+        let examined = examined.map_err(input)?;
+        // A store that can't be written is read all the same.
+        if let Ok(mut store) = Store::open(&place.folder, Access::Change) {
+            let _ = store.recompiled(held, &examined.compiled, &examined.compiled_for);
+        }
+        loaded.compiled = (examined.compiled_for == code_for).then_some(examined.compiled);
+    }
     Ok(FromStore {
         held: loaded.held,
         artifact: loaded.artifact,

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use sinew_audit::utc;
+use sinew_audit::date_of;
 use sinew_inference::choose;
 use sinew_plugin_host::{Manifest, read_manifest};
 use sinew_sim::Cell;
@@ -49,14 +49,21 @@ pub const STORE_DEFAULT: &str = "out/skills";
 const TRUST_FILE: &str = "trust.toml";
 
 /// Which store, and what it goes by.
-#[derive(Clone, Debug)]
-pub struct StoreOptions {
+#[derive(Clone, Debug, Default)]
+pub struct StorePlace {
     /// Its folder.
-    pub store: PathBuf,
+    pub folder: PathBuf,
     /// The trust file; the one in the store's folder if `None`.
     pub trust: Option<PathBuf>,
     /// Command that starts a child that looks into artifacts: it is given the name of the file.
     pub examiner: Vec<OsString>,
+}
+
+/// What `sinew skill` goes by.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// The store.
+    pub place: StorePlace,
     /// The plugins that are part of the program.
     pub built_in: Vec<PluginFile>,
     /// Grants, robot and models.
@@ -87,25 +94,27 @@ pub struct Terms {
 
 impl StoreOptions {
     fn open(&self, access: Access) -> anyhow::Result<Store> {
-        Store::open(&self.store, access).map_err(trouble)
+        Store::open(&self.place.folder, access).map_err(trouble)
     }
 
     fn trust(&self) -> anyhow::Result<Trust> {
-        trust_of(&self.store, self.trust.as_deref())
+        self.place.trust()
     }
 }
 
-/// The trust file that is named, or the one in the store's folder. The first has to be there; without the other, nobody is
-/// trusted.
-fn trust_of(store: &Path, named: Option<&Path>) -> anyhow::Result<Trust> {
-    let usual = store.join(TRUST_FILE);
-    let path = named.unwrap_or(&usual);
-    if named.is_none() && !path.exists() {
-        return Ok(Trust::default());
+impl StorePlace {
+    /// The trust file that is named, or the one in the store's folder. The first has to be there; without the other, nobody
+    /// is trusted.
+    fn trust(&self) -> anyhow::Result<Trust> {
+        let usual = self.folder.join(TRUST_FILE);
+        let path = self.trust.as_ref().unwrap_or(&usual);
+        if self.trust.is_none() && !path.exists() {
+            return Ok(Trust::default());
+        }
+        let text = files::read(path)?;
+        Trust::from_toml_str(&text, &path.display().to_string())
+            .map_err(|error| input(error.to_string()))
     }
-    let text = files::read(path)?;
-    Trust::from_toml_str(&text, &path.display().to_string())
-        .map_err(|error| input(error.to_string()))
 }
 
 fn by(author: &Author) -> By {
@@ -116,13 +125,12 @@ fn by(author: &Author) -> By {
 }
 
 fn today() -> Date {
-    // `2026-11-22 07:00:00Z`: always in this form before the year 10000.
-    let text = utc(now_unix_ms());
-    let number = |range: std::ops::Range<usize>| text.get(range).and_then(|text| text.parse().ok());
+    let (year, month, day) = date_of(now_unix_ms());
+    // A clock beyond the year 65535 makes every key invalid that has a last day.
     Date {
-        year: number(0..4).unwrap_or(u16::MAX),
-        month: number(5..7).map_or(u8::MAX, |month: u16| month as u8),
-        day: number(8..10).map_or(u8::MAX, |day: u16| day as u8),
+        year: u16::try_from(year).unwrap_or(u16::MAX),
+        month: month as u8,
+        day: day as u8,
     }
 }
 
@@ -147,7 +155,7 @@ struct ByChild<'a> {
 
 impl Examiner for ByChild<'_> {
     fn examine(&mut self, artifact: &[u8], origin: &str) -> Result<Examined, Unfit> {
-        let examined = examine(&self.options.examiner, artifact, origin).map_err(Unfit)?;
+        let examined = examine(&self.options.place.examiner, artifact, origin).map_err(Unfit)?;
         // The child has found it sound; what it asks for is read again, by whoever decides.
         let manifest = read_manifest(artifact, origin).map_err(|error| Unfit(error.to_string()))?;
         let missing = missing(&manifest, self.provided);
@@ -356,7 +364,7 @@ pub fn activate(
         trouble(error)
     })?;
     telling::tell(&mut store, &author.audit)?;
-    let next = format!("sinew run --store {}", options.store.display());
+    let next = format!("sinew run --store {}", options.place.folder.display());
     Ok(Change::of("activated", &held, next))
 }
 

@@ -16,11 +16,12 @@ use sinew_skill_store::{
     Access, Activation, By, Date, Examined, Examiner, Gate, Held, Installation, RunOutcome,
     Standing, State, Store, SwapAt, Trust, Unfit, Usage, What,
 };
-use sinew_tasks::{Happening, SubmitOptions, TaskEvent, TaskId, Version as _};
+use sinew_tasks::{Happening, SubmitOptions, TaskEvent, TaskId};
 
-use super::kind_name;
+use super::{StorePlace, kind_name};
 use crate::grants::allowed;
 use crate::host::{Host, HostOptions, Surroundings};
+use crate::job::take_news;
 use crate::kit::{Kit, PluginFile, idle_ports};
 use crate::sources::Sources;
 
@@ -48,7 +49,10 @@ fn sources(store: &Path) -> Sources {
     Sources {
         default_grants: sinew_skill_artifacts::GRANTS.to_owned(),
         backend: Choice::Embedded,
-        store: Some(store.to_owned()),
+        store: Some(StorePlace {
+            folder: store.to_owned(),
+            ..StorePlace::default()
+        }),
         ..Sources::default()
     }
 }
@@ -281,17 +285,7 @@ fn versions_are_swapped_under_a_kitting_job() {
             };
             let pick = pick[dice.below(3) as usize].clone();
             shelf.activate(&pick, at);
-            for news in kit
-                .books
-                .as_ref()
-                .expect("they are kept")
-                .news()
-                .expect("readable")
-            {
-                let name = news.version.manifest().name.clone();
-                kit.plugins.replace(news.version);
-                host.tasks().go_over(&name, news.at, &news.words);
-            }
+            take_news(&kit, Some(&mut host), &mut |_| {}).expect("the store can be read");
             swaps += 1;
             *by_kind.entry(at.name()).or_insert(0_u64) += 1;
             next_swap = host.now().0 + 300 + dice.below(6_000);
