@@ -552,9 +552,8 @@ fn edited_machine_code_is_not_run_but_made_anew() {
     );
 }
 
-/// A start function that computes for ever, a memory larger than allowed, a module within a module within a module.
 #[test]
-fn what_is_made_to_harm_whoever_looks_harms_a_child_only() {
+fn components_within_components_are_looked_at_and_no_more() {
     let cell = Cell::new();
     let manifest = repack::manifest(&look("1.0.0", |_| {}));
     let nested = |depth: usize| {
@@ -573,39 +572,6 @@ fn what_is_made_to_harm_whoever_looks_harms_a_child_only() {
     );
     cell.0.write("deep.wasm", &nested(5_000));
     says(&cell.skill(2, &["check", "deep.wasm"]), &["deep.wasm"]);
-
-    let mut module = wasm_encoder::Module::new();
-    let mut types = wasm_encoder::TypeSection::new();
-    types.ty().function([], []);
-    let mut functions = wasm_encoder::FunctionSection::new();
-    functions.function(0);
-    let mut code = wasm_encoder::CodeSection::new();
-    let mut body = wasm_encoder::Function::new([]);
-    body.instructions()
-        .loop_(wasm_encoder::BlockType::Empty)
-        .br(0)
-        .end()
-        .end();
-    code.function(&body);
-    let start = wasm_encoder::StartSection { function_index: 0 };
-    module
-        .section(&types)
-        .section(&functions)
-        .section(&start)
-        .section(&code);
-    let mut component = wasm_encoder::Component::new();
-    component.section(&wasm_encoder::ModuleSection(&module));
-    let mut instances = wasm_encoder::InstanceSection::new();
-    instances.instantiate::<_, &str>(0, []);
-    component.section(&instances);
-    cell.0.write(
-        "endless.wasm",
-        &repack::append(component.finish(), &manifest),
-    );
-    says(
-        &cell.skill(2, &["check", "endless.wasm"]),
-        &["does not export"],
-    );
     assert!(
         !cell.0.path().join("out/skills/state.sqlite").exists(),
         "nothing came of it"
