@@ -12,8 +12,11 @@ pub(crate) use robot::{
     AxisArgument, CellArguments, ModeArgument, RobotCommand, StandArguments, WhichCell,
     WiredArgument,
 };
-pub(crate) use safety::{AuditCommand, ByArguments, SafetyCommand};
-pub(crate) use skill::{RehearsalArguments, SkillCommand, StoreArguments, SwapAtArgument, Which};
+pub(crate) use safety::{AuditCommand, SafetyCommand};
+pub(crate) use skill::{
+    ChangeArguments, LookArguments, RehearsalArguments, SkillCommand, StoreArguments,
+    SwapAtArgument, Which,
+};
 
 use crate::report;
 
@@ -411,13 +414,7 @@ pub(crate) enum GrantsCommand {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
-        store: StoreArguments,
-        #[command(flatten)]
-        by: ByArguments,
-        #[command(flatten)]
-        json: JsonArgument,
-        #[command(flatten)]
-        config: ConfigArguments,
+        change: ChangeArguments,
     },
     /// Wildcards, grants of no use, and dangerous ones.
     Audit {

@@ -185,18 +185,9 @@ fn grants(what: GrantsCommand) -> anyhow::Result<bool> {
             output::result(&json, &added, &added.to_text())?;
             Ok(true)
         }
-        GrantsCommand::Approve {
-            which,
-            store,
-            by,
-            json,
-            config,
-        } => {
-            let options = skill::store_options(&store, &config)?;
-            let change = skills::approve(&options, &skill::author(&by), &which.plugin)?;
-            output::result(&json, &change, &change.to_text())?;
-            Ok(true)
-        }
+        GrantsCommand::Approve { which, change } => skill::changed(&change, |options, author| {
+            skills::approve(options, author, &which.plugin)
+        }),
         GrantsCommand::Audit { of, json } => {
             let audited = grants::audit(&options(of)?)?;
             output::result(&json, &audited, &audited.to_text())?;

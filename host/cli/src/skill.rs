@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use sinew_runtime::InputError;
 use sinew_runtime::skill_store::{Gate, SwapAt};
-use sinew_runtime::skills::{self, Author, Rehearsal, StoreOptions, StorePlace, Terms};
+use sinew_runtime::skills::{self, Author, Change, Rehearsal, StoreOptions, StorePlace, Terms};
 
 use crate::arguments::{
-    ByArguments, ConfigArguments, RehearsalArguments, SkillCommand, StoreArguments, SwapAtArgument,
+    ChangeArguments, ConfigArguments, LookArguments, RehearsalArguments, SkillCommand,
+    StoreArguments, SwapAtArgument,
 };
 use crate::output::{self, Progress};
 use crate::run;
@@ -67,10 +68,7 @@ pub(crate) fn skill(what: SkillCommand) -> anyhow::Result<bool> {
             rehearse,
             floor,
             params,
-            store,
-            by,
-            json,
-            config,
+            change,
         } => {
             let how = rehearse.map(|runs| RehearsalArguments {
                 runs,
@@ -81,35 +79,20 @@ pub(crate) fn skill(what: SkillCommand) -> anyhow::Result<bool> {
             });
             let how = how.as_ref().map(rehearsal).transpose()?;
             let mut progress = Progress::new();
-            let change = skills::install(
-                &options(Some(&store), &config)?,
-                &author(&by),
-                &file,
-                unsigned,
-                how.as_ref(),
-                &mut |line| progress.now(line),
-            )?;
-            drop(progress);
-            output::result(&json, &change, &change.to_text())?;
+            changed(&change, |options, author| {
+                let mut tell = |line: &str| progress.now(line);
+                skills::install(options, author, &file, unsigned, how.as_ref(), &mut tell)
+            })
+        }
+        SkillCommand::List { look } => {
+            let listed = skills::list(&options(Some(&look.store), &look.config)?)?;
+            output::result(&look.json, &listed, &listed.to_text())?;
             Ok(true)
         }
-        SkillCommand::List {
-            store,
-            json,
-            config,
-        } => {
-            let listed = skills::list(&options(Some(&store), &config)?)?;
-            output::result(&json, &listed, &listed.to_text())?;
-            Ok(true)
-        }
-        SkillCommand::Show {
-            which,
-            store,
-            json,
-            config,
-        } => {
-            let shown = skills::show(&options(Some(&store), &config)?, &which.plugin)?;
-            output::result(&json, &shown, &shown.to_text())?;
+        SkillCommand::Show { which, look } => {
+            let options = options(Some(&look.store), &look.config)?;
+            let shown = skills::show(&options, &which.plugin)?;
+            output::result(&look.json, &shown, &shown.to_text())?;
             Ok(true)
         }
         SkillCommand::Activate {
@@ -119,10 +102,7 @@ pub(crate) fn skill(what: SkillCommand) -> anyhow::Result<bool> {
             again,
             probation,
             failures,
-            store,
-            by,
-            json,
-            config,
+            change,
         } => {
             let terms = Terms {
                 downgrade,
@@ -137,50 +117,43 @@ pub(crate) fn skill(what: SkillCommand) -> anyhow::Result<bool> {
                     failures,
                 },
             };
-            let options = options(Some(&store), &config)?;
-            let change = skills::activate(&options, &author(&by), &which.plugin, &terms)?;
-            output::result(&json, &change, &change.to_text())?;
-            Ok(true)
+            changed(&change, |options, author| {
+                skills::activate(options, author, &which.plugin, &terms)
+            })
         }
         SkillCommand::Rollback {
             which,
             reason,
-            store,
-            by,
-            json,
-            config,
-        } => {
-            let options = options(Some(&store), &config)?;
-            let change = skills::rollback(&options, &author(&by), &which.plugin, &reason)?;
-            output::result(&json, &change, &change.to_text())?;
-            Ok(true)
-        }
-        SkillCommand::Remove {
-            which,
-            store,
-            by,
-            json,
-            config,
-        } => {
-            let options = options(Some(&store), &config)?;
-            let change = skills::remove(&options, &author(&by), &which.plugin)?;
-            output::result(&json, &change, &change.to_text())?;
-            Ok(true)
-        }
-        SkillCommand::Pin {
-            which,
-            off,
-            store,
-            by,
-            json,
-            config,
-        } => {
-            let options = options(Some(&store), &config)?;
-            let change = skills::pin(&options, &author(&by), &which.plugin, !off)?;
-            output::result(&json, &change, &change.to_text())?;
-            Ok(true)
-        }
+            change,
+        } => changed(&change, |options, author| {
+            skills::rollback(options, author, &which.plugin, &reason)
+        }),
+        SkillCommand::Remove { which, change } => changed(&change, |options, author| {
+            skills::remove(options, author, &which.plugin)
+        }),
+        SkillCommand::Pin { which, off, change } => changed(&change, |options, author| {
+            skills::pin(options, author, &which.plugin, !off)
+        }),
     }
+}
+
+/// Changes something in a store, and says what.
+pub(crate) fn changed(
+    how: &ChangeArguments,
+    work: impl FnOnce(&StoreOptions, &Author) -> anyhow::Result<Change>,
+) -> anyhow::Result<bool> {
+    let LookArguments {
+        store,
+        json,
+        config,
+    } = &how.look;
+    let author = Author {
+        actor: how.by.actor.clone(),
+        audit: how.by.audit.clone(),
+    };
+    let change = work(&options(Some(store), config)?, &author)?;
+    output::result(json, &change, &change.to_text())?;
+    Ok(true)
 }
 
 /// Without a store: for commands that need none.
@@ -217,20 +190,6 @@ fn examiner() -> anyhow::Result<Vec<OsString>> {
         std::env::current_exe()?
     };
     Ok(vec![this.into(), EXAMINE.into()])
-}
-
-pub(crate) fn author(by: &ByArguments) -> Author {
-    Author {
-        actor: by.actor.clone(),
-        audit: by.audit.clone(),
-    }
-}
-
-pub(crate) fn store_options(
-    store: &StoreArguments,
-    config: &ConfigArguments,
-) -> anyhow::Result<StoreOptions> {
-    options(Some(store), config)
 }
 
 fn rehearsal(how: &RehearsalArguments) -> anyhow::Result<Rehearsal> {

@@ -93,24 +93,14 @@ pub(crate) enum SkillCommand {
         #[arg(long, value_name = "JSON", requires = "rehearse")]
         params: Option<String>,
         #[command(flatten)]
-        store: StoreArguments,
-        #[command(flatten)]
-        by: ByArguments,
-        #[command(flatten)]
-        json: JsonArgument,
-        #[command(flatten)]
-        config: ConfigArguments,
+        change: ChangeArguments,
     },
     /// Every version in the store: state, digest, grants, runs.
     #[command(after_help = "Example:\n  sinew skill list\n\n\
         Exit codes: 0 listed, 2 wrong usage or no store. Nothing is refused (4) but a store that others could change.")]
     List {
         #[command(flatten)]
-        store: StoreArguments,
-        #[command(flatten)]
-        json: JsonArgument,
-        #[command(flatten)]
-        config: ConfigArguments,
+        look: LookArguments,
     },
     /// One plugin: its versions, what each has used, and what happened.
     #[command(
@@ -121,11 +111,7 @@ pub(crate) enum SkillCommand {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
-        store: StoreArguments,
-        #[command(flatten)]
-        json: JsonArgument,
-        #[command(flatten)]
-        config: ConfigArguments,
+        look: LookArguments,
     },
     /// Make a version the active one, on probation: if it misbehaves, the version before comes back by itself.
     #[command(after_help = "Examples:\n  \
@@ -153,13 +139,7 @@ pub(crate) enum SkillCommand {
         #[arg(long, value_name = "RUNS", default_value_t = 4)]
         failures: u32,
         #[command(flatten)]
-        store: StoreArguments,
-        #[command(flatten)]
-        by: ByArguments,
-        #[command(flatten)]
-        json: JsonArgument,
-        #[command(flatten)]
-        config: ConfigArguments,
+        change: ChangeArguments,
     },
     /// Go back to the version that was good before, with what it kept in `memory`.
     #[command(
@@ -173,13 +153,7 @@ pub(crate) enum SkillCommand {
         #[arg(long, default_value = "")]
         reason: String,
         #[command(flatten)]
-        store: StoreArguments,
-        #[command(flatten)]
-        by: ByArguments,
-        #[command(flatten)]
-        json: JsonArgument,
-        #[command(flatten)]
-        config: ConfigArguments,
+        change: ChangeArguments,
     },
     /// Take a version out of the store.
     #[command(
@@ -190,13 +164,7 @@ pub(crate) enum SkillCommand {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
-        store: StoreArguments,
-        #[command(flatten)]
-        by: ByArguments,
-        #[command(flatten)]
-        json: JsonArgument,
-        #[command(flatten)]
-        config: ConfigArguments,
+        change: ChangeArguments,
     },
     /// Keep the active version active until it is let go.
     #[command(
@@ -210,13 +178,7 @@ pub(crate) enum SkillCommand {
         #[arg(long)]
         off: bool,
         #[command(flatten)]
-        store: StoreArguments,
-        #[command(flatten)]
-        by: ByArguments,
-        #[command(flatten)]
-        json: JsonArgument,
-        #[command(flatten)]
-        config: ConfigArguments,
+        change: ChangeArguments,
     },
 }
 
@@ -241,6 +203,26 @@ pub(crate) struct StoreArguments {
     /// Trust file (TOML): whose signatures count, and what is revoked; `trust.toml` in the store's folder if it is not said.
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: Option<PathBuf>,
+}
+
+/// To look into a store.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LookArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    #[command(flatten)]
+    pub(crate) json: JsonArgument,
+    #[command(flatten)]
+    pub(crate) config: ConfigArguments,
+}
+
+/// To change something in a store.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ChangeArguments {
+    #[command(flatten)]
+    pub(crate) by: ByArguments,
+    #[command(flatten)]
+    pub(crate) look: LookArguments,
 }
 
 /// How an artifact is tried.
