@@ -128,8 +128,12 @@ pub(crate) fn skill(what: SkillCommand) -> anyhow::Result<bool> {
         } => changed(&change, |options, author| {
             skills::rollback(options, author, &which.plugin, &reason)
         }),
-        SkillCommand::Remove { which, change } => changed(&change, |options, author| {
-            skills::remove(options, author, &which.plugin)
+        SkillCommand::Remove {
+            which,
+            active,
+            change,
+        } => changed(&change, |options, author| {
+            skills::remove(options, author, &which.plugin, active)
         }),
         SkillCommand::Pin { which, off, change } => changed(&change, |options, author| {
             skills::pin(options, author, &which.plugin, !off)

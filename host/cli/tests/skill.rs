@@ -577,3 +577,105 @@ fn components_within_components_are_looked_at_and_no_more() {
         "nothing came of it"
     );
 }
+
+#[test]
+fn a_change_waits_for_a_log_that_can_be_written() {
+    let cell = Cell::new();
+    cell.install("1.0.0", |_| {});
+    let log = cell.0.path().join("out/audit.jsonl");
+    let mut broken = std::fs::read(&log).expect("it is there");
+    broken[10] ^= 1;
+    std::fs::write(&log, broken).expect("it is ours");
+    cell.skill(4, &["activate", "look", "--actor", "ben"]);
+    assert_eq!(cell.states(), ["1.0.0 installed"], "nothing has changed");
+}
+
+#[test]
+fn nobody_gets_by_other_grants_what_somebody_would_have_to_agree_to() {
+    let cell = Cell::new();
+    let optional = |manifest: &mut Value| {
+        let imports = manifest["imports"].as_array_mut().expect("a list");
+        imports.push(json!({"interface": "files", "why": "to keep notes", "optional": true}));
+    };
+    cell.install("1.0.0", |_| {});
+    cell.skill(0, &["activate", "look", "--actor", "ben"]);
+    cell.install("1.1.0", optional);
+    cell.skill(0, &["activate", "look", "--actor", "ben"]);
+    let more = GRANTS.replace("\"clock\"", "\"clock\", \"files\"");
+    cell.0.write("more.toml", more.as_bytes());
+    let run = [
+        "run",
+        "--store",
+        "out/skills",
+        "--grants",
+        "more.toml",
+        "--cycles",
+        "1",
+    ];
+    says(
+        &cell.0.gives(4, &run),
+        &["until now: interface files", "sinew grants approve"],
+    );
+}
+
+#[test]
+fn a_store_without_an_active_version_stops_nobody() {
+    let cell = Cell::new();
+    cell.install("1.0.0", |_| {});
+    cell.install("1.1.0", |_| {});
+    let run = [
+        "run",
+        "--store",
+        "out/skills",
+        "--grants",
+        "grants.toml",
+        "--skill",
+        "sinew/go-home",
+        "--cycles",
+        "1",
+        "--params",
+        r#"{"pose":"look-tray"}"#,
+    ];
+    cell.0.gives(0, &run);
+    cell.skill(0, &["activate", "look", "--actor", "ben"]);
+    says(
+        &cell.skill(4, &["remove", "look@1.1.0", "--actor", "ben"]),
+        &["--active"],
+    );
+    cell.skill(0, &["remove", "look@1.1.0", "--active", "--actor", "ben"]);
+    cell.0.gives(0, &run);
+    says(&cell.audit(), &["plugin-refused", "plugin-removed"]);
+}
+
+#[test]
+fn nothing_is_written_over_that_is_no_artifact() {
+    let cell = Cell::new();
+    cell.0.write("look.wasm", &look("1.0.0", |_| {}));
+    let key = cell.0.path().join("acme.key");
+    let before = std::fs::read(&key).expect("it is there");
+    let onto = [
+        "skill",
+        "sign",
+        "look.wasm",
+        "--key",
+        "acme.key",
+        "--out",
+        "acme.key",
+    ];
+    says(
+        &cell.0.gives(2, &onto),
+        &["something else, which is not replaced"],
+    );
+    assert_eq!(std::fs::read(&key).expect("it is there"), before);
+    says(
+        &cell
+            .0
+            .gives(2, &["skill", "keygen", "x.key", "--publisher", "Acme Corp"]),
+        &["lower-case letters"],
+    );
+    cell.install("1.0.0", |_| {});
+    says(
+        &cell.skill(2, &["rollback", "look@1.0.0", "--actor", "ben"]),
+        &["name no version"],
+    );
+}

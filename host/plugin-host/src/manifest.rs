@@ -169,7 +169,8 @@ pub enum ManifestError {
     Shape(#[from] serde_json::Error),
     /// The name is no `publisher/name`.
     #[error(
-        "the manifest's name `{0}` is not `publisher/name` in lower-case letters, digits and dashes"
+        "the manifest's name `{0}` is not `publisher/name` in lower-case letters, digits and dashes, {NAME_MAX} at most each, the first \
+         one no dash"
     )]
     Name(String),
     /// A name that could be taken for something else.
@@ -226,14 +227,18 @@ impl Manifest {
     pub fn from_json(bytes: &[u8]) -> Result<Self, ManifestError> {
         let manifest: Self = serde_json::from_slice(bytes)?;
         let word = |text: &str| {
-            !text.is_empty()
+            text.len() <= NAME_MAX
+                && text.starts_with(|first: char| first.is_ascii_alphanumeric())
                 && text
                     .bytes()
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         };
         match manifest.name.split_once('/') {
             Some((publisher, name)) if word(publisher) && word(name) => {}
-            _ => return Err(ManifestError::Name(manifest.name)),
+            _ => {
+                let shown = manifest.name.chars().take(NAME_MAX).collect();
+                return Err(ManifestError::Name(shown));
+            }
         }
         if manifest.wit != WIT_VERSION {
             return Err(ManifestError::Wit(manifest.wit));
@@ -327,6 +332,12 @@ mod tests {
         check("", "", "");
         check("lab/pick", "pick", "publisher/name");
         check("lab/pick", "Lab/pick", "publisher/name");
+        check("lab/pick", "-lab/pick", "publisher/name");
+        check(
+            "lab/pick",
+            &format!("lab/{}", "x".repeat(65)),
+            "64 at most each",
+        );
         check("0.1.0-dev", "0.9.0", "built against sinew:plugin@0.9.0");
         check("\"motion\"", "\"lasers\"", "`lasers`; there are clock");
         check("\"skill\"", "\"driver\"", "unknown variant `driver`");

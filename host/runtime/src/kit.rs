@@ -1,7 +1,7 @@
 //! What every host of a job shares: configuration, models, plugins. Loaded and checked once, before anything
 //! moves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
@@ -20,7 +20,7 @@ use sinew_units::Tick;
 use sinew_world::Place;
 
 use crate::assets;
-use crate::skills::{Books, FromStore, Provided, load_active, missing};
+use crate::skills::{Books, FromStore, Provided, load_active, missing, names};
 use crate::sources::{Config, Sources};
 use crate::trouble::{input, refused};
 
@@ -107,7 +107,12 @@ impl Kit {
             return Ok(());
         };
         let host = self.plugins.host().with_ports(idle_ports(&self.config));
-        let books = Arc::new(Books::open(store.clone(), host, unix_ms)?);
+        let books = Arc::new(Books::open(
+            store.clone(),
+            host,
+            self.config.grants.clone(),
+            unix_ms,
+        )?);
         self.plugins.keep_books(Arc::clone(&books) as Arc<_>);
         self.books = Some(books);
         Ok(())
@@ -149,6 +154,7 @@ fn install(
     let mut unsigned = Vec::new();
     for plugin in &stored {
         let version = plugin.version(installed.host()).map_err(not_installed)?;
+        plugin.check_consent(&version, &config.grants)?;
         let name = installed.add(version).map_err(not_installed)?;
         if plugin.held.signer.is_none() {
             unsigned.push(name.clone());
@@ -207,7 +213,13 @@ fn grants_meet_plugins(
     let Some(path) = &sources.grants else {
         return Ok(());
     };
-    let stray = (config.operator_grants.iter()).find(|name| installed.current(name).is_none());
+    // A plugin of which no version is active at the moment has its grant all the same.
+    let stored = match &sources.store {
+        Some(store) => names(store)?,
+        None => BTreeSet::new(),
+    };
+    let stray = (config.operator_grants.iter())
+        .find(|name| installed.current(name).is_none() && !stored.contains(*name));
     let Some(stray) = stray else {
         return Ok(());
     };

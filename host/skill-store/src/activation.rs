@@ -9,7 +9,7 @@ use rusqlite::Transaction;
 use crate::error::StoreError;
 use crate::history::{What, note};
 use crate::memory;
-use crate::probation::{Gate, Standing, is_on_trial};
+use crate::probation::{Gate, is_on_trial};
 use crate::store::{By, Held, State, Store, Version};
 use crate::trust::Trust;
 
@@ -111,14 +111,10 @@ pub(crate) fn swap_to(change: &Transaction<'_>, by: &By, swap: &Swap<'_>) -> rus
                 )?;
                 memory::keep(change, &good.name)?;
             }
-            // What would be gone back to has shown itself good already, and so has what is active and proven.
-            let (runs, failures) = match to.state {
-                State::LastGood
-                | State::Active {
-                    standing: Standing::Good,
-                    ..
-                } => (0, 0),
-                _ => (gate.runs.max(1), gate.failures),
+            let (runs, failures) = if to.proven {
+                (0, 0)
+            } else {
+                (gate.runs.max(1), gate.failures)
             };
             // Nothing is gone back to from itself.
             change.execute(
@@ -160,7 +156,7 @@ pub(crate) fn swap_to(change: &Transaction<'_>, by: &By, swap: &Swap<'_>) -> rus
             )?;
             if *condemned {
                 change.execute(
-                    "UPDATE artifacts SET condemned = ? WHERE digest = ?",
+                    "UPDATE artifacts SET condemned = ?, proven = 0 WHERE digest = ?",
                     (reason, from.digest.to_string()),
                 )?;
             }
@@ -175,8 +171,7 @@ pub(crate) fn swap_to(change: &Transaction<'_>, by: &By, swap: &Swap<'_>) -> rus
 }
 
 impl Store {
-    /// Makes a version the active one. It is on probation from now on, unless it has shown itself good already: it
-    /// is active and proven, or what would have been gone back to.
+    /// Makes a version the active one. It is on probation from now on, unless it has shown itself good already.
     ///
     /// # Errors
     /// Revoked, older than what was active once, rolled back before, pinned to another one, or it would be allowed more
@@ -192,9 +187,11 @@ impl Store {
         let all = self.all()?;
         let from = (all.iter())
             .find(|other| other.name == held.name && matches!(other.state, State::Active { .. }));
-        (how.trust.still_counts(held.digest, held.signer)).map_err(|source| StoreError::Trust {
-            origin: held.to_string(),
-            source,
+        (how.trust.still_counts(&held.name, held.digest, held.signer)).map_err(|source| {
+            StoreError::Trust {
+                origin: held.to_string(),
+                source,
+            }
         })?;
         self.artifacts.get(held.digest, held.bytes)?;
         if let Some(active) = from.filter(|active| active.pinned && active.digest != held.digest) {
@@ -204,8 +201,7 @@ impl Store {
             });
         }
         let highest = self.highest(&held.name)?;
-        let is_older =
-            (highest.as_ref()).is_some_and(|highest| held.version.cmp_precedence(highest).is_lt());
+        let is_older = (highest.as_ref()).is_some_and(|highest| held.version < *highest);
         let highest = match highest {
             Some(highest) if is_older => {
                 if !how.downgrade {
@@ -284,9 +280,11 @@ impl Store {
         }
         let before =
             (self.before(name)?).ok_or_else(|| StoreError::NothingBefore { name: name_of() })?;
-        (trust.still_counts(before.digest, before.signer)).map_err(|source| StoreError::Trust {
-            origin: before.to_string(),
-            source,
+        (trust.still_counts(name, before.digest, before.signer)).map_err(|source| {
+            StoreError::Trust {
+                origin: before.to_string(),
+                source,
+            }
         })?;
         let swap = Swap::Back {
             from: &active,
@@ -389,9 +387,9 @@ impl Store {
     pub(crate) fn again(&self, held: &Held) -> Result<Held, StoreError> {
         (self.all()?.into_iter())
             .find(|now| now.digest == held.digest)
-            .ok_or_else(|| {
-                self.database
-                    .damaged(format!("{held} is not there any more"))
+            .ok_or_else(|| StoreError::Unknown {
+                selector: held.to_string(),
+                there: "others: somebody has removed it".to_owned(),
             })
     }
 }

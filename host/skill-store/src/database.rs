@@ -30,7 +30,15 @@ CREATE TABLE artifacts (
     installed_ms INTEGER,
     compiled_sha256 TEXT NOT NULL,
     compiled_for TEXT NOT NULL,
+    proven INTEGER NOT NULL DEFAULT 0,      -- a probation of it has ended well
     condemned TEXT              -- why it was rolled back
+) STRICT;
+CREATE TABLE gone (             -- versions that were removed: what is known of them stays known
+    digest TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    signed INTEGER NOT NULL,
+    condemned TEXT
 ) STRICT;
 CREATE INDEX artifacts_by_name ON artifacts (name);
 CREATE TABLE skills (
@@ -104,6 +112,9 @@ impl Database {
         } else {
             OpenFlags::SQLITE_OPEN_READ_ONLY
         };
+        if !writable {
+            recover(&path);
+        }
         let trouble = |source| StoreError::Database {
             path: path.clone(),
             source,
@@ -198,6 +209,11 @@ impl Database {
         }
     }
 
+    /// How long it waits for others.
+    pub(crate) fn patience(&self, patience: Duration) -> Result<(), StoreError> {
+        (self.connection.busy_timeout(patience)).map_err(|error| self.trouble(error))
+    }
+
     /// Reads.
     pub(crate) fn read<T>(
         &self,
@@ -222,4 +238,19 @@ impl Database {
         };
         change(&mut self.connection).map_err(|error| self.trouble(error))
     }
+}
+
+/// A change that the power went in has left its journal: whoever may write takes it back, which reading alone can't. Where
+/// nobody may write, the reading says so.
+fn recover(path: &Path) {
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-journal");
+    if !Path::new(&journal).exists() {
+        return;
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let _ = Connection::open_with_flags(path, flags).and_then(|connection| {
+        connection.busy_timeout(PATIENCE)?;
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+    });
 }

@@ -47,6 +47,18 @@ pub enum StoreError {
         /// Its mode.
         mode: u32,
     },
+    /// Somebody else's: who owns it decides what is run out of it.
+    #[error(
+        "{path} belongs to the user {owner}, and this is the user {user}: use a store of your own"
+    )]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who asks.
+        user: u32,
+    },
     /// Somebody else changes it.
     #[error("{path} is being changed by another sinew; try again when it is done")]
     Busy {
@@ -208,7 +220,8 @@ pub enum StoreError {
     },
     /// Nothing to go back to.
     #[error(
-        "`{name}` has no version that was good before; `sinew skill activate {name}@VERSION` names one"
+        "`{name}` has no version that was good before; `sinew skill activate {name}@VERSION` names one, and `sinew skill remove \
+         {name}@VERSION --active` leaves none active"
     )]
     NothingBefore {
         /// The plugin.
@@ -259,6 +272,7 @@ impl StoreError {
             | Self::Pinned { .. }
             | Self::InUse { .. }
             | Self::Open { .. }
+            | Self::Foreign { .. }
             | Self::Busy { .. } => true,
             Self::Signature { source, .. } => {
                 matches!(source, SignatureError::Wrong | SignatureError::Key)

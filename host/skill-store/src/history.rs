@@ -136,30 +136,32 @@ impl Store {
         )
     }
 
-    /// What the audit log was not told of, oldest first.
+    /// Has the audit log told of what it was not told of, oldest first. One tells at a time.
     ///
     /// # Errors
-    /// The database can't be read.
-    pub fn untold(&self) -> Result<Vec<Event>, StoreError> {
-        self.events(
+    /// Those of `tell`, as they are; the database can't be read or written.
+    pub fn hand_out<E: From<StoreError>>(
+        &mut self,
+        tell: impl FnOnce(&[Event]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let _lock = self.lock()?;
+        let untold = self.events(
             "SELECT seq, at_ms, actor, what, name, version, digest, reason FROM history
              WHERE told = 0 AND ?1 IS NULL ORDER BY seq",
             None,
-        )
-    }
-
-    /// The audit log was told of everything up to this event.
-    ///
-    /// # Errors
-    /// The database can't be written.
-    pub fn told(&mut self, seq: i64) -> Result<(), StoreError> {
+        )?;
+        let Some(last) = untold.last().map(|event| event.seq) else {
+            return Ok(());
+        };
+        tell(&untold)?;
         self.change(|change| {
             change.execute(
                 "UPDATE history SET told = 1 WHERE seq <= ? AND told = 0",
-                [seq],
+                [last],
             )?;
             Ok(())
-        })
+        })?;
+        Ok(())
     }
 
     fn events(&self, query: &str, name: Option<&str>) -> Result<Vec<Event>, StoreError> {

@@ -102,6 +102,12 @@ impl Store {
                     compiled.to_string(),
                     &examined.compiled_for,
                 ),
+            )?;
+            // What was known of it before it was removed is known again.
+            change.execute(
+                "UPDATE artifacts SET condemned = (SELECT condemned FROM gone WHERE digest = ?1)
+                 WHERE digest = ?1 AND EXISTS (SELECT 1 FROM gone WHERE digest = ?1)",
+                [admitted.digest.to_string()],
             )
         };
         self.change(|change| {
@@ -141,15 +147,42 @@ impl Store {
                 && held.digest != admitted.digest
                 && (held.signer.is_some() || admitted.signer.is_some())
         });
-        match other {
-            None => Ok(()),
-            Some(other) => Err(StoreError::VersionReused {
-                name: other.name.clone(),
-                version: other.version.clone(),
-                there: other.digest.short(),
-                new: admitted.digest.short(),
-            }),
-        }
+        let there = match other {
+            Some(other) => other.digest.short(),
+            None => match self.removed(admitted, examined)? {
+                Some(digest) => digest.chars().take(12).collect(),
+                None => return Ok(()),
+            },
+        };
+        Err(StoreError::VersionReused {
+            name: examined.name.clone(),
+            version: examined.version.clone(),
+            there,
+            new: admitted.digest.short(),
+        })
+    }
+
+    /// The digest that this version had before it was removed, if it was another one.
+    fn removed(
+        &self,
+        admitted: &Admitted,
+        examined: &Examined,
+    ) -> Result<Option<String>, StoreError> {
+        self.database.read(|connection| {
+            let mut statement = connection.prepare(
+                "SELECT digest FROM gone WHERE name = ? AND version = ? AND digest <> ? AND (signed OR ?)",
+            )?;
+            let mut rows = statement.query_map(
+                (
+                    &examined.name,
+                    examined.version.to_string(),
+                    admitted.digest.to_string(),
+                    admitted.signer.is_some(),
+                ),
+                |row| row.get(0),
+            )?;
+            rows.next().transpose()
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::history::{What, note};
 use crate::store::{By, Held, State, Store};
+use crate::trust::Trust;
 
 /// When a version in probation is proven, and when it is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +132,7 @@ impl Store {
         digest: Digest,
         outcome: &RunOutcome,
         usage: &Usage,
+        trust: &Trust,
         by: &By,
     ) -> Result<Option<String>, StoreError> {
         let _lock = self.lock()?;
@@ -143,12 +145,19 @@ impl Store {
             _ => Ok(Standing::Good),
         };
         let was_on_trial = is_on_trial(&held);
-        let before = self.before(&held.name)?;
+        // What is revoked is not gone back to.
+        let before = (self.before(&held.name)?).filter(|before| {
+            (trust.still_counts(&before.name, before.digest, before.signer)).is_ok()
+        });
         self.change(|change| {
             charge(change, digest, outcome, usage)?;
             match &verdict {
                 Ok(Standing::Good) if was_on_trial => {
                     stand(change, &held.name, 0, 0)?;
+                    change.execute(
+                        "UPDATE artifacts SET proven = 1 WHERE digest = ?",
+                        [held.digest.to_string()],
+                    )?;
                     note(change, by, What::Proven, &held, "")?;
                 }
                 Ok(Standing::Probation {

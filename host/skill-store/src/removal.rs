@@ -1,39 +1,63 @@
 //! Taking a version out of the store.
 
+use crate::activation::{Swap, swap_to};
 use crate::error::StoreError;
 use crate::history::{What, note};
 use crate::store::{By, Held, State, Store};
 
 impl Store {
-    /// Takes a version out. What was the highest active version of its name stays known.
+    /// Takes a version out. What was the highest active version of its name, and what is known of this one, stays known.
+    /// `active`: also the active one; nothing of its name is active then.
     ///
     /// # Errors
-    /// It is active, or what is gone back to.
-    pub fn remove(&mut self, held: &Held, by: &By) -> Result<(), StoreError> {
+    /// It is active and that was not said, or it is what is gone back to.
+    pub fn remove(&mut self, held: &Held, active: bool, by: &By) -> Result<(), StoreError> {
         let _lock = self.lock()?;
         let held = &self.again(held)?;
-        let (state, instead) = match held.state {
-            State::Active { .. } => ("active", "activate another version first"),
-            State::LastGood => (
-                "what is gone back to if the active version fails",
-                "it can go when that one is proven and another one active",
-            ),
-            State::RolledBack | State::Installed => {
-                self.change(|change| {
-                    change.execute(
-                        "DELETE FROM artifacts WHERE digest = ?",
-                        [held.digest.to_string()],
-                    )?;
-                    note(change, by, What::Removed, held, "")
-                })?;
-                return self.sweep();
-            }
-        };
-        Err(StoreError::InUse {
+        let in_use = |state, instead: &str| StoreError::InUse {
             name: held.name.clone(),
             version: held.version.clone(),
             state,
             instead: instead.to_owned(),
-        })
+        };
+        let is_active = matches!(held.state, State::Active { .. });
+        if is_active && !active {
+            return Err(in_use(
+                "active",
+                "activate another version first, or say --active to leave none active",
+            ));
+        }
+        if held.state == State::LastGood {
+            return Err(in_use(
+                "what is gone back to if the active version fails",
+                "it can go when that one is proven and another one active",
+            ));
+        }
+        self.change(|change| {
+            if is_active {
+                let swap = Swap::Back {
+                    from: held,
+                    to: None,
+                    condemned: false,
+                    reason: "removed by hand",
+                };
+                swap_to(change, by, &swap)?;
+            }
+            let digest = held.digest.to_string();
+            change.execute(
+                "INSERT INTO gone (digest, name, version, signed, condemned) VALUES (?, ?, ?, ?, ?)
+                 ON CONFLICT (digest) DO UPDATE SET condemned = excluded.condemned",
+                (
+                    &digest,
+                    &held.name,
+                    held.version.to_string(),
+                    held.signer.is_some(),
+                    &held.condemned,
+                ),
+            )?;
+            change.execute("DELETE FROM artifacts WHERE digest = ?", [&digest])?;
+            note(change, by, What::Removed, held, "")
+        })?;
+        self.sweep()
     }
 }

@@ -62,7 +62,9 @@ impl fmt::Display for Selector {
 }
 
 impl Selector {
-    pub(crate) fn is_of_one_version(&self) -> bool {
+    /// Whether it names one version.
+    #[must_use]
+    pub fn is_of_one_version(&self) -> bool {
         self.which.is_some()
     }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -68,6 +70,8 @@ pub struct Held {
     pub condemned: Option<String>,
     /// Nothing else becomes active instead of it.
     pub pinned: bool,
+    /// A probation of it has ended well.
+    pub proven: bool,
     compiled: Digest,
     compiled_for: String,
 }
@@ -140,6 +144,7 @@ pub struct Store {
     pub(crate) artifacts: Shelf,
     pub(crate) compiled: Shelf,
     pub(crate) on_step: OnStep,
+    patience: Duration,
 }
 
 /// How long a change waits for another one.
@@ -184,7 +189,16 @@ impl Store {
                 path: root.to_owned(),
             });
         }
-        let mode = fs::metadata(root).map_err(trouble)?.permissions().mode() & 0o777;
+        let metadata = fs::metadata(root).map_err(trouble)?;
+        let user = rustix::process::geteuid().as_raw();
+        if metadata.uid() != user {
+            return Err(StoreError::Foreign {
+                path: root.to_owned(),
+                owner: metadata.uid(),
+                user,
+            });
+        }
+        let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(StoreError::Open {
                 path: root.to_owned(),
@@ -204,7 +218,17 @@ impl Store {
             artifacts,
             compiled,
             on_step,
+            patience: LOCK_PATIENCE,
         })
+    }
+
+    /// How long it waits for others before it says that it is busy: for whoever has something else to do.
+    ///
+    /// # Errors
+    /// The database does not take it.
+    pub fn patience(&mut self, patience: Duration) -> Result<(), StoreError> {
+        self.patience = patience;
+        self.database.patience(patience)
     }
 
     /// The folder.
@@ -233,7 +257,7 @@ impl Store {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) if since.elapsed() < LOCK_PATIENCE => {
+                Err(TryLockError::WouldBlock) if since.elapsed() < self.patience => {
                     thread::sleep(LOCK_POLL);
                 }
                 Err(TryLockError::WouldBlock) => {
@@ -279,7 +303,7 @@ impl Store {
                 "SELECT a.digest, a.name, a.version, a.kind, a.summary, a.signer, a.bytes, a.installed_ms,
                         a.compiled_sha256, a.compiled_for, a.condemned,
                         s.active IS a.digest, s.last_good IS a.digest, s.pinned, s.swap_at,
-                        s.probation_runs, s.probation_failures
+                        s.probation_runs, s.probation_failures, a.proven
                  FROM artifacts a JOIN skills s USING (name)",
             )?;
             let rows = statement.query_map([], Row::read)?;
@@ -354,7 +378,7 @@ impl Store {
         Ok(by_digest)
     }
 
-    /// The one version that `selector` names; without a version in it, the newest.
+    /// The one version that `selector` names; without a version in it, the newest release.
     ///
     /// # Errors
     /// None or several fit.
@@ -367,7 +391,9 @@ impl Store {
                 fitting: fitting.join(" and "),
             });
         }
-        Ok(fitting.swap_remove(0))
+        // Whoever names no version does not mean one before its release.
+        let released = fitting.iter().position(|held| held.version.pre.is_empty());
+        Ok(fitting.swap_remove(released.unwrap_or(0)))
     }
 
     /// Every plugin's active version.
@@ -391,9 +417,11 @@ impl Store {
         trust: &Trust,
         compiled_for: &str,
     ) -> Result<Loadable, StoreError> {
-        (trust.still_counts(held.digest, held.signer)).map_err(|source| StoreError::Trust {
-            origin: held.to_string(),
-            source,
+        (trust.still_counts(&held.name, held.digest, held.signer)).map_err(|source| {
+            StoreError::Trust {
+                origin: held.to_string(),
+                source,
+            }
         })?;
         let artifact = self.artifacts.get(held.digest, held.bytes)?;
         let compiled = (held.compiled_for == compiled_for)
@@ -448,6 +476,7 @@ struct Row {
     swap_at: String,
     runs: i64,
     failures: i64,
+    proven: bool,
 }
 
 impl Row {
@@ -470,6 +499,7 @@ impl Row {
             swap_at: row.get(14)?,
             runs: row.get(15)?,
             failures: row.get(16)?,
+            proven: row.get(17)?,
         })
     }
 
@@ -502,6 +532,7 @@ impl Row {
             state,
             condemned: self.condemned,
             pinned: self.pinned && self.is_active,
+            proven: self.proven,
             compiled: self.compiled.parse().ok()?,
             compiled_for: self.compiled_for,
         })

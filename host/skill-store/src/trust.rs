@@ -100,6 +100,12 @@ pub enum TrustError {
         /// Whose it would have to be.
         publisher: String,
     },
+    /// Nobody has signed it, and its publisher signs.
+    #[error("it is not signed, and the trust file has keys of its publisher `{publisher}`")]
+    Unsigned {
+        /// The publisher.
+        publisher: String,
+    },
     /// Too early or too late.
     #[error("it is signed with {key} of `{publisher}`, which is valid {when}; today is {today}")]
     NotValid {
@@ -233,20 +239,36 @@ impl Trust {
         Ok(&trusted.publisher)
     }
 
-    /// Whether an artifact that was let in once may still be loaded.
+    /// Whether a version of `name` that was let in once may still be loaded.
     ///
     /// # Errors
-    /// It or its key is revoked, or nobody trusts its key any more.
-    pub fn still_counts(&self, digest: Digest, key: Option<PublicKey>) -> Result<(), TrustError> {
+    /// It or its key is revoked, nobody trusts its key for its publisher any more, or its publisher signs by now and it is not
+    /// signed.
+    pub fn still_counts(
+        &self,
+        name: &str,
+        digest: Digest,
+        key: Option<PublicKey>,
+    ) -> Result<(), TrustError> {
         self.check_revoked_digest(digest)?;
-        match key {
-            None => Ok(()),
-            Some(key) => {
-                self.check_revoked_key(key)?;
-                self.find(key)
-                    .map(|_| ())
-                    .ok_or(TrustError::Unknown { key })
+        let publisher = name.split('/').next().unwrap_or_default();
+        let Some(key) = key else {
+            if self.has_keys_of(publisher) {
+                return Err(TrustError::Unsigned {
+                    publisher: publisher.to_owned(),
+                });
             }
+            return Ok(());
+        };
+        self.check_revoked_key(key)?;
+        match self.find(key) {
+            None => Err(TrustError::Unknown { key }),
+            Some(trusted) if trusted.publisher != publisher => Err(TrustError::OtherPublisher {
+                key,
+                of: trusted.publisher.clone(),
+                publisher: publisher.to_owned(),
+            }),
+            Some(_) => Ok(()),
         }
     }
 

@@ -21,7 +21,7 @@ pub(crate) enum SkillCommand {
         /// File for the secret key.
         file: PathBuf,
         /// Your publisher's id, for the line.
-        #[arg(long, value_name = "ID", default_value = "PUBLISHER")]
+        #[arg(long, value_name = "ID", default_value = "publisher", value_parser = parse_publisher)]
         publisher: String,
         #[command(flatten)]
         json: JsonArgument,
@@ -163,10 +163,13 @@ pub(crate) enum SkillCommand {
     Remove {
         #[command(flatten)]
         which: Which,
+        /// Also the active one: no version of that name is active then.
+        #[arg(long)]
+        active: bool,
         #[command(flatten)]
         change: ChangeArguments,
     },
-    /// Keep the active version active until it is let go.
+    /// Keep the active version active until it is let go. Only its own misbehaviour in probation ends that.
     #[command(
         after_help = "Examples:\n  sinew skill pin pick --actor ann\n  sinew skill pin pick --off --actor ann\n\n\
         Exit codes: 0 done, 2 wrong usage or it is not active."
@@ -188,6 +191,15 @@ pub(crate) struct Which {
     /// NAME or PUBLISHER/NAME, and for one version NAME@1.2.0 or NAME@ and the first digits of its digest.
     #[arg(value_name = "NAME[@VERSION]", value_parser = parse_selector)]
     pub(crate) plugin: Selector,
+}
+
+fn parse_publisher(text: &str) -> Result<String, String> {
+    let is_word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.bytes().all(is_word) {
+        Ok(text.to_owned())
+    } else {
+        Err("a publisher's id has lower-case letters, digits and dashes".to_owned())
+    }
 }
 
 fn parse_selector(text: &str) -> Result<Selector, String> {

@@ -121,7 +121,7 @@ impl Cycle<'_> {
         }
         self.keep_runs(&mut host)?;
         if let Some(books) = &self.kit.books {
-            books.keep_memories(host.tasks().plugins().host())?;
+            books.keep_memories(host.tasks().plugins().host());
         }
         host.brain.fingerprint.word(self.cell.state_hash());
         if host.deadline_misses() > 0 {
@@ -188,7 +188,7 @@ impl Cycle<'_> {
             // In virtual time what others do meanwhile decides nothing: the next cycle sees it.
             if self.options.speed == Speed::Real && at >= next_news {
                 next_news = at + NEWS_EVERY;
-                take_news(self.kit, Some(host), watch)?;
+                take_news(self.kit, Some(host), watch);
             }
             let news = (lookout.as_mut())
                 .and_then(|lookout| lookout.news(self.cell, &host.brain.encounters));

@@ -115,7 +115,7 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
             break;
         }
         if number > 0 {
-            take_news(&kit, None, watch)?;
+            take_news(&kit, None, watch);
         }
         let mut cycle = cycle::Cycle {
             kit: &kit,
@@ -145,7 +145,7 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
         watch(&Progress::CycleEnded {
             report: &outcome.report,
         });
-        close_books(&kit, &audit, &mut header)?;
+        close_books(&kit, &audit, &mut header);
         cycles.push(outcome.report);
     }
     // Each host has flushed what it said; what comes at its end is waited for here.
@@ -182,18 +182,15 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
 
 /// Versions that somebody has made active meanwhile become active here: for new tasks, and for those that run on `host` as it
 /// was asked for.
-pub(crate) fn take_news(
-    kit: &Kit,
-    mut host: Option<&mut Host>,
-    watch: Watcher<'_>,
-) -> anyhow::Result<()> {
+pub(crate) fn take_news(kit: &Kit, mut host: Option<&mut Host>, watch: Watcher<'_>) {
     let Some(books) = &kit.books else {
-        return Ok(());
+        return;
     };
-    for news in books.news()? {
+    for news in books.news() {
         let News {
             name,
             version,
+            memory,
             at,
             words,
         } = news;
@@ -203,6 +200,9 @@ pub(crate) fn take_news(
         }
         let mut sim_seconds = 0.0;
         if let Some(host) = &mut host {
+            if let Some(memory) = memory {
+                host.tasks().plugins().host().set_memory(&name, memory);
+            }
             host.tasks().go_over(&name, at, &words);
             sim_seconds = host.now().as_seconds();
         }
@@ -211,19 +211,17 @@ pub(crate) fn take_news(
             message: &words,
         });
     }
-    Ok(())
 }
 
 /// What happened to plugins out of the store in a cycle: told to the audit log and to whoever reads the report.
-fn close_books(kit: &Kit, audit: &Writer, header: &mut RunHeader) -> anyhow::Result<()> {
+fn close_books(kit: &Kit, audit: &Writer, header: &mut RunHeader) {
     let Some(books) = &kit.books else {
-        return Ok(());
+        return;
     };
-    books.tell(audit)?;
+    books.tell(audit);
     let (rollbacks, troubles) = books.take_words();
     header.rollbacks.extend(rollbacks);
     header.recorder_errors.extend(troubles);
-    Ok(())
 }
 
 /// The scenario that the options name; an empty one if they name none.

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sinew_audit::Writer;
-use sinew_plugin_host::{PluginHost, Usage as RunUsage};
-use sinew_skill_store::{Access, By, Digest, Held, RunOutcome, State, Store, SwapAt, Usage};
+use sinew_plugin_host::{Grants, PluginHost, Usage as RunUsage};
+use sinew_skill_store::{
+    Access, By, Digest, Held, RunOutcome, State, Store, StoreError, SwapAt, Usage,
+};
 use sinew_tasks::{
     Account, Bookkeeper, InstalledVersion, Left, SwapAt as TaskSwapAt, Version as _,
 };
@@ -16,15 +19,19 @@ use crate::trouble::input;
 
 /// Who books: it stands in the audit log.
 const ACTOR: &str = "sinew run";
+/// How long booking waits for somebody else who changes the store.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What a plugin keeps.
-type Memory = BTreeMap<String, Vec<u8>>;
+pub(crate) type Memory = BTreeMap<String, Vec<u8>>;
 
 /// What somebody has changed meanwhile.
 pub(crate) struct News {
     pub(crate) name: String,
     /// What is active now; `None`: nothing of that name.
     pub(crate) version: Option<InstalledVersion>,
+    /// What it keeps, if somebody has put that back.
+    pub(crate) memory: Option<Memory>,
     pub(crate) at: TaskSwapAt,
     pub(crate) words: String,
 }
@@ -38,8 +45,11 @@ struct Inner {
     /// Loads what is gone back to. It shares its engine with the host that runs it.
     host: PluginHost,
     by: By,
+    grants: Grants,
     /// What runs: digests by name.
     active: BTreeMap<String, Digest>,
+    /// What the store had of the memory of each, when it was last read or written here.
+    kept: BTreeMap<String, Memory>,
     rollbacks: Vec<String>,
     troubles: Vec<String>,
 }
@@ -49,15 +59,20 @@ impl Books {
     pub(crate) fn open(
         place: StorePlace,
         host: PluginHost,
+        grants: Grants,
         unix_ms: Option<u64>,
     ) -> anyhow::Result<Self> {
-        let store = Store::open(&place.folder, Access::Change).map_err(trouble)?;
+        let mut store = Store::open(&place.folder, Access::Change).map_err(trouble)?;
+        // Whoever books stands beside a robot that works.
+        store.patience(PATIENCE).map_err(trouble)?;
         let active = active(&store)?;
         Ok(Self(Mutex::new(Inner {
             active,
             place,
             store,
             host,
+            grants,
+            kept: BTreeMap::new(),
             by: By {
                 actor: ACTOR.to_owned(),
                 unix_ms,
@@ -73,74 +88,47 @@ impl Books {
 
     /// What every plugin out of the store keeps, by name.
     pub(crate) fn memories(&self) -> anyhow::Result<Vec<(String, Memory)>> {
-        let inner = self.inner();
-        let names = inner.active.keys();
-        let memories = names.map(|name| Ok((name.clone(), inner.store.memory(name)?)));
-        memories.collect::<Result<_, _>>().map_err(trouble)
-    }
-
-    /// Keeps what the plugins out of the store keep.
-    pub(crate) fn keep_memories(&self, host: &PluginHost) -> anyhow::Result<()> {
         let mut inner = self.inner();
         let names: Vec<String> = inner.active.keys().cloned().collect();
         for name in names {
-            let now = host.memory(&name);
-            if inner.store.memory(&name).map_err(trouble)? != now {
-                inner.store.keep_memory(&name, &now).map_err(trouble)?;
-            }
+            let memory = inner.store.memory(&name).map_err(trouble)?;
+            inner.kept.insert(name, memory);
         }
-        Ok(())
+        Ok(inner.kept.clone().into_iter().collect())
     }
 
-    /// What somebody else has made active since the last time. A version that can't be loaded is not taken up: what runs goes
-    /// on, and the report says so.
-    pub(crate) fn news(&self) -> anyhow::Result<Vec<News>> {
+    /// Keeps what the plugins out of the store keep. What somebody else has put back meanwhile stays.
+    pub(crate) fn keep_memories(&self, host: &PluginHost) {
         let mut inner = self.inner();
-        let mut news = Vec::new();
-        let active = inner.store.active().map_err(trouble)?;
-        let gone = |name: &String| !active.iter().any(|held| held.name == *name);
-        let gone: Vec<String> = inner
-            .active
-            .keys()
-            .filter(|name| gone(name))
-            .cloned()
-            .collect();
-        for name in gone {
-            inner.active.remove(&name);
-            news.push(News {
-                words: format!("{name} is not active any more"),
-                version: None,
-                at: TaskSwapAt::NextTask,
-                name,
-            });
-        }
-        for held in active {
-            let State::Active { swap_at, .. } = held.state else {
-                continue;
-            };
-            let before = inner.active.insert(held.name.clone(), held.digest);
-            if before == Some(held.digest) {
-                continue;
-            }
-            match inner.load(&held) {
-                Ok(version) => news.push(News {
-                    version: Some(version),
-                    at: at(swap_at),
-                    words: format!("{held} was made active"),
-                    name: held.name,
-                }),
-                Err(error) => {
-                    let words = format!("{held} was made active and can't be loaded: {error:#}");
-                    inner.troubles.push(words);
-                }
+        let names: Vec<String> = inner.active.keys().cloned().collect();
+        for name in names {
+            if let Err(error) = inner.keep_memory(&name, host.memory(&name)) {
+                inner
+                    .troubles
+                    .push(format!("the memory of {name}: {error}"));
             }
         }
-        Ok(news)
+    }
+
+    /// What somebody else has made active since the last time. What can't be taken up is not: what runs goes on, and the report
+    /// says so.
+    pub(crate) fn news(&self) -> Vec<News> {
+        let mut inner = self.inner();
+        match inner.store.active() {
+            Ok(active) => inner.compare(active),
+            Err(error) => {
+                inner.troubles.push(error.to_string());
+                Vec::new()
+            }
+        }
     }
 
     /// Tells the audit log what happened. What can't be written is told the next time.
-    pub(crate) fn tell(&self, log: &Writer) -> anyhow::Result<()> {
-        telling::tell_writer(&mut self.inner().store, log)
+    pub(crate) fn tell(&self, log: &Writer) {
+        let mut inner = self.inner();
+        if let Err(error) = telling::tell_writer(&mut inner.store, log) {
+            inner.troubles.push(format!("{error:#}"));
+        }
     }
 
     /// Versions that were left, and what could not be booked, since the last time.
@@ -171,7 +159,69 @@ fn at(at: SwapAt) -> TaskSwapAt {
 impl Inner {
     fn load(&self, held: &Held) -> anyhow::Result<InstalledVersion> {
         let loaded = from_store(&self.place, &self.store, held, &self.host.code_for())?;
-        (loaded.version(&self.host)).map_err(|error| input(error.to_string()))
+        let version = (loaded.version(&self.host)).map_err(|error| input(error.to_string()))?;
+        loaded.check_consent(&version, &self.grants)?;
+        Ok(version)
+    }
+
+    fn keep_memory(&mut self, name: &str, now: Memory) -> Result<(), StoreError> {
+        let there = self.store.memory(name)?;
+        // Somebody went back to another version, with its memory.
+        let is_ours = self.kept.get(name).is_none_or(|kept| *kept == there);
+        if is_ours && there != now {
+            self.store.keep_memory(name, &now)?;
+            self.kept.insert(name.to_owned(), now);
+        }
+        Ok(())
+    }
+
+    /// What is active now beside what runs.
+    fn compare(&mut self, active: Vec<Held>) -> Vec<News> {
+        let mut news = Vec::new();
+        let is_gone = |name: &String| !active.iter().any(|held| held.name == *name);
+        let gone: Vec<String> =
+            (self.active.keys().filter(|name| is_gone(name)).cloned()).collect();
+        for name in gone {
+            self.active.remove(&name);
+            news.push(News {
+                words: format!("{name} is not active any more"),
+                version: None,
+                memory: None,
+                at: TaskSwapAt::NextTask,
+                name,
+            });
+        }
+        for held in active {
+            let State::Active { swap_at, .. } = held.state else {
+                continue;
+            };
+            let before = self.active.insert(held.name.clone(), held.digest);
+            if before == Some(held.digest) {
+                continue;
+            }
+            match self.load(&held) {
+                Ok(version) => news.push(News {
+                    version: Some(version),
+                    memory: self.put_back(&held.name),
+                    at: at(swap_at),
+                    words: format!("{held} was made active"),
+                    name: held.name,
+                }),
+                Err(error) => {
+                    let words = format!("{held} was made active and can't be loaded: {error:#}");
+                    self.troubles.push(words);
+                }
+            }
+        }
+        news
+    }
+
+    /// The memory of a plugin, if somebody has put back an earlier one.
+    fn put_back(&mut self, name: &str) -> Option<Memory> {
+        let there = self.store.memory(name).ok()?;
+        let is_ours = self.kept.get(name) == Some(&there);
+        self.kept.insert(name.to_owned(), there.clone());
+        (!is_ours).then_some(there)
     }
 
     /// What is active instead of a version that was left.
@@ -197,6 +247,7 @@ impl Inner {
             self.troubles.push(error.to_string());
             BTreeMap::new()
         });
+        self.kept.insert(name.to_owned(), memory.clone());
         let back = match &instead {
             Some((held, _)) => format!("back to {}", held.version),
             None => "nothing is active instead".to_owned(),
@@ -240,7 +291,9 @@ impl Bookkeeper for Books {
             ..Usage::default()
         };
         let by = inner.by.clone();
-        match inner.store.count_run(digest, &outcome, &used, &by) {
+        // Without a trust file that can be read nobody is gone back to.
+        let trust = inner.place.trust().unwrap_or_default();
+        match inner.store.count_run(digest, &outcome, &used, &trust, &by) {
             Ok(None) => None,
             Ok(Some(reason)) => Some(inner.left(&version.manifest().name, version, &reason)),
             Err(error) => {

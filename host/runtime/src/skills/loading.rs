@@ -1,18 +1,30 @@
 //! The active versions of a store, for a host that runs them.
 
-use sinew_plugin_host::{MachineCode, PluginHost};
-use sinew_skill_store::{Access, Held, Store};
-use sinew_tasks::{InstallError, InstalledVersion};
+use std::collections::BTreeSet;
+
+use sinew_plugin_host::{Grants, MachineCode, PluginHost};
+use sinew_skill_store::{Access, Held, Store, StoreError};
+use sinew_tasks::{InstallError, InstalledVersion, Version as _};
 
 use super::{StorePlace, examine, trouble};
+use crate::grants::allowed;
 use crate::trouble::input;
 
 /// A plugin out of the store.
 #[derive(Debug)]
 pub(crate) struct FromStore {
     pub(crate) held: Held,
+    /// What somebody has agreed that its versions may have.
+    pub(crate) agreed: BTreeSet<String>,
     artifact: Vec<u8>,
     compiled: Option<Vec<u8>>,
+}
+
+/// The names of all plugins in a store, active or not.
+pub(crate) fn names(place: &StorePlace) -> anyhow::Result<BTreeSet<String>> {
+    let store = Store::open(&place.folder, Access::Read).map_err(trouble)?;
+    let all = store.all().map_err(trouble)?;
+    Ok(all.into_iter().map(|held| held.name).collect())
 }
 
 /// Reads every active version. One that is revoked, or not what was installed, is an error: a host that starts without
@@ -35,15 +47,16 @@ pub(crate) fn of(
     let trust = place.trust()?;
     let mut loaded = store.load(held, &trust, code_for).map_err(trouble)?;
     if loaded.compiled.is_none() && !place.examiner.is_empty() {
-        let examined = examine(&place.examiner, &loaded.artifact, &held.to_string());
-        let examined = examined.map_err(input)?;
+        let compiled = examine(&place.examiner, &loaded.artifact, &held.to_string());
+        let compiled = compiled.map_err(input)?;
         // A store that can't be written is read all the same.
         if let Ok(mut store) = Store::open(&place.folder, Access::Change) {
-            let _ = store.recompiled(held, &examined.compiled, &examined.compiled_for);
+            let _ = store.recompiled(held, &compiled.code, &compiled.code_for);
         }
-        loaded.compiled = (examined.compiled_for == code_for).then_some(examined.compiled);
+        loaded.compiled = (compiled.code_for == code_for).then_some(compiled.code);
     }
     Ok(FromStore {
+        agreed: store.consented(&held.name).map_err(trouble)?,
         held: loaded.held,
         artifact: loaded.artifact,
         compiled: loaded.compiled,
@@ -51,6 +64,27 @@ pub(crate) fn of(
 }
 
 impl FromStore {
+    /// Nobody gets by another grants file what somebody would have to agree to.
+    pub(crate) fn check_consent(
+        &self,
+        version: &InstalledVersion,
+        grants: &Grants,
+    ) -> anyhow::Result<()> {
+        let allowed = allowed(version.manifest(), grants);
+        let more: Vec<&str> = allowed
+            .difference(&self.agreed)
+            .map(String::as_str)
+            .collect();
+        if more.is_empty() {
+            return Ok(());
+        }
+        Err(trouble(StoreError::Consent {
+            name: self.held.name.clone(),
+            version: self.held.version.clone(),
+            more: more.join(", "),
+        }))
+    }
+
     /// Loads it: from machine code if the store has it, compiled otherwise.
     pub(crate) fn version(&self, host: &PluginHost) -> Result<InstalledVersion, InstallError> {
         let origin = self.held.to_string();

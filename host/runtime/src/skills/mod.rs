@@ -19,11 +19,11 @@ use std::path::{Path, PathBuf};
 
 use sinew_audit::date_of;
 use sinew_inference::choose;
-use sinew_plugin_host::{Manifest, read_manifest};
+use sinew_plugin_host::{Kind, Manifest, read_manifest};
 use sinew_sim::Cell;
 use sinew_skill_store::{
     Access, Activation, By, Date, Digest, Examined, Examiner, Gate, Held, Installation, SecretKey,
-    Selector, Store, StoreError, SwapAt, Trust, Unfit, layout, sign as sign_artifact,
+    Selector, Store, StoreError, SwapAt, Trust, Unfit, Version, layout, sign as sign_artifact,
 };
 
 use crate::assets;
@@ -35,12 +35,11 @@ use crate::sources::{Config, Sources};
 use crate::trouble::{input, refused};
 
 pub(crate) use self::books::{Books, News};
-pub(crate) use self::loading::{FromStore, load as load_active};
+pub(crate) use self::loading::{FromStore, load as load_active, names};
 pub use self::rehearsal::{Rehearsal, Tried};
 pub(crate) use self::requirements::{Provided, missing};
 pub use self::words::{Change, Checked, Listed, ListedSkill, Shown};
 use self::worker::examine;
-pub(crate) use self::worker::kind_name;
 pub use self::worker::serve as serve_examiner;
 
 /// Where the store lies if nobody says otherwise.
@@ -155,9 +154,11 @@ struct ByChild<'a> {
 
 impl Examiner for ByChild<'_> {
     fn examine(&mut self, artifact: &[u8], origin: &str) -> Result<Examined, Unfit> {
-        let examined = examine(&self.options.place.examiner, artifact, origin).map_err(Unfit)?;
-        // The child has found it sound; what it asks for is read again, by whoever decides.
+        let compiled = examine(&self.options.place.examiner, artifact, origin).map_err(Unfit)?;
+        // The child has found it sound. What it says about itself is read here: a child that was overcome by what it looked
+        // at has machine code to give, and no say in whose it is.
         let manifest = read_manifest(artifact, origin).map_err(|error| Unfit(error.to_string()))?;
+        let version = version_of(&manifest).map_err(Unfit)?;
         let missing = missing(&manifest, self.provided);
         if !missing.is_empty() {
             return Err(Unfit(missing.join("; ")));
@@ -170,8 +171,29 @@ impl Examiner for ByChild<'_> {
             }
             self.tried = Some(tried);
         }
-        Ok(examined)
+        Ok(Examined {
+            name: manifest.name,
+            version,
+            kind: kind_name(manifest.kind).to_owned(),
+            summary: manifest.summary,
+            compiled: compiled.code,
+            compiled_for: compiled.code_for,
+        })
     }
+}
+
+pub(crate) fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Skill => "skill",
+        Kind::Recovery => "recovery",
+    }
+}
+
+fn version_of(manifest: &Manifest) -> Result<Version, String> {
+    let version = &manifest.version;
+    (version.parse()).map_err(|error| {
+        format!("its version `{version}` is none: {error}; write it like 1.2.0 (semver.org)")
+    })
 }
 
 /// What the configured cell has.
@@ -197,6 +219,16 @@ pub fn keygen(file: &Path) -> anyhow::Result<String> {
 /// # Errors
 /// [`InputError`](crate::InputError): no artifact, signed already, no key, or the file can't be written.
 pub fn sign(file: &Path, key: &Path, out: &Path) -> anyhow::Result<Change> {
+    if out.exists() {
+        // Whatever else is there is somebody's: a key, a device, a text.
+        let there = files::read_bytes(out, BINARY_MAX).map_err(|error| input(error.0))?;
+        if !there.starts_with(b"\0asm") {
+            return Err(input(format!(
+                "{}: there is something else, which is not replaced: name another file",
+                out.display()
+            )));
+        }
+    }
     let key = SecretKey::read(key).map_err(|error| input(error.to_string()))?;
     let artifact = files::read_bytes(file, BINARY_MAX)?;
     let origin = file.display().to_string();
@@ -280,6 +312,7 @@ pub fn install(
     rehearsal: Option<&Rehearsal>,
     tell: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Change> {
+    telling::ready(&author.audit)?;
     let config = options.sources.load()?;
     let provided = provided(&options.sources, &config)?;
     let trust = options.trust()?;
@@ -337,15 +370,18 @@ pub fn activate(
     selector: &Selector,
     terms: &Terms,
 ) -> anyhow::Result<Change> {
+    telling::ready(&author.audit)?;
     let config = options.sources.load()?;
     let trust = options.trust()?;
     let mut store = options.open(Access::Change)?;
     let held = store.select_one(selector).map_err(trouble)?;
-    let manifest = manifest_of(&store, &held, &trust)?;
     let refuse = |text: String| {
         telling::words_of_refusal(author, &held.name, Some(held.digest), &text);
         refused(text)
     };
+    let manifest = manifest_of(&store, &held, &trust).inspect_err(|error| {
+        telling::words_of_refusal(author, &held.name, Some(held.digest), &error.to_string());
+    })?;
     (config.grants.meet(&manifest)).map_err(refuse)?;
     let missing = missing(&manifest, &provided(&options.sources, &config)?);
     if !missing.is_empty() {
@@ -378,8 +414,15 @@ pub fn rollback(
     selector: &Selector,
     reason: &str,
 ) -> anyhow::Result<Change> {
+    telling::ready(&author.audit)?;
     let trust = options.trust()?;
     let mut store = options.open(Access::Change)?;
+    if selector.is_of_one_version() {
+        return Err(input(format!(
+            "rollback goes to what was good before, whatever that is: name no version. To a version of your choice: sinew skill \
+             activate {selector}"
+        )));
+    }
     let name = store.select_one(selector).map_err(trouble)?.name;
     let reason = if reason.is_empty() { "by hand" } else { reason };
     let held = (store.roll_back(&name, reason, &trust, &by(author))).map_err(|error| {
@@ -390,7 +433,7 @@ pub fn rollback(
     Ok(Change::of("went back to", &held, String::new()))
 }
 
-/// Takes a version out of the store.
+/// Takes a version out of the store; the active one only if that is said.
 ///
 /// # Errors
 /// [`InputError`](crate::InputError) if there is no such version, [`Refused`](crate::Refused) if it is needed.
@@ -398,10 +441,15 @@ pub fn remove(
     options: &StoreOptions,
     author: &Author,
     selector: &Selector,
+    active: bool,
 ) -> anyhow::Result<Change> {
+    telling::ready(&author.audit)?;
     let mut store = options.open(Access::Change)?;
     let held = store.select_one(selector).map_err(trouble)?;
-    store.remove(&held, &by(author)).map_err(trouble)?;
+    (store.remove(&held, active, &by(author))).map_err(|error| {
+        telling::refusal(author, &held.name, Some(held.digest), &error);
+        trouble(error)
+    })?;
     telling::tell(&mut store, &author.audit)?;
     Ok(Change {
         state: "gone".to_owned(),
@@ -419,11 +467,15 @@ pub fn pin(
     selector: &Selector,
     on: bool,
 ) -> anyhow::Result<Change> {
+    telling::ready(&author.audit)?;
     let mut store = options.open(Access::Change)?;
     let fitting = store.select(selector).map_err(trouble)?;
     let active = fitting.iter().find(|held| is_active(held));
     let held = active.unwrap_or(&fitting[0]);
-    let held = store.pin(held, on, &by(author)).map_err(trouble)?;
+    let held = store.pin(held, on, &by(author)).map_err(|error| {
+        telling::refusal(author, &held.name, Some(held.digest), &error);
+        trouble(error)
+    })?;
     telling::tell(&mut store, &author.audit)?;
     Ok(Change::of(
         if on { "pinned" } else { "let go" },
@@ -441,12 +493,20 @@ pub fn approve(
     author: &Author,
     selector: &Selector,
 ) -> anyhow::Result<Change> {
+    telling::ready(&author.audit)?;
     let config = options.sources.load()?;
     let trust = options.trust()?;
     let mut store = options.open(Access::Change)?;
     let held = store.select_one(selector).map_err(trouble)?;
-    let manifest = manifest_of(&store, &held, &trust)?;
-    config.grants.meet(&manifest).map_err(refused)?;
+    let tell = |words: &str| {
+        telling::words_of_refusal(author, &held.name, Some(held.digest), words);
+    };
+    let manifest =
+        manifest_of(&store, &held, &trust).inspect_err(|error| tell(&error.to_string()))?;
+    (config.grants.meet(&manifest)).map_err(|text| {
+        tell(&text);
+        refused(text)
+    })?;
     let new = (store.approve(&held, &allowed(&manifest, &config.grants), &by(author)))
         .map_err(trouble)?;
     telling::tell(&mut store, &author.audit)?;

@@ -11,33 +11,59 @@ use crate::audit::{now_unix_ms, trouble as audit_trouble};
 /// Longest reason that a record has, characters.
 const REASON_MAX: usize = 500;
 
-/// Tells everything that the log was not told of.
+/// The log can be written: asked before something is changed that it has to be told of.
+pub(crate) fn ready(audit: &Path) -> anyhow::Result<()> {
+    append(audit, &[])
+}
+
+/// Tells everything that the log was not told of. What is to be told is done by then.
 pub(crate) fn tell(store: &mut Store, audit: &Path) -> anyhow::Result<()> {
-    let events = store.untold().map_err(trouble)?;
-    let Some(last) = events.last().map(|event| event.seq) else {
-        return Ok(());
-    };
-    let records: Vec<Pending> = events.iter().map(pending).collect();
-    append(audit, &records)?;
-    store.told(last).map_err(trouble)
+    let told = store.hand_out(|events| {
+        let records: Vec<Pending> = events.iter().map(pending).collect();
+        append(audit, &records).map_err(NotTold::Log)
+    });
+    told.map_err(|error| {
+        error.into_error().context(
+            "it is done, but not in the audit log, which is told of it with the next change",
+        )
+    })
+}
+
+/// Why the log was not told.
+enum NotTold {
+    Store(StoreError),
+    Log(anyhow::Error),
+}
+
+impl From<StoreError> for NotTold {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl NotTold {
+    fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::Store(error) => trouble(error),
+            Self::Log(error) => error,
+        }
+    }
 }
 
 /// The same by the log of a host that runs. It is told when it is on the disk.
 pub(crate) fn tell_writer(store: &mut Store, log: &Writer) -> anyhow::Result<()> {
-    let events = store.untold().map_err(trouble)?;
-    let Some(last) = events.last().map(|event| event.seq) else {
-        return Ok(());
-    };
-    for event in &events {
-        let Pending {
-            stamp,
-            actor,
-            entry,
-        } = pending(event);
-        log.append(stamp, actor.as_deref(), entry);
-    }
-    log.flush().map_err(|error| audit_trouble(&error))?;
-    store.told(last).map_err(trouble)
+    let told = store.hand_out(|events| {
+        for event in events {
+            let Pending {
+                stamp,
+                actor,
+                entry,
+            } = pending(event);
+            log.append(stamp, actor.as_deref(), entry);
+        }
+        (log.flush()).map_err(|error| NotTold::Log(audit_trouble(&error)))
+    });
+    told.map_err(NotTold::into_error)
 }
 
 /// Tells that something was refused.

@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
-use sinew_plugin_host::{Grants, Kind, Limits, PluginHost};
-use sinew_skill_store::Examined;
+use sinew_plugin_host::{Grants, Limits, PluginHost};
 use sinew_tasks::check_manifest;
 
 use crate::files::BINARY_MAX;
@@ -39,14 +38,8 @@ const POLL: Duration = Duration::from_millis(5);
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Answer {
-    /// It can be used.
-    Fit {
-        name: String,
-        version: String,
-        kind: String,
-        summary: String,
-        compiled_for: String,
-    },
+    /// It can be used; its machine code follows.
+    Fit { compiled_for: String },
     /// Why it can't.
     Unfit(String),
 }
@@ -103,20 +96,16 @@ fn look_into(artifact: &[u8], origin: &str) -> anyhow::Result<Result<(Answer, Ve
         return Ok(Err(error.to_string()));
     }
     let answer = Answer::Fit {
-        name: manifest.name,
-        version: manifest.version,
-        kind: kind_name(manifest.kind).to_owned(),
-        summary: manifest.summary,
         compiled_for: host.code_for(),
     };
     Ok(Ok((answer, code)))
 }
 
-pub(crate) fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Skill => "skill",
-        Kind::Recovery => "recovery",
-    }
+/// Machine code that a child has made.
+pub(crate) struct Compiled {
+    pub(crate) code: Vec<u8>,
+    /// What it is good for.
+    pub(crate) code_for: String,
 }
 
 /// Has an artifact looked into by a child that `command` starts.
@@ -127,11 +116,12 @@ pub(crate) fn examine(
     command: &[OsString],
     artifact: &[u8],
     origin: &str,
-) -> Result<Examined, String> {
+) -> Result<Compiled, String> {
     let (program, arguments) = (command.split_first())
         .ok_or("nothing is known that could compile it: name the program of the host")?;
     let mut child = Command::new(program)
         .args(arguments)
+        .arg("--")
         .arg(origin)
         .env_clear()
         .current_dir("/")
@@ -192,7 +182,7 @@ fn wait(child: &mut Child) -> std::io::Result<ExitStatus> {
 
 fn words_of_end(status: ExitStatus, words: &str) -> String {
     use std::os::unix::process::ExitStatusExt as _;
-    let last = words.lines().last().unwrap_or_default();
+    let first = words.lines().next().unwrap_or_default();
     let why = match status.signal() {
         Some(signal) if signal == rustix::process::Signal::XCPU.as_raw() => {
             format!("it takes more than {CPU_SECONDS} s to compile")
@@ -201,40 +191,22 @@ fn words_of_end(status: ExitStatus, words: &str) -> String {
             "it takes more than {CPU_SECONDS} s to compile, or the machine has no memory left for that"
         ),
         Some(signal) if signal == rustix::process::Signal::ABORT.as_raw() => {
-            format!(
-                "it takes more than {} MiB to compile ({last})",
-                MEMORY_BYTES >> 20
-            )
+            format!("it takes more than {} MiB to compile", MEMORY_BYTES >> 20)
         }
-        _ => format!("the process that compiles it has failed ({status}: {last})"),
+        _ => format!("the process that compiles it has failed ({status}: {first})"),
     };
     format!("{why}; make it smaller")
 }
 
-fn parse(answer: &[u8]) -> Option<Result<Examined, String>> {
+fn parse(answer: &[u8]) -> Option<Result<Compiled, String>> {
     let (length, rest) = answer.split_first_chunk::<8>()?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
     let (head, code) = rest.split_at_checked(length)?;
     Some(match serde_json::from_slice(head).ok()? {
         Answer::Unfit(reason) => Err(reason),
-        Answer::Fit {
-            name,
-            version,
-            kind,
-            summary,
-            compiled_for,
-        } => match version.parse() {
-            Ok(version) => Ok(Examined {
-                name,
-                version,
-                kind,
-                summary,
-                compiled: code.to_vec(),
-                compiled_for,
-            }),
-            Err(error) => Err(format!(
-                "its version `{version}` is none: {error}; write it like 1.2.0 (semver.org)"
-            )),
-        },
+        Answer::Fit { compiled_for } => Ok(Compiled {
+            code: code.to_vec(),
+            code_for: compiled_for,
+        }),
     })
 }

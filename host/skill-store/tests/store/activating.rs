@@ -18,7 +18,7 @@ fn a_version_is_proven_by_its_runs() {
     rig.activate(&mut store, &one);
     let mut run = |outcome| {
         store
-            .count_run(one.digest, &outcome, &usage(), &by("sinew"))
+            .count_run(one.digest, &outcome, &usage(), &rig.trust, &by("sinew"))
             .unwrap()
     };
     assert_eq!(run(RunOutcome::Succeeded), None);
@@ -27,7 +27,7 @@ fn a_version_is_proven_by_its_runs() {
     assert_eq!(states(&store), ["1.0.0 probation"]);
     let mut run = |outcome| {
         store
-            .count_run(one.digest, &outcome, &usage(), &by("sinew"))
+            .count_run(one.digest, &outcome, &usage(), &rig.trust, &by("sinew"))
             .unwrap()
     };
     assert_eq!(run(RunOutcome::Succeeded), None);
@@ -58,7 +58,13 @@ fn a_version_is_proven_by_its_runs() {
 /// Proves the active version.
 fn prove(store: &mut sinew_skill_store::Store, held: &sinew_skill_store::Held) {
     for _ in 0..3 {
-        let left = store.count_run(held.digest, &RunOutcome::Succeeded, &usage(), &by("sinew"));
+        let left = store.count_run(
+            held.digest,
+            &RunOutcome::Succeeded,
+            &usage(),
+            &Trust::default(),
+            &by("sinew"),
+        );
         assert_eq!(left.unwrap(), None);
     }
 }
@@ -78,7 +84,7 @@ fn a_fault_in_probation_goes_back_all_the_way() {
     let changed = BTreeMap::from([("bins".to_owned(), b"none".to_vec())]);
     store.keep_memory("acme/pick", &changed).unwrap();
     let reason = store
-        .count_run(two.digest, &faulted(), &usage(), &by("sinew"))
+        .count_run(two.digest, &faulted(), &usage(), &rig.trust, &by("sinew"))
         .unwrap();
     assert_eq!(reason.as_deref(), Some("it trapped"));
     assert_eq!(states(&store), ["2.0.0 rolled-back", "1.0.0 active"]);
@@ -111,7 +117,13 @@ fn failures_are_borne_up_to_a_number() {
     rig.activate(&mut store, &one);
     let mut fail = || {
         store
-            .count_run(one.digest, &RunOutcome::Failed, &usage(), &by("sinew"))
+            .count_run(
+                one.digest,
+                &RunOutcome::Failed,
+                &usage(),
+                &rig.trust,
+                &by("sinew"),
+            )
             .unwrap()
     };
     assert_eq!(fail(), None);
@@ -141,7 +153,7 @@ fn only_what_was_good_is_gone_back_to() {
     store.keep_memory("acme/pick", &BTreeMap::new()).unwrap();
     rig.activate(&mut store, &three);
     store
-        .count_run(three.digest, &faulted(), &usage(), &by("sinew"))
+        .count_run(three.digest, &faulted(), &usage(), &rig.trust, &by("sinew"))
         .unwrap();
     assert_eq!(
         states(&store),
@@ -211,7 +223,7 @@ fn what_is_older_than_what_was_active_is_activated_on_purpose_only() {
     );
     // The mark does not sink, even if the higher version leaves the store.
     let two = store.select_one(&"pick@2.0.0".parse().unwrap()).unwrap();
-    store.remove(&two, &by("ben")).unwrap();
+    store.remove(&two, false, &by("ben")).unwrap();
     let middle = rig.pick(&mut store, "1.5.0");
     refused(
         store.activate(&middle, &rig.terms(), &by("ben")),
@@ -281,17 +293,135 @@ fn a_fault_does_not_go_back_to_what_is_revoked() {
     rig.activate(&mut store, &one);
     prove(&mut store, &one);
     rig.activate(&mut store, &two);
-    store
-        .count_run(two.digest, &faulted(), &usage(), &by("sinew"))
-        .unwrap();
-    // The store goes back; whether that is loaded is asked again, with the trust file of that moment.
-    let text = format!("[[revoked]]\ndigest = \"{}\"\nwhy = \"unsafe\"", one.digest);
+    let text = format!(
+        "[[publishers.acme.keys]]\nkey = \"{}\"\n[[revoked]]\ndigest = \"{}\"\nwhy = \"unsafe\"",
+        rig.key.public(),
+        one.digest
+    );
     let trust = Trust::from_toml_str(&text, "trust.toml").unwrap();
-    let active = store.active().unwrap();
-    assert_eq!(active.len(), 1);
+    let left = store.count_run(two.digest, &faulted(), &usage(), &trust, &by("sinew"));
+    assert_eq!(left.unwrap().as_deref(), Some("it trapped"));
+    assert!(store.active().unwrap().is_empty());
+    let last = store.history(None).unwrap().pop().unwrap();
+    assert!(last.reason.contains("none is active"), "{}", last.reason);
+}
+
+#[test]
+fn goodness_belongs_to_a_version_and_stays() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let [one, two, three] =
+        ["1.0.0", "2.0.0", "3.0.0"].map(|version| rig.pick(&mut store, version));
+    rig.activate(&mut store, &one);
+    prove(&mut store, &one);
+    rig.activate(&mut store, &two);
+    let anyway = Activation {
+        downgrade: true,
+        ..rig.terms()
+    };
+    store.activate(&one, &anyway, &by("ben")).unwrap();
+    store.activate(&one, &anyway, &by("ben")).unwrap();
+    rig.activate(&mut store, &three);
+    let left = store.count_run(three.digest, &faulted(), &usage(), &rig.trust, &by("sinew"));
+    assert!(left.unwrap().is_some());
+    assert_eq!(
+        states(&store),
+        ["3.0.0 rolled-back", "2.0.0 installed", "1.0.0 active"]
+    );
+}
+
+#[test]
+fn what_is_known_of_a_version_outlives_it() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
+    rig.activate(&mut store, &one);
+    prove(&mut store, &one);
+    rig.activate(&mut store, &two);
+    store
+        .count_run(two.digest, &faulted(), &usage(), &rig.trust, &by("sinew"))
+        .unwrap();
+    store.remove(&two, false, &by("ben")).unwrap();
     refused(
-        store.load(&active[0], &trust, "engine 1"),
-        "is revoked: unsafe",
+        rig.install(&mut store, "acme/pick 2.0.0 "),
+        "a version is never used twice",
+    );
+    let two = rig.pick(&mut store, "2.0.0");
+    refused(
+        store.activate(&two, &rig.terms(), &by("ben")),
+        "was rolled back: it trapped",
+    );
+}
+
+#[test]
+fn the_active_one_is_removed_on_purpose_only() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let one = rig.pick(&mut store, "1.0.0");
+    rig.activate(&mut store, &one);
+    refused(
+        store.remove(&one, false, &by("ben")),
+        "say --active to leave none active",
+    );
+    store.remove(&one, true, &by("ben")).unwrap();
+    assert!(store.all().unwrap().is_empty());
+    let what: Vec<_> = store
+        .history(None)
+        .unwrap()
+        .iter()
+        .map(|event| event.what.name())
+        .collect();
+    assert_eq!(what, ["installed", "activated", "rolled-back", "removed"]);
+}
+
+#[test]
+fn builds_and_releases_are_told_apart() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let [plain, built, early] =
+        ["1.0.0", "1.0.0+b", "2.0.0-rc.1"].map(|version| rig.pick(&mut store, version));
+    let newest = store.select_one(&"pick".parse().unwrap()).unwrap();
+    assert_eq!(
+        newest.digest, built.digest,
+        "not the one before its release"
+    );
+    rig.activate(&mut store, &built);
+    refused(
+        store.activate(&plain, &rig.terms(), &by("ben")),
+        "older than 1.0.0+b",
+    );
+    rig.activate(&mut store, &early);
+}
+
+#[test]
+fn who_signs_by_now_is_taken_signed_only_and_keys_do_not_change_hands() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let unsigned = sinew_skill_store::Installation {
+        unsigned: true,
+        ..rig.how()
+    };
+    let artifact = crate::rig::component("newco/pick 1.0.0");
+    let mut reader = crate::rig::Reader::default();
+    let held = store
+        .install(&artifact, &unsigned, &mut reader, &by("ina"))
+        .unwrap()
+        .held;
+    store.load(&held, &rig.trust, "engine 1").unwrap();
+    let key = sinew_skill_store::SecretKey::generate().unwrap().public();
+    let text = format!(
+        "[[publishers.newco.keys]]\nkey = \"{key}\"\n[[publishers.other.keys]]\nkey = \"{}\"",
+        rig.key.public()
+    );
+    let trust = Trust::from_toml_str(&text, "trust.toml").unwrap();
+    refused(
+        store.load(&held, &trust, "engine 1"),
+        "has keys of its publisher `newco`",
+    );
+    let signed = rig.pick(&mut store, "1.0.0");
+    refused(
+        store.load(&signed, &trust, "engine 1"),
+        "is a key of other, and not of `acme`",
     );
 }
 
@@ -326,10 +456,13 @@ fn what_is_needed_is_not_removed() {
     rig.activate(&mut store, &one);
     prove(&mut store, &one);
     rig.activate(&mut store, &two);
-    refused(store.remove(&one, &by("ben")), "is what is gone back to");
-    refused(store.remove(&two, &by("ben")), "is active");
+    refused(
+        store.remove(&one, false, &by("ben")),
+        "is what is gone back to",
+    );
+    refused(store.remove(&two, false, &by("ben")), "is active");
     let three = rig.pick(&mut store, "3.0.0");
-    store.remove(&three, &by("ben")).unwrap();
+    store.remove(&three, false, &by("ben")).unwrap();
     let files = std::fs::read_dir(rig.root().join("artifacts"))
         .unwrap()
         .count();

@@ -207,3 +207,33 @@ fn one_changes_it_at_a_time() {
         );
     }
 }
+
+#[test]
+fn a_change_that_the_power_went_in_is_taken_back_by_whoever_opens_it() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    rig.pick(&mut store, "1.0.0");
+    drop(store);
+    let path = rig.root().join("state.sqlite");
+    let journal = rig.root().join("state.sqlite-journal");
+    // In the middle of a commit: pages are in the file already, what they were is in the journal.
+    let copy = rig.folder.path().join("copy");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.pragma_update(None, "cache_size", 1).unwrap();
+    database.pragma_update(None, "cache_spill", true).unwrap();
+    database
+        .execute_batch("BEGIN IMMEDIATE; UPDATE artifacts SET summary = hex(zeroblob(200000));")
+        .unwrap();
+    let torn = [&path, &journal].map(|file| std::fs::read(file).unwrap());
+    assert!(torn[1].len() > 512, "the journal is there");
+    database.execute_batch("ROLLBACK").unwrap();
+    drop(database);
+    fs::create_dir(&copy).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o700)).unwrap();
+    for (name, bytes) in ["state.sqlite", "state.sqlite-journal"].iter().zip(&torn) {
+        fs::write(copy.join(name), bytes).unwrap();
+    }
+    let read = Store::open(&copy, Access::Read).unwrap();
+    assert_eq!(states(&read), ["1.0.0 installed"]);
+    assert_eq!(read.all().unwrap()[0].summary, "a test");
+}

@@ -72,7 +72,7 @@ fn carry_out(store: &mut Store, change: &str, folder: &Path) -> Result<(), Store
             let two = find(store, "2.0.0")?;
             let fault = RunOutcome::Faulted("it trapped".to_owned());
             store
-                .count_run(two.digest, &fault, &usage(), &by)
+                .count_run(two.digest, &fault, &usage(), &trust, &by)
                 .map(|_| ())
         }
         "roll-back" => store
@@ -80,7 +80,7 @@ fn carry_out(store: &mut Store, change: &str, folder: &Path) -> Result<(), Store
             .map(|_| ()),
         "remove" => {
             let three = find(store, "3.0.0")?;
-            store.remove(&three, &by)
+            store.remove(&three, false, &by)
         }
         "memory" => {
             let entries = [("of".to_owned(), b"two, later".to_vec())].into();
@@ -136,7 +136,13 @@ fn prepare(rig: &Rig) {
     rig.activate(&mut store, &one);
     for _ in 0..3 {
         store
-            .count_run(one.digest, &RunOutcome::Succeeded, &usage(), &by("sinew"))
+            .count_run(
+                one.digest,
+                &RunOutcome::Succeeded,
+                &usage(),
+                &Trust::default(),
+                &by("sinew"),
+            )
             .unwrap();
     }
     let mut entries = [("of".to_owned(), b"one".to_vec())].into();

@@ -51,7 +51,7 @@ impl Examiner for Reader {
         };
         let digits: String = version
             .chars()
-            .take_while(|c| c.is_ascii_digit() || ".-".contains(*c))
+            .take_while(|c| c.is_ascii_alphanumeric() || ".-+".contains(*c))
             .collect();
         Ok(Examined {
             name: name.to_owned(),
