@@ -156,10 +156,10 @@ fn install(
         let version = plugin.version(installed.host()).map_err(not_installed)?;
         plugin.check_consent(&version, &config.grants)?;
         let name = installed.add(version).map_err(not_installed)?;
-        if plugin.held.signer.is_none() {
+        if plugin.held().signer.is_none() {
             unsigned.push(name.clone());
         }
-        versions.insert(name, plugin.held.digest.to_string());
+        versions.insert(name, plugin.held().digest.to_string());
     }
     for plugin in plugins {
         if plugin.built_in && stands_in(&stored, plugin)? {
@@ -185,7 +185,7 @@ fn stands_in(stored: &[FromStore], plugin: &PluginFile) -> anyhow::Result<bool> 
         read_manifest(&plugin.bytes, &plugin.origin).map_err(|error| input(error.to_string()))?;
     Ok(stored
         .iter()
-        .any(|stored| stored.held.name == manifest.name))
+        .any(|stored| stored.held().name == manifest.name))
 }
 
 /// What the plugins need is there.

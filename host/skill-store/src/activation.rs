@@ -185,14 +185,8 @@ impl Store {
         let _lock = self.lock()?;
         let held = &self.again(held)?;
         let all = self.all()?;
-        let from = (all.iter())
-            .find(|other| other.name == held.name && matches!(other.state, State::Active { .. }));
-        (how.trust.still_counts(&held.name, held.digest, held.signer)).map_err(|source| {
-            StoreError::Trust {
-                origin: held.to_string(),
-                source,
-            }
-        })?;
+        let from = (all.iter()).find(|other| other.name == held.name && other.is_active());
+        held.check_trust(how.trust)?;
         self.artifacts.get(held.digest, held.bytes)?;
         if let Some(active) = from.filter(|active| active.pinned && active.digest != held.digest) {
             return Err(StoreError::Pinned {
@@ -201,6 +195,7 @@ impl Store {
             });
         }
         let highest = self.highest(&held.name)?;
+        let is_first = highest.is_none();
         let is_older = (highest.as_ref()).is_some_and(|highest| held.version < *highest);
         let highest = match highest {
             Some(highest) if is_older => {
@@ -222,9 +217,8 @@ impl Store {
                 why: why.clone(),
             });
         }
-        let is_first = self.highest(&held.name)?.is_none();
         if !is_first {
-            self.check_consent(held, &how.allowed)?;
+            held.check_consent(&how.allowed, &self.consented(&held.name)?)?;
         }
         let mut said = Vec::new();
         said.extend(held.signer.is_none().then_some("UNSIGNED, for development"));
@@ -280,12 +274,7 @@ impl Store {
         }
         let before =
             (self.before(name)?).ok_or_else(|| StoreError::NothingBefore { name: name_of() })?;
-        (trust.still_counts(name, before.digest, before.signer)).map_err(|source| {
-            StoreError::Trust {
-                origin: before.to_string(),
-                source,
-            }
-        })?;
+        before.check_trust(trust)?;
         let swap = Swap::Back {
             from: &active,
             to: Some(&before),
@@ -303,7 +292,7 @@ impl Store {
     pub fn pin(&mut self, held: &Held, on: bool, by: &By) -> Result<Held, StoreError> {
         let _lock = self.lock()?;
         let held = &self.again(held)?;
-        if !matches!(held.state, State::Active { .. }) {
+        if !held.is_active() {
             return Err(StoreError::NotActive {
                 name: held.name.clone(),
                 version: Some(held.version.clone()),
@@ -323,13 +312,15 @@ impl Store {
     /// Somebody agrees that a version may have what it asks for and was granted.
     ///
     /// # Errors
-    /// The database can't be written.
+    /// It was removed meanwhile; the database can't be written.
     pub fn approve(
         &mut self,
         held: &Held,
         allowed: &BTreeSet<String>,
         by: &By,
     ) -> Result<BTreeSet<String>, StoreError> {
+        let _lock = self.lock()?;
+        let held = &self.again(held)?;
         let known = self.consented(&held.name)?;
         let new: BTreeSet<String> = allowed.difference(&known).cloned().collect();
         self.change(|change| {
@@ -349,19 +340,6 @@ impl Store {
             let mut statement = connection.prepare("SELECT ask FROM consents WHERE name = ?")?;
             let rows = statement.query_map([name], |row| row.get(0))?;
             rows.collect()
-        })
-    }
-
-    fn check_consent(&self, held: &Held, allowed: &BTreeSet<String>) -> Result<(), StoreError> {
-        let known = self.consented(&held.name)?;
-        let more: Vec<&str> = allowed.difference(&known).map(String::as_str).collect();
-        if more.is_empty() {
-            return Ok(());
-        }
-        Err(StoreError::Consent {
-            name: held.name.clone(),
-            version: held.version.clone(),
-            more: more.join(", "),
         })
     }
 

@@ -146,9 +146,7 @@ impl Store {
         };
         let was_on_trial = is_on_trial(&held);
         // What is revoked is not gone back to.
-        let before = (self.before(&held.name)?).filter(|before| {
-            (trust.still_counts(&before.name, before.digest, before.signer)).is_ok()
-        });
+        let before = (self.before(&held.name)?).filter(|before| before.check_trust(trust).is_ok());
         self.change(|change| {
             charge(change, digest, outcome, usage)?;
             match &verdict {

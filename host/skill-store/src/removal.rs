@@ -20,7 +20,7 @@ impl Store {
             state,
             instead: instead.to_owned(),
         };
-        let is_active = matches!(held.state, State::Active { .. });
+        let is_active = held.is_active();
         if is_active && !active {
             return Err(in_use(
                 "active",

@@ -94,6 +94,47 @@ pub enum State {
     Installed,
 }
 
+impl Held {
+    /// Whether new tasks use it.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        matches!(self.state, State::Active { .. })
+    }
+
+    /// Whether it may still run.
+    ///
+    /// # Errors
+    /// It, or the key that signed it, is revoked.
+    pub fn check_trust(&self, trust: &Trust) -> Result<(), StoreError> {
+        (trust.still_counts(&self.name, self.digest, self.signer)).map_err(|source| {
+            StoreError::Trust {
+                origin: self.to_string(),
+                source,
+            }
+        })
+    }
+
+    /// Whether it may have what it would be `allowed`, given what somebody has `agreed` that its versions may have.
+    ///
+    /// # Errors
+    /// It would be allowed more: what.
+    pub fn check_consent(
+        &self,
+        allowed: &BTreeSet<String>,
+        agreed: &BTreeSet<String>,
+    ) -> Result<(), StoreError> {
+        let more: Vec<&str> = allowed.difference(agreed).map(String::as_str).collect();
+        if more.is_empty() {
+            return Ok(());
+        }
+        Err(StoreError::Consent {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            more: more.join(", "),
+        })
+    }
+}
+
 impl State {
     /// Its name.
     #[must_use]
@@ -402,7 +443,7 @@ impl Store {
     /// The database can't be read.
     pub fn active(&self) -> Result<Vec<Held>, StoreError> {
         let mut all = self.all()?;
-        all.retain(|held| matches!(held.state, State::Active { .. }));
+        all.retain(Held::is_active);
         Ok(all)
     }
 
@@ -417,12 +458,7 @@ impl Store {
         trust: &Trust,
         compiled_for: &str,
     ) -> Result<Loadable, StoreError> {
-        (trust.still_counts(&held.name, held.digest, held.signer)).map_err(|source| {
-            StoreError::Trust {
-                origin: held.to_string(),
-                source,
-            }
-        })?;
+        held.check_trust(trust)?;
         let artifact = self.artifacts.get(held.digest, held.bytes)?;
         let compiled = (held.compiled_for == compiled_for)
             .then(|| self.compiled.get(held.compiled, COMPILED_MAX).ok())

@@ -46,7 +46,8 @@ struct Inner {
     host: PluginHost,
     by: By,
     grants: Grants,
-    /// What runs: digests by name.
+    /// What was active when it was last looked: digests by name. A version that could not be loaded is among them, or it would
+    /// be tried again all the time.
     active: BTreeMap<String, Digest>,
     /// What the store had of the memory of each, when it was last read or written here.
     kept: BTreeMap<String, Memory>,

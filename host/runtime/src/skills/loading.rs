@@ -3,21 +3,20 @@
 use std::collections::BTreeSet;
 
 use sinew_plugin_host::{Grants, MachineCode, PluginHost};
-use sinew_skill_store::{Access, Held, Store, StoreError};
+use sinew_skill_store::{Access, Held, Loadable, Store};
 use sinew_tasks::{InstallError, InstalledVersion, Version as _};
 
-use super::{StorePlace, examine, trouble};
+use super::worker::examine;
+use super::{StorePlace, trouble};
 use crate::grants::allowed;
 use crate::trouble::input;
 
 /// A plugin out of the store.
 #[derive(Debug)]
 pub(crate) struct FromStore {
-    pub(crate) held: Held,
+    loaded: Loadable,
     /// What somebody has agreed that its versions may have.
-    pub(crate) agreed: BTreeSet<String>,
-    artifact: Vec<u8>,
-    compiled: Option<Vec<u8>>,
+    agreed: BTreeSet<String>,
 }
 
 /// The names of all plugins in a store, active or not.
@@ -57,13 +56,16 @@ pub(crate) fn of(
     }
     Ok(FromStore {
         agreed: store.consented(&held.name).map_err(trouble)?,
-        held: loaded.held,
-        artifact: loaded.artifact,
-        compiled: loaded.compiled,
+        loaded,
     })
 }
 
 impl FromStore {
+    /// Which version it is.
+    pub(crate) fn held(&self) -> &Held {
+        &self.loaded.held
+    }
+
     /// Nobody gets by another grants file what somebody would have to agree to.
     pub(crate) fn check_consent(
         &self,
@@ -71,24 +73,13 @@ impl FromStore {
         grants: &Grants,
     ) -> anyhow::Result<()> {
         let allowed = allowed(version.manifest(), grants);
-        let more: Vec<&str> = allowed
-            .difference(&self.agreed)
-            .map(String::as_str)
-            .collect();
-        if more.is_empty() {
-            return Ok(());
-        }
-        Err(trouble(StoreError::Consent {
-            name: self.held.name.clone(),
-            version: self.held.version.clone(),
-            more: more.join(", "),
-        }))
+        (self.loaded.held.check_consent(&allowed, &self.agreed)).map_err(trouble)
     }
 
     /// Loads it: from machine code if the store has it, compiled otherwise.
     pub(crate) fn version(&self, host: &PluginHost) -> Result<InstalledVersion, InstallError> {
-        let origin = self.held.to_string();
-        let plugin = match &self.compiled {
+        let origin = self.held().to_string();
+        let plugin = match &self.loaded.compiled {
             Some(compiled) => {
                 #[allow(
                     unsafe_code,
@@ -97,9 +88,9 @@ impl FromStore {
                 // SAFETY: the store gives machine code only if it has the SHA-256 that was noted, in a folder that is its
                 // owner's alone, when the child process of this program had compiled this artifact.
                 let code = unsafe { MachineCode::made_here(compiled) };
-                host.load_compiled(&self.artifact, &origin, &code)?
+                host.load_compiled(&self.loaded.artifact, &origin, &code)?
             }
-            None => host.load(&self.artifact, &origin)?,
+            None => host.load(&self.loaded.artifact, &origin)?,
         };
         InstalledVersion::new(plugin)
     }

@@ -2,7 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sinew_perception::Detector;
 use sinew_plugin_host::Manifest;
+use sinew_policy::PolicyStore;
+use sinew_sim::Cell;
+
+use crate::kit::named_poses;
+use crate::sources::Config;
 
 /// What there is.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +25,29 @@ pub(crate) struct Provided {
     pub(crate) classes: BTreeSet<String>,
     /// Kinds of the cell's places.
     pub(crate) place_kinds: BTreeSet<String>,
+}
+
+impl Provided {
+    /// What a cell has by its configuration and models.
+    pub(crate) fn of(config: &Config, detector: &Detector, policies: &PolicyStore) -> Self {
+        let gripper = &config.robot.gripper;
+        let cell = Cell::new(&config.robot, &config.cell);
+        Self {
+            policies: (policies.iter())
+                .map(|policy| {
+                    let manifest = policy.manifest();
+                    (manifest.name.clone(), manifest.model.sha256.clone())
+                })
+                .collect(),
+            gripper_opening_m: gripper.width_max_m,
+            gripper_force_n: gripper.force_max_n,
+            poses: named_poses(config).into_keys().collect(),
+            classes: detector.classes().map(str::to_owned).collect(),
+            place_kinds: (cell.places().into_iter())
+                .map(|place| place.kind.to_owned())
+                .collect(),
+        }
+    }
 }
 
 /// Everything that a plugin needs and that is not there, each in words; empty if nothing is.

@@ -66,14 +66,9 @@ pub(crate) fn tell_writer(store: &mut Store, log: &Writer) -> anyhow::Result<()>
     told.map_err(NotTold::into_error)
 }
 
-/// Tells that something was refused.
-pub(crate) fn refusal(author: &Author, name: &str, digest: Option<Digest>, error: &StoreError) {
-    words_of_refusal(author, name, digest, &error.to_string());
-}
-
 /// Tells that something was refused, in the words that whoever asked is told. A log that can't be written changes nothing
 /// about the refusal, and is noticed at the next change.
-pub(crate) fn words_of_refusal(author: &Author, name: &str, digest: Option<Digest>, reason: &str) {
+pub(crate) fn refusal(author: &Author, name: &str, digest: Option<Digest>, reason: &str) {
     let record = PluginRecord {
         kind: "plugin-refused",
         name: one_line(name),

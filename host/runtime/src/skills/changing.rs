@@ -1,0 +1,293 @@
+//! Changing what a store holds: every change, and everything that is refused, is told to the audit log.
+
+use std::path::{Path, PathBuf};
+
+use sinew_audit::date_of;
+use sinew_plugin_host::Manifest;
+use sinew_skill_store::{
+    Access, Activation, By, Date, Digest, Gate, Held, Installation, Selector, Store, StoreError,
+    SwapAt, Trust,
+};
+
+use super::looking::{ByChild, provided};
+use super::rehearsal::Rehearsal;
+use super::requirements::missing;
+use super::words::Change;
+use super::{StoreOptions, manifest_of, telling, trouble};
+use crate::audit::now_unix_ms;
+use crate::files::{self, BINARY_MAX};
+use crate::grants::allowed;
+use crate::sources::Config;
+use crate::trouble::{input, refused};
+
+/// Who changes something, and where that is written down.
+#[derive(Clone, Debug)]
+pub struct Author {
+    /// A person's name.
+    pub actor: String,
+    /// The audit log.
+    pub audit: PathBuf,
+}
+
+/// How a version is to become active.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    /// Although it is older than what was active once.
+    pub downgrade: bool,
+    /// Although it was rolled back.
+    pub again: bool,
+    /// When running tasks go over.
+    pub swap_at: SwapAt,
+    /// Its probation.
+    pub gate: Gate,
+}
+
+fn by(author: &Author) -> By {
+    By {
+        actor: author.actor.clone(),
+        unix_ms: Some(now_unix_ms()),
+    }
+}
+
+fn today() -> Date {
+    let (year, month, day) = date_of(now_unix_ms());
+    // A clock beyond the year 65535 makes every key invalid that has a last day.
+    Date {
+        year: u16::try_from(year).unwrap_or(u16::MAX),
+        month: month as u8,
+        day: day as u8,
+    }
+}
+
+/// What came of a change, as the command line has to end. What the store refuses is told to the log.
+fn told<T>(
+    author: &Author,
+    name: &str,
+    digest: Option<Digest>,
+    done: Result<T, StoreError>,
+) -> anyhow::Result<T> {
+    done.map_err(|error| {
+        telling::refusal(author, name, digest, &error.to_string());
+        trouble(error)
+    })
+}
+
+/// Refuses what the store itself has nothing against.
+fn refuse(author: &Author, held: &Held, words: String) -> anyhow::Error {
+    telling::refusal(author, &held.name, Some(held.digest), &words);
+    refused(words)
+}
+
+/// The manifest of a version that has been granted what it asks for.
+fn granted(
+    store: &Store,
+    held: &Held,
+    trust: &Trust,
+    config: &Config,
+    author: &Author,
+) -> anyhow::Result<Manifest> {
+    let manifest = manifest_of(store, held, trust).inspect_err(|error| {
+        telling::refusal(author, &held.name, Some(held.digest), &error.to_string());
+    })?;
+    (config.grants.meet(&manifest)).map_err(|words| refuse(author, held, words))?;
+    Ok(manifest)
+}
+
+/// Lets an artifact into the store, after a rehearsal if that is asked for.
+///
+/// # Errors
+/// [`InputError`](crate::InputError) for what it is, [`Refused`](crate::Refused) for whose it is. The log says so either way.
+pub fn install(
+    options: &StoreOptions,
+    author: &Author,
+    file: &Path,
+    unsigned: bool,
+    rehearsal: Option<&Rehearsal>,
+    tell: &mut dyn FnMut(&str),
+) -> anyhow::Result<Change> {
+    telling::ready(&author.audit)?;
+    let config = options.sources.load()?;
+    let provided = provided(&options.sources, &config)?;
+    let trust = options.trust()?;
+    let artifact = files::read_bytes(file, BINARY_MAX)?;
+    let origin = file.display().to_string();
+    let mut store = options.open(Access::Create)?;
+    let mut examiner = ByChild {
+        options,
+        provided: &provided,
+        rehearsal,
+        tell,
+        tried: None,
+    };
+    let how = Installation {
+        origin: &origin,
+        trust: &trust,
+        today: today(),
+        unsigned,
+        most_bytes: BINARY_MAX as usize,
+    };
+    let installed = store.install(&artifact, &how, &mut examiner, &by(author));
+    let installed = told(author, &origin, Some(Digest::of(&artifact)), installed)?;
+    telling::tell(&mut store, &author.audit)?;
+    let what = if installed.already {
+        "is here already"
+    } else {
+        "installed"
+    };
+    let held = installed.held;
+    let next = format!(
+        "sinew skill activate {}@{} --actor NAME",
+        held.name, held.version
+    );
+    let mut change = Change::of(what, &held, next);
+    if let Some(tried) = &examiner.tried {
+        let (succeeded, runs) = (tried.succeeded, tried.runs);
+        change.state.push_str(&format!(
+            ", rehearsed: {succeeded} of {runs} runs succeeded"
+        ));
+    }
+    Ok(change)
+}
+
+/// Makes a version the active one.
+///
+/// # Errors
+/// [`InputError`](crate::InputError) if there is no such version, [`Refused`](crate::Refused) if it may not become active: a
+/// grant or somebody's consent is missing, it is revoked, older, was rolled back, or another one is pinned.
+pub fn activate(
+    options: &StoreOptions,
+    author: &Author,
+    selector: &Selector,
+    terms: &Terms,
+) -> anyhow::Result<Change> {
+    telling::ready(&author.audit)?;
+    let config = options.sources.load()?;
+    let trust = options.trust()?;
+    let mut store = options.open(Access::Change)?;
+    let held = store.select_one(selector).map_err(trouble)?;
+    let manifest = granted(&store, &held, &trust, &config, author)?;
+    let missing = missing(&manifest, &provided(&options.sources, &config)?);
+    if !missing.is_empty() {
+        let words = format!("{held}: {}", missing.join("; "));
+        return Err(refuse(author, &held, words));
+    }
+    let how = Activation {
+        trust: &trust,
+        allowed: allowed(&manifest, &config.grants),
+        downgrade: terms.downgrade,
+        again: terms.again,
+        swap_at: terms.swap_at,
+        gate: terms.gate,
+    };
+    let activated = store.activate(&held, &how, &by(author));
+    let held = told(author, &held.name, Some(held.digest), activated)?;
+    telling::tell(&mut store, &author.audit)?;
+    let next = format!("sinew run --store {}", options.place.folder.display());
+    Ok(Change::of("activated", &held, next))
+}
+
+/// Goes back to the version that was good before.
+///
+/// # Errors
+/// [`InputError`](crate::InputError) if there is none, [`Refused`](crate::Refused) if it is revoked or another one is pinned.
+pub fn rollback(
+    options: &StoreOptions,
+    author: &Author,
+    selector: &Selector,
+    reason: &str,
+) -> anyhow::Result<Change> {
+    telling::ready(&author.audit)?;
+    let trust = options.trust()?;
+    let mut store = options.open(Access::Change)?;
+    if selector.is_of_one_version() {
+        return Err(input(format!(
+            "rollback goes to what was good before, whatever that is: name no version. To a version of your choice: sinew skill \
+             activate {selector}"
+        )));
+    }
+    let name = store.select_one(selector).map_err(trouble)?.name;
+    let reason = if reason.is_empty() { "by hand" } else { reason };
+    let back = store.roll_back(&name, reason, &trust, &by(author));
+    let held = told(author, &name, None, back)?;
+    telling::tell(&mut store, &author.audit)?;
+    Ok(Change::of("went back to", &held, String::new()))
+}
+
+/// Takes a version out of the store; the active one only if that is said.
+///
+/// # Errors
+/// [`InputError`](crate::InputError) if there is no such version, [`Refused`](crate::Refused) if it is needed.
+pub fn remove(
+    options: &StoreOptions,
+    author: &Author,
+    selector: &Selector,
+    active: bool,
+) -> anyhow::Result<Change> {
+    telling::ready(&author.audit)?;
+    let mut store = options.open(Access::Change)?;
+    let held = store.select_one(selector).map_err(trouble)?;
+    let removed = store.remove(&held, active, &by(author));
+    told(author, &held.name, Some(held.digest), removed)?;
+    telling::tell(&mut store, &author.audit)?;
+    Ok(Change {
+        state: "gone".to_owned(),
+        ..Change::of("removed", &held, String::new())
+    })
+}
+
+/// Keeps the active version active, or lets it go again.
+///
+/// # Errors
+/// [`InputError`](crate::InputError) if it is not the active one.
+pub fn pin(
+    options: &StoreOptions,
+    author: &Author,
+    selector: &Selector,
+    on: bool,
+) -> anyhow::Result<Change> {
+    telling::ready(&author.audit)?;
+    let mut store = options.open(Access::Change)?;
+    let fitting = store.select(selector).map_err(trouble)?;
+    let active = fitting.iter().find(|held| held.is_active());
+    let held = active.unwrap_or(&fitting[0]);
+    let pinned = store.pin(held, on, &by(author));
+    let held = told(author, &held.name, Some(held.digest), pinned)?;
+    telling::tell(&mut store, &author.audit)?;
+    Ok(Change::of(
+        if on { "pinned" } else { "let go" },
+        &held,
+        String::new(),
+    ))
+}
+
+/// Agrees that a version may have what it asks for and was granted.
+///
+/// # Errors
+/// [`InputError`](crate::InputError) if there is no such version, [`Refused`](crate::Refused) if its grant is not enough.
+pub fn approve(
+    options: &StoreOptions,
+    author: &Author,
+    selector: &Selector,
+) -> anyhow::Result<Change> {
+    telling::ready(&author.audit)?;
+    let config = options.sources.load()?;
+    let trust = options.trust()?;
+    let mut store = options.open(Access::Change)?;
+    let held = store.select_one(selector).map_err(trouble)?;
+    let manifest = granted(&store, &held, &trust, &config, author)?;
+    let approved = store.approve(&held, &allowed(&manifest, &config.grants), &by(author));
+    let new = told(author, &held.name, Some(held.digest), approved)?;
+    telling::tell(&mut store, &author.audit)?;
+    let next = format!(
+        "sinew skill activate {}@{} --actor NAME",
+        held.name, held.version
+    );
+    Ok(Change {
+        state: if new.is_empty() {
+            "nothing that was not allowed before".to_owned()
+        } else {
+            Vec::from_iter(new).join(", ")
+        },
+        ..Change::of("approved", &held, next)
+    })
+}

@@ -1,0 +1,177 @@
+//! Looking into an artifact, without a store.
+
+use std::path::Path;
+
+use sinew_inference::choose;
+use sinew_plugin_host::{Kind, Manifest, read_manifest};
+use sinew_skill_store::{
+    Digest, Examined, Examiner, SecretKey, Unfit, Version, layout, sign as sign_artifact,
+};
+
+use super::StoreOptions;
+use super::rehearsal::{Rehearsal, Tried, rehearse};
+use super::requirements::{Provided, missing};
+use super::words::{Change, Checked};
+use super::worker::examine;
+use crate::assets;
+use crate::files::{self, BINARY_MAX};
+use crate::grants::allowed;
+use crate::sources::{Config, Sources};
+use crate::trouble::{input, unwritable};
+
+/// Looks into artifacts by a child process, at whether this cell has what they need, and, if that was asked for, at how they do
+/// in it.
+pub(super) struct ByChild<'a> {
+    pub(super) options: &'a StoreOptions,
+    pub(super) provided: &'a Provided,
+    pub(super) rehearsal: Option<&'a Rehearsal>,
+    pub(super) tell: &'a mut dyn FnMut(&str),
+    pub(super) tried: Option<Tried>,
+}
+
+impl Examiner for ByChild<'_> {
+    fn examine(&mut self, artifact: &[u8], origin: &str) -> Result<Examined, Unfit> {
+        let compiled = examine(&self.options.place.examiner, artifact, origin).map_err(Unfit)?;
+        // The child has found it sound. What it says about itself is read here: a child that was overcome by what it looked
+        // at has machine code to give, and no say in whose it is.
+        let manifest = read_manifest(artifact, origin).map_err(|error| Unfit(error.to_string()))?;
+        let version = version_of(&manifest).map_err(Unfit)?;
+        let missing = missing(&manifest, self.provided);
+        if !missing.is_empty() {
+            return Err(Unfit(missing.join("; ")));
+        }
+        if let Some(how) = self.rehearsal {
+            let tried = rehearse(self.options, artifact, origin, how, self.tell)
+                .map_err(|error| Unfit(format!("its rehearsal: {error:#}")))?;
+            if !tried.passed {
+                return Err(Unfit(format!("its rehearsal: {}", tried.to_text())));
+            }
+            self.tried = Some(tried);
+        }
+        Ok(Examined {
+            name: manifest.name,
+            version,
+            kind: kind_name(manifest.kind).to_owned(),
+            summary: manifest.summary,
+            compiled: compiled.code,
+            compiled_for: compiled.code_for,
+        })
+    }
+}
+
+pub(crate) fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Skill => "skill",
+        Kind::Recovery => "recovery",
+    }
+}
+
+fn version_of(manifest: &Manifest) -> Result<Version, String> {
+    let version = &manifest.version;
+    (version.parse()).map_err(|error| {
+        format!("its version `{version}` is none: {error}; write it like 1.2.0 (semver.org)")
+    })
+}
+
+/// What the configured cell has.
+pub(super) fn provided(sources: &Sources, config: &Config) -> anyhow::Result<Provided> {
+    let selection = choose(&sources.backend).map_err(|error| input(error.to_string()))?;
+    let (detector, _) = assets::detector(sources.models.as_deref(), &*selection.backend)?;
+    let policies = assets::policies(sources.models.as_deref())?;
+    Ok(Provided::of(config, &detector, &policies))
+}
+
+/// Makes a key and writes it to a new file; gives the public part.
+///
+/// # Errors
+/// [`InputError`](crate::InputError) if the file exists or can't be written.
+pub fn keygen(file: &Path) -> anyhow::Result<String> {
+    let key = SecretKey::generate()?;
+    key.write(file).map_err(|error| input(error.to_string()))?;
+    Ok(key.public().to_string())
+}
+
+/// Signs an artifact into another file.
+///
+/// # Errors
+/// [`InputError`](crate::InputError): no artifact, signed already, no key, or the file can't be written.
+pub fn sign(file: &Path, key: &Path, out: &Path) -> anyhow::Result<Change> {
+    if out.exists() {
+        // Whatever else is there is somebody's: a key, a device, a text.
+        let there = files::read_bytes(out, BINARY_MAX).map_err(|error| input(error.0))?;
+        if !there.starts_with(b"\0asm") {
+            return Err(input(format!(
+                "{}: there is something else, which is not replaced: name another file",
+                out.display()
+            )));
+        }
+    }
+    let key = SecretKey::read(key).map_err(|error| input(error.to_string()))?;
+    let artifact = files::read_bytes(file, BINARY_MAX)?;
+    let origin = file.display().to_string();
+    let named = |error: &dyn std::fmt::Display| input(format!("{origin}: {error}"));
+    let manifest = read_manifest(&artifact, &origin).map_err(|error| input(error.to_string()))?;
+    let signed = sign_artifact(&artifact, &key).map_err(|error| named(&error))?;
+    files::replace(out, &signed).map_err(|error| unwritable(&out.display().to_string(), &error))?;
+    Ok(Change {
+        what: "signed",
+        name: manifest.name,
+        version: manifest.version,
+        digest: Digest::of(&signed).to_string(),
+        state: format!("in {}, with {}", out.display(), key.public()),
+        unsigned: false,
+        next: format!("sinew skill install {} --actor NAME", out.display()),
+    })
+}
+
+/// Checks an artifact as an installation would, without a store: what is inside, whether it fits this host and cell, what it
+/// asks for. Its signature is looked at, if it has one, and not whose it is.
+///
+/// # Errors
+/// [`InputError`](crate::InputError) with everything that is wrong with it.
+pub fn check(options: &StoreOptions, file: &Path) -> anyhow::Result<Checked> {
+    let artifact = files::read_bytes(file, BINARY_MAX)?;
+    let origin = file.display().to_string();
+    let layout = layout(&artifact);
+    let named = |error: &dyn std::fmt::Display| input(format!("{origin}: {error}"));
+    let signer = layout.verify().map_err(|error| named(&error))?;
+    layout.check_sections().map_err(|error| named(&error))?;
+    let config = options.sources.load()?;
+    let provided = provided(&options.sources, &config)?;
+    let mut examiner = ByChild {
+        options,
+        provided: &provided,
+        rehearsal: None,
+        tell: &mut |_| {},
+        tried: None,
+    };
+    let examined = (examiner.examine(&artifact, &origin)).map_err(|unfit| input(unfit.0))?;
+    let manifest = read_manifest(&artifact, &origin).map_err(|error| input(error.to_string()))?;
+    Ok(Checked {
+        name: examined.name,
+        version: examined.version.to_string(),
+        kind: examined.kind,
+        summary: examined.summary,
+        digest: Digest::of(&artifact).to_string(),
+        bytes: artifact.len(),
+        compiled_bytes: examined.compiled.len(),
+        signed_by: signer.map(|key| key.to_string()),
+        not_granted: config.grants.meet(&manifest).err(),
+        allowed: allowed(&manifest, &config.grants),
+    })
+}
+
+/// Tries an artifact in the simulated cell.
+///
+/// # Errors
+/// As [`check`]; parameters that miss its schema; [`Refused`](crate::Refused) if it was not granted what it asks for.
+pub fn test(
+    options: &StoreOptions,
+    file: &Path,
+    how: &Rehearsal,
+    tell: &mut dyn FnMut(&str),
+) -> anyhow::Result<Tried> {
+    check(options, file)?;
+    let artifact = files::read_bytes(file, BINARY_MAX)?;
+    rehearse(options, &artifact, &file.display().to_string(), how, tell)
+}
