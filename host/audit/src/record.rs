@@ -250,6 +250,16 @@ pub enum Entry {
         #[serde(flatten)]
         refusals: Refusals,
     },
+    /// A plugin misbehaved in a run, which has ended.
+    PluginFault {
+        /// The run.
+        #[serde(flatten)]
+        by: PluginRun,
+        /// Its kind: `trap`.
+        fault: &'static str,
+        /// What it did: one line, of which the plugin may have chosen a part.
+        text: String,
+    },
     /// A crash in the middle of a write left bytes that are no record.
     Torn {
         /// How many.
@@ -300,6 +310,7 @@ impl Entry {
             Self::Plugin(record) => record.kind,
             Self::GrantDenied { .. } => "grant-denied",
             Self::GrantDeniedMore { .. } => "grant-denied-more",
+            Self::PluginFault { .. } => "plugin-fault",
             Self::Torn { .. } => TORN,
             Self::Deferred { kind, .. } => kind,
         }

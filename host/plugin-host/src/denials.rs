@@ -150,7 +150,8 @@ impl Ledger {
 }
 
 /// A text as it is told: a bounded line, in the order in which it is read.
-pub(crate) fn line(text: &str) -> String {
+#[must_use]
+pub fn line(text: &str) -> String {
     // What breaks a line, or turns around what stands beside it.
     let is_odd = |c: char| {
         c.is_control()

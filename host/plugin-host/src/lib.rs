@@ -41,7 +41,7 @@ mod wire;
 
 pub use artifact::{MANIFEST_SECTION, read_manifest};
 pub use compile::MachineCode;
-pub use denials::{DENIAL_KINDS_MAX, Denial, DenialReason, MoreDenials, RunDenials};
+pub use denials::{DENIAL_KINDS_MAX, Denial, DenialReason, MoreDenials, RunDenials, line};
 pub use errors::{HostError, LoadError, StartError};
 pub use grants::{DirectoryGrant, Grant, Grants, GrantsError, Lack, Zone};
 pub use host::PluginHost;

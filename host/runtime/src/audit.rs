@@ -14,9 +14,7 @@ use sinew_messages::{
     SafetyMode, StopCategory,
 };
 use sinew_safety::{ConfigHash, SafetyConfig};
-use sinew_tasks::DeniedRun;
 
-use crate::denials::denial_entries;
 use crate::trouble::{input, refused};
 
 /// Name of the log in the folder of a run.
@@ -227,11 +225,9 @@ impl SafetyLog {
         self.put(tick, Some(&asked.actor), entry);
     }
 
-    /// Writes down what was refused to a plugin's run.
-    pub(crate) fn denied(&self, tick: u64, run: &DeniedRun) {
-        for entry in denial_entries(run) {
-            self.put(tick, None, entry);
-        }
+    /// Writes down what a plugin did.
+    pub(crate) fn misdeed(&self, tick: u64, entry: Entry) {
+        self.put(tick, None, entry);
     }
 
     /// Takes what the reflex said since the last step. In virtual time it waits for the disk, so that what happens next

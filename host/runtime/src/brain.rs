@@ -14,6 +14,7 @@ use sinew_world::WorldReader;
 use crate::audit::SafetyLog;
 use crate::burden::Burden;
 use crate::bystander::Encounters;
+use crate::denials::{denial_entries, fault_entry};
 use crate::fingerprint::Fingerprint;
 use crate::policies::{Policies, lock};
 use crate::stopwatch::Stopwatch;
@@ -84,7 +85,7 @@ impl Brain {
         for run in self.tasks.take_recorded() {
             self.keep_run(&run, now);
         }
-        self.log_denials(now);
+        self.log_misdeeds(now);
         let mut recorder = self.time.recorder;
         recorder.time(|| self.record(now, start));
         self.time.recorder = recorder;
@@ -109,11 +110,16 @@ impl Brain {
         }
     }
 
-    /// Writes down what was refused to the runs that have ended.
-    fn log_denials(&mut self, now: Tick) {
+    /// Writes down what was refused to the runs that have ended, and what they did wrong.
+    fn log_misdeeds(&mut self, now: Tick) {
         let denied = self.tasks.take_denied();
+        let faulty = self.tasks.take_faulty();
         if let Some(log) = &self.safety_log {
-            denied.iter().for_each(|run| log.denied(now.0, run));
+            let denied = denied.iter().flat_map(denial_entries);
+            let faulty = faulty.iter().map(fault_entry);
+            denied
+                .chain(faulty)
+                .for_each(|entry| log.misdeed(now.0, entry));
         }
     }
 
@@ -163,7 +169,7 @@ impl Drop for Brain {
     fn drop(&mut self) {
         // What still runs goes with the host, but not what was refused to it.
         self.tasks.close();
-        self.log_denials(Tick(self.status.tick));
+        self.log_misdeeds(Tick(self.status.tick));
     }
 }
 

@@ -1,8 +1,8 @@
-//! From what was refused to a plugin's run to records of the audit log.
+//! From what was refused to a plugin's run, and what it did wrong, to records of the audit log.
 
 use sinew_audit::{Entry, PluginRun, Refusals};
-use sinew_plugin_host::{Denial, MoreDenials};
-use sinew_tasks::DeniedRun;
+use sinew_plugin_host::{Denial, MoreDenials, line};
+use sinew_tasks::{DeniedRun, FaultyRun};
 
 /// Longest name or version of a plugin in a record, characters: a record has a largest size, beyond which a log takes nothing
 /// more. The digest tells plugins apart whose names are cut.
@@ -54,12 +54,28 @@ fn cut(name: &str) -> String {
     name.chars().take(NAME_CHARS_MAX).collect()
 }
 
+/// A record of what a plugin did wrong.
+pub(crate) fn fault_entry(run: &FaultyRun) -> Entry {
+    Entry::PluginFault {
+        by: PluginRun {
+            plugin: cut(&run.plugin),
+            version: cut(&run.version),
+            digest: run.digest.clone(),
+            task: run.task.0,
+            run: run.number,
+            assess: run.assess,
+        },
+        fault: run.fault.kind.name(),
+        text: line(&run.fault.text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
     use sinew_audit::{Stamp, WallClock, Writer};
     use sinew_plugin_host::{DENIAL_KINDS_MAX, DenialReason, RunDenials};
-    use sinew_tasks::TaskId;
+    use sinew_tasks::{Fault, FaultKind, TaskId};
     use sinew_units::Tick;
 
     use super::*;
@@ -89,11 +105,15 @@ mod tests {
 
     /// Kind and content of what a log says of it, which verifies.
     fn told(run: &DeniedRun) -> Vec<(String, Value)> {
+        written(&denial_entries(run))
+    }
+
+    fn written(entries: &[Entry]) -> Vec<(String, Value)> {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let path = folder.path().join("audit.jsonl");
         let writer = Writer::open(&path, WallClock::VirtualTime).expect("a log can be begun");
-        for entry in denial_entries(run) {
-            writer.append(Stamp::default(), None, entry);
+        for entry in entries {
+            writer.append(Stamp::default(), None, entry.clone());
         }
         writer.flush().expect("there is room");
         let mut records = Vec::new();
@@ -134,6 +154,38 @@ mod tests {
         });
         let last = told.last().expect("there is one");
         assert_eq!(*last, ("grant-denied-more".to_owned(), expected));
+    }
+
+    #[test]
+    fn a_fault_is_one_line_whatever_the_plugin_said() {
+        let run = FaultyRun {
+            task: TaskId(2),
+            number: 5,
+            assess: true,
+            plugin: "lab/pick".to_owned(),
+            version: "1.2.0".to_owned(),
+            digest: "ab".repeat(32),
+            fault: Fault {
+                kind: FaultKind::Trap,
+                text: format!("it trapped: \u{202e}{}", "x".repeat(1 << 20)),
+            },
+        };
+        let told = written(&[fault_entry(&run)]);
+        let [(kind, content)] = &told[..] else {
+            panic!("{told:?}");
+        };
+        assert_eq!(kind, "plugin-fault");
+        let text = content["text"].as_str().expect("it has one");
+        assert!(
+            text.starts_with("it trapped: \u{fffd}xxx") && text.chars().count() == 401,
+            "{text}"
+        );
+        let mut expected = json!({
+            "plugin": "lab/pick", "version": "1.2.0", "digest": "ab".repeat(32), "task": 2, "run": 5, "assess": true,
+            "fault": "trap",
+        });
+        expected["text"] = text.into();
+        assert_eq!(*content, expected);
     }
 
     /// A record that is too long would keep every later one out of the log.

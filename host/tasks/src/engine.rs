@@ -8,6 +8,7 @@ use sinew_units::{Tick, Ticks};
 use sinew_world::WorldReader;
 
 use crate::event::{Happening, TaskEvent};
+use crate::fault::FaultyRun;
 use crate::installed::{Plugins, SwapAt, Version};
 use crate::lease::Leases;
 use crate::lifecycle::{Context, Task};
@@ -332,6 +333,11 @@ impl<P: Plugins> TaskEngine<P> {
     /// Runs that have ended since the last call and that something was refused to, in the order of their ends.
     pub fn take_denied(&mut self) -> Vec<DeniedRun> {
         std::mem::take(&mut self.out.denied)
+    }
+
+    /// Runs that have ended since the last call and in which the plugin misbehaved, in the order of their ends.
+    pub fn take_faulty(&mut self) -> Vec<FaultyRun> {
+        std::mem::take(&mut self.out.faulty)
     }
 
     /// Kills whatever runs, so that what it leaves can be taken. No task goes on afterwards: whoever drives the engine goes.

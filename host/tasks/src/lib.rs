@@ -16,8 +16,8 @@
 //!   end of the run. A skill that says yes while the world says no is a `false-success`.
 //! - **Leases**: a robot part has one holder at a time. A run gets the leases that its manifest names and loses
 //!   them when it has ended, however it ended, once the robot stands still.
-//! - **Evidence**: every run leaves its events, its record and what was refused to it, also that of a recovery which was only
-//!   asked.
+//! - **Evidence**: every run leaves its events, its record, what was refused to it and what it did wrong, also that of a recovery
+//!   which was only asked.
 //! - **Recovery**: see [`recovery`](crate::RecoveryBudget).
 //!
 //! Everything is driven by [`TaskEngine::step`]; no clock is read and equal inputs give equal events.
@@ -26,6 +26,7 @@ mod conditions;
 mod engine;
 mod event;
 mod failure;
+mod fault;
 mod installed;
 mod lease;
 mod lifecycle;
@@ -39,6 +40,7 @@ pub use engine::{
 };
 pub use event::{Happening, TaskEvent, Weighed};
 pub use failure::FailureLabel;
+pub use fault::{Fault, FaultKind, FaultyRun};
 pub use installed::{
     Account, Bookkeeper, InstallError, Installed, InstalledVersion, Left, PluginRun, Plugins,
     SwapAt, Version, check_manifest,

@@ -16,6 +16,7 @@ use sinew_world::WorldReader;
 use crate::engine::{EngineConfig, SubmitOptions};
 use crate::event::{Happening, TaskEvent};
 use crate::failure::FailureLabel;
+use crate::fault::{Fault, FaultKind, FaultyRun};
 use crate::installed::{Account, PluginRun, Plugins, SwapAt, Version};
 use crate::lease::{Leases, RobotParts};
 use crate::recovery::History;
@@ -112,6 +113,7 @@ struct Left {
     assess: bool,
     record: Option<RunRecord>,
     denials: Option<RunDenials>,
+    fault: Option<Fault>,
 }
 
 enum Phase<R> {
@@ -364,17 +366,19 @@ impl<P: Plugins> Task<P> {
             run.kill();
             let name = self.plugin_of(&role).to_owned();
             self.pass_on(out, &name, &mut run);
-            self.leave(out, Left::by(&mut run, self.runs));
+            let left = Left::by(&mut run, self.runs, None);
+            self.leave(out, &self.running, left);
         }
     }
 
     /// Hands out what a run left.
-    fn leave(&self, out: &mut Outbox, left: Left) {
+    fn leave(&self, out: &mut Outbox, version: &P::Version, left: Left) {
         let Left {
             number,
             assess,
             record,
             denials,
+            fault,
         } = left;
         let task = self.id;
         out.recorded.extend(record.map(|record| RecordedRun {
@@ -388,6 +392,15 @@ impl<P: Plugins> Task<P> {
             number,
             assess,
             denials,
+        }));
+        out.faulty.extend(fault.map(|fault| FaultyRun {
+            task,
+            number,
+            assess,
+            plugin: version.manifest().name.clone(),
+            version: version.manifest().version.clone(),
+            digest: version.digest().to_owned(),
+            fault,
         }));
     }
 
@@ -497,7 +510,10 @@ impl<P: Plugins> Task<P> {
                 (phase, true)
             }
             Err(error) => {
-                let outcome = Outcome::Failure(start_problem(&error));
+                let problem = start_problem(&error);
+                let left = Left::of_none(self.runs, &problem.message);
+                self.leave(context.out, &self.running, left);
+                let outcome = Outcome::Failure(problem);
                 self.settled(context, next, outcome)
             }
         }
@@ -567,12 +583,27 @@ impl<P: Plugins> Task<P> {
 }
 
 impl Left {
-    fn by(run: &mut impl PluginRun, number: u64) -> Self {
+    /// Of a run that could not be started.
+    fn of_none(number: u64, why: &str) -> Self {
+        Self {
+            number,
+            assess: false,
+            record: None,
+            denials: None,
+            fault: Some(Fault {
+                kind: FaultKind::Start,
+                text: why.lines().next().unwrap_or_default().to_owned(),
+            }),
+        }
+    }
+
+    fn by(run: &mut impl PluginRun, number: u64, fault: Option<Fault>) -> Self {
         Self {
             number,
             assess: false,
             record: run.take_record(),
             denials: run.take_denials(),
+            fault,
         }
     }
 }

@@ -9,6 +9,7 @@ use sinew_units::Tick;
 
 use crate::event::{TaskEvent, tick_number};
 use crate::failure::FailureLabel;
+use crate::fault::FaultyRun;
 
 /// Number of a task, counting up from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -147,4 +148,5 @@ pub(crate) struct Outbox {
     pub(crate) events: Vec<TaskEvent>,
     pub(crate) recorded: Vec<RecordedRun>,
     pub(crate) denied: Vec<DeniedRun>,
+    pub(crate) faulty: Vec<FaultyRun>,
 }

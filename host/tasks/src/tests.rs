@@ -21,8 +21,8 @@ use sinew_units::{Tick, Ticks};
 use sinew_world::{ObjectTrack, Place, WorldSnapshot, WorldWriter, world};
 
 use crate::{
-    Condition, EngineConfig, FailureLabel, Happening, History, PluginRun, Plugins, RecoveryBudget,
-    SubmitError, SubmitOptions, TaskEnd, TaskEngine, TaskId, TaskState,
+    Condition, EngineConfig, FailureLabel, FaultKind, Happening, History, PluginRun, Plugins,
+    RecoveryBudget, SubmitError, SubmitOptions, TaskEnd, TaskEngine, TaskId, TaskState,
 };
 
 /// What one run does.

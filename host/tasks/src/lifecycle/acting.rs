@@ -6,6 +6,7 @@ use sinew_units::{Tick, Ticks};
 use super::{Context, EndAsked, Left, Outcome, Phase, Problem, Role, Task, stop_problem};
 use crate::event::{Happening, TaskEvent};
 use crate::failure::FailureLabel;
+use crate::fault::Fault;
 use crate::installed::{PluginRun, Plugins};
 use crate::task::{Outbox, TaskId};
 
@@ -34,11 +35,13 @@ impl<P: Plugins> Task<P> {
         let Some(ended) = ended else {
             return (Phase::Acting { run, role, since }, false);
         };
-        self.leave(context.out, Left::by(&mut run, self.runs));
+        let fault = Fault::of(&ended);
+        let left = Left::by(&mut run, self.runs, fault.clone());
+        self.leave(context.out, &self.running, left);
         if role != Role::Skill {
             self.recovering_time = Ticks(self.recovering_time.0 + context.now.since(since).0);
         }
-        let outcome = match self.book(context, &role, &run, &ended) {
+        let outcome = match self.book(context, &role, &run, &ended, fault) {
             Some(outcome) => outcome,
             None => self.outcome(context, ended),
         };

@@ -7,6 +7,7 @@ use super::acting::told;
 use super::{Claim, Context, Left, Phase, Problem, Role, Task, mix};
 use crate::event::Happening;
 use crate::failure::FailureLabel;
+use crate::fault::Fault;
 use crate::installed::{Account, Plugins, Version};
 use crate::task::TaskState;
 
@@ -139,6 +140,9 @@ impl<P: Plugins> Task<P> {
         failure: &Failure,
         asked: &RecoveryContext,
     ) -> Result<Option<Proposal>, RunEnd> {
+        let Some(version) = context.plugins.current(name) else {
+            return Ok(None);
+        };
         let number = self.runs + 1;
         let seed = mix(self.options.seed, number);
         let Assessment {
@@ -146,17 +150,12 @@ impl<P: Plugins> Task<P> {
             events,
             denials,
             record,
-        } = match context.plugins.current(name) {
-            Some(version) => {
-                let assessment =
-                    context
-                        .plugins
-                        .assess(&version, failure, asked, seed, context.now);
-                Self::book_assessment(context, &version, &assessment);
-                assessment
-            }
-            None => return Ok(None),
-        };
+        } = (context.plugins).assess(&version, failure, asked, seed, context.now);
+        let fault = answer.as_ref().err().and_then(Fault::of);
+        if let Some(fault) = &fault {
+            let account = Account::Faulted(format!("when it was asked: {}", fault.text));
+            context.account(&version, &account, &Usage::default());
+        }
         let events = events.into_iter();
         (context.out.events).extend(events.map(|event| told(self.id, name, event)));
         let left = Left {
@@ -164,24 +163,10 @@ impl<P: Plugins> Task<P> {
             assess: true,
             record,
             denials,
+            fault,
         };
-        self.leave(context.out, left);
+        self.leave(context.out, &version, left);
         answer
-    }
-
-    /// A recovery that misbehaves when it is asked misbehaves.
-    fn book_assessment(
-        context: &mut Context<'_, P>,
-        version: &P::Version,
-        assessment: &Assessment,
-    ) {
-        let fault = match &assessment.answer {
-            Err(RunEnd::Trapped { message }) => message.lines().next().unwrap_or_default(),
-            Err(RunEnd::OutOfBudget { what, .. }) => what,
-            _ => return,
-        };
-        let account = Account::Faulted(format!("when it was asked: {fault}"));
-        context.account(version, &account, &Usage::default());
     }
 
     pub(super) fn recovered(

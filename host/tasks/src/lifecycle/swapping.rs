@@ -4,6 +4,7 @@ use sinew_plugin_host::{Checkpoint, RunEnd};
 
 use super::{Context, EndAsked, Outcome, Role, Swap, Task};
 use crate::event::Happening;
+use crate::fault::{Fault, FaultKind};
 use crate::installed::{Account, PluginRun, Plugins, SwapAt, Version};
 
 impl<P: Plugins> Task<P> {
@@ -127,16 +128,13 @@ impl<P: Plugins> Task<P> {
         role: &Role,
         run: &P::Run,
         ended: &RunEnd,
+        fault: Option<Fault>,
     ) -> Option<Outcome> {
         let usage = run.usage();
         self.fault_is_booked = false;
-        let fault = match ended {
-            RunEnd::Trapped { message } => Some(format!("it trapped: {message}")),
-            RunEnd::OutOfBudget { what, .. } => Some(format!("it used up its budget: {what}")),
-            _ => None,
-        };
-        if let Some(fault) = fault {
-            let fault = fault.lines().next().unwrap_or_default().to_owned();
+        // What it returned is judged with its task.
+        let fault = fault.filter(|fault| matches!(fault.kind, FaultKind::Trap | FaultKind::Budget));
+        if let Some(Fault { text: fault, .. }) = fault {
             self.fault_is_booked = true;
             let account = Account::Faulted(fault.clone());
             let instead = context.account(&self.running, &account, &usage)?;

@@ -28,25 +28,44 @@ fn a_task_runs_and_succeeds_on_the_first_pass() {
 #[test]
 fn what_the_taxonomy_does_not_know_is_a_skill_fault_and_so_is_a_death() {
     let deaths = [
-        fails("went-badly").end,
-        RunEnd::Trapped {
-            message: "out of bounds".to_owned(),
-        },
-        RunEnd::OutOfBudget {
-            what: "computing".to_owned(),
-            nondeterministic: false,
-        },
-        RunEnd::Cancelled { killed: true },
+        (FaultKind::Result, fails("went-badly").end),
+        (
+            FaultKind::Trap,
+            RunEnd::Trapped {
+                message: "out of bounds\nat its place".to_owned(),
+            },
+        ),
+        (
+            FaultKind::Budget,
+            RunEnd::OutOfBudget {
+                what: "computing".to_owned(),
+                nondeterministic: false,
+            },
+        ),
+        (FaultKind::Killed, RunEnd::Cancelled { killed: true }),
     ];
-    for death in deaths {
+    for (kind, death) in deaths {
         let mut bench = bench(skill(vec![script(10, death.clone()), done(10)]));
         let first = bench.submit(SubmitOptions::default());
         let second = bench.submit(SubmitOptions::default());
         let end = bench.finish(first);
         assert_eq!(end.label, Some(FailureLabel::SkillFault), "{death:?}");
+        let faulty = bench.engine.take_faulty();
+        let [run] = &faulty[..] else {
+            panic!("{death:?}: {faulty:?}");
+        };
+        let who = (run.task.0, run.number, run.assess, run.plugin.as_str());
+        assert_eq!(who, (1, 1, false, "t/skill"));
+        assert_eq!(run.fault.kind, kind);
+        assert!(!run.fault.text.contains('\n'), "{}", run.fault.text);
         // Its leases are free again.
         assert_eq!(bench.finish(second).state, TaskState::Succeeded);
+        assert_eq!(bench.engine.take_faulty(), [], "this one did nothing wrong");
     }
+    let mut bench = bench(skill(vec![fails("dropped")]));
+    let task = bench.submit(SubmitOptions::default());
+    assert_eq!(bench.finish(task).state, TaskState::Failed);
+    assert_eq!(bench.engine.take_faulty(), [], "a failure is no fault");
 }
 
 #[test]
