@@ -13,7 +13,7 @@ import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-HOST_WIT = HERE.parent.parent / "wit"
+HOST_WIT = HERE.parent.parent / "wit" / "0.1"
 REQUIREMENTS = HERE / "requirements.txt"
 WORLD = "lab:pick-and-place/pick-and-place"
 SECTION = b"sinew:manifest"

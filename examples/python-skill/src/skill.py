@@ -58,9 +58,10 @@ def pick_and_place(params, resume):
         try:
             held = hand.pick(part, view.objects, speed)
             break
-        except Failed as failed:
+        except (Failed, Err) as error:
+            failure = error.failure if isinstance(error, Failed) else failure_of(error.value)
             # What was lost while it was lifted fell back into the bin.
-            if failed.failure.label not in ("no-grasp", "dropped") or tries >= MOST_TRIES:
+            if failure.label not in ("no-grasp", "dropped") or tries >= MOST_TRIES:
                 raise
         lifecycle.safe_point(Checkpoint(CHECKPOINT, json.dumps({"tries": tries}).encode()))
         hand.clear(speed)

@@ -2,14 +2,11 @@
 
 import traceback
 
-from wit_world.imports.types import Error_Cancelled, Error_Limit, Failure
-
-# The labels of `failure` in `wit/types.wit` that a text from the host may start with.
-LABELS = ("dropped", "missing-object", "sensor-stall", "safety-stop", "unreachable")
+from wit_world.imports.types import Error_Cancelled, Error_Limit, Failure, Problem
 
 
 class Failed(Exception):
-    """Ends the run as failed. The label is one of those that `wit/types.wit` lists."""
+    """Ends the run as failed. The label is one of those that `wit/0.1/types.wit` lists."""
 
     def __init__(self, label, message):
         super().__init__(f"{label}: {message}")
@@ -18,15 +15,13 @@ class Failed(Exception):
 
 def failure_of(error):
     """The failure that an error answered by the host means for the run."""
-    text = getattr(error, "value", "cancelled")
-    label, _, message = text.partition(": ")
-    if label in LABELS:
-        return Failure(label, message, "{}")
     if isinstance(error, Error_Cancelled):
-        return Failure("operator-abort", text, "{}")
+        return Failure("operator-abort", "cancelled", "{}")
     if isinstance(error, Error_Limit):
-        return Failure("timeout", text, "{}")
-    return Failure("skill-fault", text, "{}")
+        return Failure("timeout", error.value, "{}")
+    if isinstance(error.value, Problem):
+        return Failure(error.value.label or "skill-fault", error.value.message, "{}")
+    return Failure("skill-fault", error.value, "{}")
 
 
 def fault_of(error):

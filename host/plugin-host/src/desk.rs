@@ -34,7 +34,7 @@ struct Hold {
 }
 
 /// Reason of a motion that was braked because the tool was about to leave its zones.
-const BY_GRANT: &str = "grant";
+pub(crate) const BY_GRANT: &str = "grant";
 
 /// How a motion ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,6 +94,11 @@ impl Desk {
         {
             self.brake(now, "");
         }
+    }
+
+    /// Brakes whatever motion goes on, as the plugin could have asked for.
+    pub(crate) fn cancel_all(&mut self, now: Tick) {
+        self.brake(now, "");
     }
 
     /// Brakes whatever motion goes on: the tool is about to leave its zones. True if one does.

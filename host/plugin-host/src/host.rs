@@ -42,6 +42,8 @@ pub struct PluginHost {
     grants: Grants,
     ports: HostPorts,
     memories: Memories,
+    /// One clone a run that is alive.
+    alive: Arc<()>,
 }
 
 impl PluginHost {
@@ -64,6 +66,7 @@ impl PluginHost {
             grants,
             ports,
             memories: Memories::default(),
+            alive: Arc::default(),
         })
     }
 
@@ -79,7 +82,14 @@ impl PluginHost {
             grants: self.grants.clone(),
             ports,
             memories: Memories::default(),
+            alive: Arc::default(),
         }
+    }
+
+    /// Instances of plugins that are alive: those of runs that have not ended.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        Arc::strong_count(&self.alive) - 1
     }
 
     /// What a plugin has stored with `memory`.
@@ -461,6 +471,7 @@ impl PluginHost {
             limits,
             lease,
             mode,
+            _alive: Arc::clone(&self.alive),
             table,
             memories: Arc::clone(&self.memories),
             tallies: Tallies::default(),

@@ -62,4 +62,4 @@ pub use run::Run;
 pub use tape::{Difference, RecordError, RecordedEnd, RunRecord};
 
 /// Version of the WIT package that this host serves.
-pub const WIT_VERSION: &str = "0.1.0-dev";
+pub const WIT_VERSION: &str = "0.1.0";

@@ -317,7 +317,7 @@ mod tests {
     use super::*;
 
     fn check(edit: &str, to: &str, expected: &str) {
-        let text = r#"{"name":"lab/pick","version":"1.0.0","kind":"skill","wit":"0.1.0-dev","summary":"s",
+        let text = r#"{"name":"lab/pick","version":"1.0.0","kind":"skill","wit":"0.1.0","summary":"s",
             "imports":[{"interface":"motion","why":"w"}],"params_schema":true,"result_schema":true}"#;
         let error = match Manifest::from_json(text.replace(edit, to).as_bytes()) {
             Ok(_) => String::new(),
@@ -338,7 +338,7 @@ mod tests {
             &format!("lab/{}", "x".repeat(65)),
             "64 at most each",
         );
-        check("0.1.0-dev", "0.9.0", "built against sinew:plugin@0.9.0");
+        check("0.1.0", "0.9.0", "built against sinew:plugin@0.9.0");
         check("\"motion\"", "\"lasers\"", "`lasers`; there are clock");
         check("\"skill\"", "\"driver\"", "unknown variant `driver`");
         check("\"summary\"", "\"sumary\"", "unknown field `sumary`");

@@ -1,7 +1,7 @@
 //! What goes into a run and what comes out of it.
 
 use serde_json::Value;
-use sinew_units::Tick;
+use sinew_units::{Tick, Ticks};
 
 use crate::denials::RunDenials;
 use crate::tape::RunRecord;
@@ -49,10 +49,16 @@ pub struct Failure {
 pub struct RecoveryContext {
     /// `publisher/name` of the skill that failed.
     pub skill: String,
+    /// Its version.
+    pub version: String,
     /// Its parameters.
     pub params: Value,
     /// Attempts already made for this task.
     pub attempts: u32,
+    /// There is a checkpoint to go on from.
+    pub resumable: bool,
+    /// How long putting it right may take.
+    pub time_limit: Ticks,
 }
 
 /// What a recovery would do.
@@ -231,8 +237,11 @@ impl From<&RecoveryContext> for wire::Context {
     fn from(context: &RecoveryContext) -> Self {
         Self {
             skill: context.skill.clone(),
+            version: context.version.clone(),
             params: context.params.to_string(),
             attempts: context.attempts,
+            resumable: context.resumable,
+            time_limit: context.time_limit.0,
         }
     }
 }

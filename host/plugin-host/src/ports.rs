@@ -39,7 +39,9 @@ pub struct RobotPort {
     pub tool_at: ToolAt,
     /// What the tool can brake with, m/s².
     pub tool_braking_m_s2: f64,
-    /// Distance between the pads when open, m.
+    /// Distance between the pads when closed, m.
+    pub gripper_closed_m: f64,
+    /// And when open, no less.
     pub gripper_open_m: f64,
     /// Largest gripper force, N.
     pub gripper_force_max_n: f64,
@@ -85,7 +87,9 @@ pub struct PolicyOrder<'a> {
 /// Why a policy run did not start.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PolicyRefusal {
-    /// Wrong request: no such policy, no such object.
+    /// Nothing has the number that it was given.
+    NoObject,
+    /// Wrong request.
     Wrong(String),
     /// Not now: busy, not loaded, robot stopped.
     NotNow(String),
@@ -94,7 +98,7 @@ pub enum PolicyRefusal {
 /// How a policy run ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PolicyEnd {
-    /// `done`, `failed`, `low-confidence`, `timeout`, `stopped`.
+    /// `done`, `failed`, `low-confidence`, `timeout`, `stopped`, `cancelled`.
     pub state: String,
     /// Failure label; empty when done.
     pub label: String,

@@ -197,7 +197,7 @@ impl Run {
         let now = shared.now;
         self.cancelled = Some(now);
         shared.cancelled = true;
-        shared.desk.close(now);
+        shared.desk.cancel_all(now);
     }
 
     /// Ends the run now. Guest destructors do not run; motion brakes, handles and leases are released.
@@ -319,6 +319,20 @@ impl Run {
     }
 }
 
+/// What a recovery says it has done, if it says how the skill goes on.
+fn recovered(wire::RecoveryOutcome { message, next }: wire::RecoveryOutcome) -> RunEnd {
+    if ["resume", "restart"].contains(&next.as_str()) {
+        return RunEnd::Finished(serde_json::json!({ "message": message, "next": next }));
+    }
+    RunEnd::Failed(Failure {
+        label: "skill-fault".to_owned(),
+        message: format!(
+            "it says that the skill goes on by `{next}`, which is none of resume, restart"
+        ),
+        detail: serde_json::Value::Null,
+    })
+}
+
 impl Drop for Run {
     fn drop(&mut self) {
         if self.work.is_some() {
@@ -366,7 +380,8 @@ fn store_for(plugin: &Plugin, state: RunState) -> Store<RunState> {
     let mut store = Store::new(&plugin.engine, state);
     store.limiter(|state| &mut state.space);
     store.set_hostcall_fuel(limits.call_bytes);
-    store.set_max_component_handles(limits.handles);
+    // The table of the host's resources is full before: a guest is answered that, and not ended.
+    store.set_max_component_handles(limits.handles + BORROWED_HANDLES);
     store.set_epoch_deadline(1);
     let wall_ms = limits.step_wall_ms;
     store.epoch_deadline_callback(move |_| {
@@ -452,10 +467,7 @@ async fn enter(
             >(&mut *store, index)?;
             let (result,) = recover.call_async(&mut *store, (failure, context)).await?;
             Ok(Answer::End(match result {
-                Ok(outcome) => RunEnd::Finished(serde_json::json!({
-                    "message": outcome.message,
-                    "next": outcome.next,
-                })),
+                Ok(outcome) => recovered(outcome),
                 Err(failure) => RunEnd::Failed(failure.into()),
             }))
         }
@@ -478,6 +490,25 @@ async fn enter(
             })))
         }
     }
+}
+
+/// Handles that a guest lends in one call: `wait-any` takes most of them.
+const BORROWED_HANDLES: usize = 64;
+/// Most of the headline of a trap that is the guest's own words, characters.
+const HEADLINE_CHARS_MAX: usize = 300;
+
+/// What a trap is told as in one line: the guest's last words if it had any, or else its cause.
+fn headline(words: &str, error: &wasmtime::Error) -> String {
+    let said: Vec<&str> = (words.lines().map(str::trim))
+        .filter(|line| !line.is_empty() && !line.starts_with("note: run with"))
+        .collect();
+    if said.is_empty() {
+        return error.root_cause().to_string();
+    }
+    let said = said.join(" ");
+    // What was said last is nearest to the cause.
+    let beyond = said.chars().count().saturating_sub(HEADLINE_CHARS_MAX);
+    said.chars().skip(beyond).collect()
 }
 
 /// What an error that ended the guest means.
@@ -511,10 +542,7 @@ fn verdict(error: &wasmtime::Error, state: &RunState) -> RunEnd {
         return budget(format!("memory: {refused}"), false);
     }
     let words = state.wasi.last_words();
-    let mut message = format!("{error:#}");
-    if !words.is_empty() {
-        message = format!("{words}\n{message}");
-    }
+    let mut message = format!("{}\n{error:#}", headline(&words, error));
     if message.len() > TRAP_TEXT_MAX {
         let end = (0..=TRAP_TEXT_MAX)
             .rev()

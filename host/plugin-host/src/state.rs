@@ -132,6 +132,8 @@ pub(crate) struct RunState {
     pub(crate) space: Space,
     pub(crate) wasi: Inert,
     pub(crate) fuel_given: u64,
+    /// Held for as long as the instance lives.
+    pub(crate) _alive: Arc<()>,
 }
 
 impl RunState {

@@ -40,9 +40,16 @@ pub(crate) enum Error {
     #[component(name = "limit")]
     Limit(String),
     #[component(name = "unavailable")]
-    Unavailable(String),
+    Unavailable(Problem),
     #[component(name = "other")]
-    Other(String),
+    Other(Problem),
+}
+
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Problem {
+    pub(crate) label: String,
+    pub(crate) message: String,
 }
 
 #[derive(Clone, Debug, ComponentType, Lift, Lower)]
@@ -67,10 +74,13 @@ pub(crate) struct Object {
     pub(crate) class: String,
     pub(crate) color: String,
     pub(crate) pose: Pose,
+    pub(crate) velocity: Vec3,
     pub(crate) size: Vec3,
     pub(crate) confidence: f64,
     #[component(name = "position-sigma")]
     pub(crate) position_sigma: f64,
+    #[component(name = "first-seen")]
+    pub(crate) first_seen: u64,
     #[component(name = "last-seen")]
     pub(crate) last_seen: u64,
     pub(crate) place: String,
@@ -107,6 +117,13 @@ pub(crate) struct Snapshot {
     pub(crate) objects: Vec<Object>,
 }
 
+#[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Guarded {
+    pub(crate) to: Pose,
+    pub(crate) force: f64,
+}
+
 #[derive(Clone, Debug, ComponentType, Lift, Lower)]
 #[component(variant)]
 pub(crate) enum Target {
@@ -117,7 +134,7 @@ pub(crate) enum Target {
     #[component(name = "line")]
     Line(Pose),
     #[component(name = "guarded")]
-    Guarded((Pose, f64)),
+    Guarded(Guarded),
     #[component(name = "named")]
     Named(String),
 }
@@ -139,12 +156,14 @@ pub(crate) struct MotionOutcome {
     pub(crate) tick: u64,
 }
 
-#[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
 #[component(record)]
 pub(crate) struct GripperOutcome {
+    pub(crate) state: String,
     pub(crate) width: f64,
     pub(crate) force: f64,
     pub(crate) holding: bool,
+    pub(crate) tick: u64,
 }
 
 #[derive(Clone, Debug, ComponentType, Lift, Lower)]
@@ -161,8 +180,12 @@ pub(crate) struct PolicyOutcome {
 #[component(record)]
 pub(crate) struct Context {
     pub(crate) skill: String,
+    pub(crate) version: String,
     pub(crate) params: String,
     pub(crate) attempts: u32,
+    pub(crate) resumable: bool,
+    #[component(name = "time-limit")]
+    pub(crate) time_limit: u64,
 }
 
 #[derive(Clone, Debug, ComponentType, Lift, Lower)]
@@ -185,25 +208,27 @@ recorded_fields! {
     Vec3 { x, y, z }
     Quaternion { x, y, z, w }
     Pose { position, orientation }
+    Problem { label, message }
     Failure { label, message, detail }
     Checkpoint { schema, bytes }
-    Object { id, class, color, pose, size, confidence, position_sigma, last_seen, place }
+    Object { id, class, color, pose, velocity, size, confidence, position_sigma, first_seen, last_seen, place }
     Place { name, kind, pose, size }
     RobotState { tick, tool, joints, gripper_width, gripper_force, tool_force, stopped }
     Snapshot { tick, objects }
+    Guarded { to, force }
     Goal { target, speed, acceleration }
     MotionOutcome { state, reason, tool, tick }
-    GripperOutcome { width, force, holding }
+    GripperOutcome { state, width, force, holding, tick }
     PolicyOutcome { state, label, confidence, ticks, message }
-    Context { skill, params, attempts }
+    Context { skill, version, params, attempts, resumable, time_limit }
 }
 
 recorded_cases! { Error {
     0 Denied(text),
     1 Cancelled,
     2 Limit(text),
-    3 Unavailable(text),
-    4 Other(text),
+    3 Unavailable(problem),
+    4 Other(problem),
 } }
 
 recorded_cases! { Target {
@@ -213,6 +238,37 @@ recorded_cases! { Target {
     3 Guarded(contact),
     4 Named(name),
 } }
+
+impl Problem {
+    fn new(label: &str, message: impl Into<String>) -> Self {
+        Self {
+            label: label.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+impl Error {
+    /// A wrong argument or a failed attempt that no failure label fits.
+    pub(crate) fn other(message: impl Into<String>) -> Self {
+        Self::failed("", message)
+    }
+
+    /// A failed attempt that a failure label fits.
+    pub(crate) fn failed(label: &str, message: impl Into<String>) -> Self {
+        Self::Other(Problem::new(label, message))
+    }
+
+    /// Not now; `label` is empty if none fits.
+    pub(crate) fn unavailable(label: &str, message: impl Into<String>) -> Self {
+        Self::Unavailable(Problem::new(label, message))
+    }
+
+    /// A stop is latched.
+    pub(crate) fn stopped() -> Self {
+        Self::unavailable("safety-stop", "a stop is latched, a person must reset it")
+    }
+}
 
 impl From<[f64; 3]> for Vec3 {
     fn from([x, y, z]: [f64; 3]) -> Self {

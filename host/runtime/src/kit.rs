@@ -260,6 +260,7 @@ pub(crate) fn robot_port(
         mailbox: Arc::clone(mailbox),
         goal_ids,
         named_poses: Arc::new(named_poses(config)),
+        gripper_closed_m: gripper.width_min_m,
         gripper_open_m: gripper.width_max_m,
         gripper_force_max_n: gripper.force_max_n,
         gripper_speed_m_s: gripper.speed_max_m_s,

@@ -39,7 +39,10 @@ impl PolicyPort for Policies {
             (self.runner).start_within(&within, order.policy, order.object_id, now, order.timeout);
         match started {
             Ok(RunId(run)) => Ok(run),
-            Err(error @ StartError::Busy) => Err(PolicyRefusal::NotNow(error.to_string())),
+            Err(StartError::UnknownObject { .. }) => Err(PolicyRefusal::NoObject),
+            Err(error @ (StartError::Busy | StartError::UnknownPolicy { .. })) => {
+                Err(PolicyRefusal::NotNow(error.to_string()))
+            }
             Err(error) => Err(PolicyRefusal::Wrong(error.to_string())),
         }
     }

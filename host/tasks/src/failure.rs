@@ -100,10 +100,11 @@ impl FailureLabel {
         Self::ALL.into_iter().find(|label| label.code() == code)
     }
 
-    /// The label under which a plugin's own word is filed: what the taxonomy doesn't know is a skill fault.
+    /// The label that a plugin gives; `None` if the taxonomy has no such label, or it is the host's alone to give: that a person
+    /// has ended a task, and that the world says otherwise. Either is a skill fault.
     #[must_use]
-    pub fn file(code: &str) -> Self {
-        Self::parse(code).unwrap_or(Self::SkillFault)
+    pub fn of_plugin(code: &str) -> Option<Self> {
+        Self::parse(code).filter(|label| !matches!(label, Self::OperatorAbort | Self::FalseSuccess))
     }
 
     /// True if only a person can help: recoveries are not asked.
@@ -131,7 +132,13 @@ mod tests {
             assert_eq!(json, label.code());
         }
         assert_eq!(FailureLabel::parse("no grasp"), None);
-        assert_eq!(FailureLabel::file("went-badly"), FailureLabel::SkillFault);
-        assert_eq!(FailureLabel::file("slip"), FailureLabel::Slip);
+        for (code, label) in [
+            ("slip", Some(FailureLabel::Slip)),
+            ("went-badly", None),
+            ("operator-abort", None),
+            ("false-success", None),
+        ] {
+            assert_eq!(FailureLabel::of_plugin(code), label);
+        }
     }
 }

@@ -75,7 +75,10 @@ impl Fault {
                 "it did not end when it was to, and was killed".to_owned(),
             ),
             RunEnd::Failed(failure)
-                if FailureLabel::file(&failure.label) == FailureLabel::SkillFault =>
+                if matches!(
+                    FailureLabel::of_plugin(&failure.label),
+                    None | Some(FailureLabel::SkillFault)
+                ) =>
             {
                 let text = format!("{}: {}", failure.label, failure.message);
                 (FaultKind::Result, text)

@@ -471,7 +471,10 @@ impl<P: Plugins> Task<P> {
                 context.plugins.start_recovery(
                     &version,
                     &problem.failure(),
-                    &self.recovery_context(self.attempts.saturating_sub(1)),
+                    &self.recovery_context(
+                        self.attempts.saturating_sub(1),
+                        context.config.budget.run_time,
+                    ),
                     parts.lease(),
                     seed,
                     context.now,

@@ -176,6 +176,8 @@ fn refused_to(plugin: &str) -> RunDenials {
 struct Fakes {
     versions: RefCell<BTreeMap<String, FakeVersion>>,
     proposals: BTreeMap<String, (u64, f64)>,
+    /// What recoveries were told when they were asked: the skill's version, and whether there is a checkpoint.
+    asked: RefCell<Vec<(String, bool)>>,
     /// Recoveries that are refused something when they are asked.
     refused_to_assess: Vec<String>,
     scripts: RefCell<BTreeMap<String, VecDeque<Script>>>,
@@ -207,7 +209,7 @@ impl Version for FakeVersion {
 
 fn version(name: &str, extra: Value) -> FakeVersion {
     let mut manifest = json!({
-        "name": name, "version": "1.0.0", "kind": "skill", "wit": "0.1.0-dev", "summary": "s",
+        "name": name, "version": "1.0.0", "kind": "skill", "wit": "0.1.0", "summary": "s",
         "params_schema": { "properties": { "class": { "x-sinew-class": true } } },
         "result_schema": true, "checkpoints": [1],
     });
@@ -322,6 +324,9 @@ impl Plugins for Fakes {
         let name = recovery.manifest().name.as_str();
         assert_eq!(failure.detail["line"], 2, "the detail reaches the recovery");
         assert_eq!(context.skill, "t/skill");
+        assert_eq!(context.time_limit, RecoveryBudget::default().run_time);
+        let asked = (context.version.clone(), context.resumable);
+        self.asked.borrow_mut().push(asked);
         let proposal = (self.proposals.get(name)).map(|&(cost_ticks, success)| Proposal {
             plan: "put it right".to_owned(),
             cost_ticks,

@@ -46,14 +46,32 @@ pub struct Clock(());
 pub struct Lifecycle(());
 
 /// How a gripper move ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Grip {
+    /// How.
+    pub end: GripEnd,
     /// Distance between the pads, metres.
     pub width: f64,
     /// Grip force, newtons.
     pub force: f64,
-    /// The fingers met something before they reached the width.
+    /// The fingers stand wider than they were asked to and press. What is very thin is not told from nothing: compare `width`.
     pub holding: bool,
+    /// Tick then.
+    pub tick: u64,
+}
+
+/// How a gripper move ended.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum GripEnd {
+    /// The fingers came to rest.
+    Done,
+    /// They came to no rest in time.
+    Held,
+    /// A newer goal took over.
+    Preempted,
+    /// Something that this version of the SDK does not know.
+    Other(String),
 }
 
 /// How a policy run ended.
@@ -83,8 +101,10 @@ pub enum PolicyState {
     LowConfidence,
     /// The time given was over.
     Timeout,
-    /// A stop or a newer goal ended it.
+    /// A stop ended it.
     Stopped,
+    /// A newer goal took the arm over.
+    Cancelled,
     /// Something that this version of the SDK does not know.
     Other(String),
 }
@@ -140,7 +160,7 @@ impl World {
         let places = self.places()?;
         match places.iter().position(|place| place.name == name) {
             Some(index) => Ok(places[index].clone()),
-            None => Err(Error::Other(format!(
+            None => Err(Error::other(format!(
                 "no place is named `{name}`; there are {}",
                 places
                     .iter()
@@ -197,9 +217,16 @@ impl Object {
 impl From<host::gripper::Outcome> for Grip {
     fn from(outcome: host::gripper::Outcome) -> Self {
         Self {
+            end: match outcome.state.as_str() {
+                "done" => GripEnd::Done,
+                "held" => GripEnd::Held,
+                "preempted" => GripEnd::Preempted,
+                _ => GripEnd::Other(outcome.state),
+            },
             width: outcome.width,
             force: outcome.force,
             holding: outcome.holding,
+            tick: outcome.tick,
         }
     }
 }
@@ -267,6 +294,7 @@ impl Policy {
                 "low-confidence" => PolicyState::LowConfidence,
                 "timeout" => PolicyState::Timeout,
                 "stopped" => PolicyState::Stopped,
+                "cancelled" => PolicyState::Cancelled,
                 _ => PolicyState::Other(outcome.state),
             },
             label: outcome.label,
@@ -302,12 +330,12 @@ impl Memory {
         Ok(host::memory::set(key, value)?)
     }
 
-    /// Forgets `key`.
+    /// Forgets `key`. Nothing happens if there is none.
     ///
     /// # Errors
     /// A budget is used up.
-    pub fn delete(&mut self, key: &str) -> Result<(), Error> {
-        Ok(host::memory::delete(key)?)
+    pub fn remove(&mut self, key: &str) -> Result<(), Error> {
+        Ok(host::memory::remove(key)?)
     }
 
     /// All keys in byte order.
@@ -320,11 +348,11 @@ impl Memory {
 }
 
 impl Files {
-    /// The whole file; `path` is relative to the directory granted under the name `directory`.
+    /// The whole file, if there is one; `path` is relative to the directory granted under the name `directory`.
     ///
     /// # Errors
-    /// No such grant or file.
-    pub fn read(&self, directory: &str, path: &str) -> Result<Vec<u8>, Error> {
+    /// No such grant, no file but something else, or it is too large.
+    pub fn read(&self, directory: &str, path: &str) -> Result<Option<Vec<u8>>, Error> {
         Ok(host::files::read(directory, path)?)
     }
 
@@ -336,7 +364,7 @@ impl Files {
         Ok(host::files::write(directory, path, contents)?)
     }
 
-    /// Removes the file.
+    /// Removes the file. Nothing happens if there is none.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -372,13 +400,12 @@ impl Operator {
 impl Events {
     /// Says which step begins now (`pick block 2 of 4`). What is over the host's rate limit is dropped.
     pub fn step(&mut self, name: &str) {
-        // An event is a courtesy: a plugin does not fail because its narration was cut off.
-        let _ = host::events::step(name, None);
+        host::events::step(name, None);
     }
 
     /// The same about a tracked object.
     pub fn step_on(&mut self, name: &str, object_id: u64) {
-        let _ = host::events::step(name, Some(object_id));
+        host::events::step(name, Some(object_id));
     }
 
     /// A named event with a payload.
@@ -387,7 +414,7 @@ impl Events {
     /// Too large, too many, or not to be written as JSON.
     pub fn emit(&mut self, name: &str, payload: &impl serde::Serialize) -> Result<(), Error> {
         let payload =
-            serde_json::to_string(payload).map_err(|error| Error::Other(error.to_string()))?;
+            serde_json::to_string(payload).map_err(|error| Error::other(error.to_string()))?;
         Ok(host::events::emit(name, &payload)?)
     }
 }
@@ -421,7 +448,7 @@ impl Clock {
         host::clock::now()
     }
 
-    /// Waits.
+    /// Waits for at least `ticks`.
     ///
     /// # Errors
     /// `Cancelled` if the run is being cancelled.
@@ -436,7 +463,7 @@ impl Lifecycle {
     /// # Errors
     /// Too large, or `Cancelled`.
     pub fn safe_point<C: Checkpoint>(&mut self, state: &C) -> Result<(), Error> {
-        let checkpoint = checkpoint::write(state).map_err(Error::Other)?;
+        let checkpoint = checkpoint::write(state).map_err(Error::other)?;
         Ok(host::lifecycle::safe_point(&checkpoint)?)
     }
 

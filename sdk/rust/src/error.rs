@@ -7,53 +7,63 @@ use serde_json::Value;
 
 use crate::bindings::capabilities::sinew::plugin::types;
 
-/// Labels that the host knows, in the order of its taxonomy.
-const LABELS: [&str; 18] = [
-    "no-grasp",
-    "slip",
-    "dropped",
-    "wrong-object",
-    "missing-object",
-    "misplaced",
-    "collision",
-    "jam",
-    "blocked-target",
-    "unreachable",
-    "timeout",
-    "low-confidence",
-    "sensor-stall",
-    "policy-stall",
-    "skill-fault",
-    "safety-stop",
-    "false-success",
-    "operator-abort",
-];
-
 /// Why the host did not do what was asked.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
-    /// No grant covers it, or the lease on the robot part is not held. The text says what to add.
+    /// Not granted, not asked for in the manifest, no lease on the robot part, or not allowed in `assess`. The text says what is
+    /// missing.
     Denied(String),
-    /// The run is being cancelled, or a newer goal replaced this one.
+    /// The run is being cancelled.
     Cancelled,
-    /// A budget (rate, size, count, run length) is used up.
+    /// A budget (rate, size, count, quota) is used up.
     Limit(String),
-    /// The thing asked for is not there now: camera stalled, robot stopped, policy not loaded.
-    Unavailable(String),
-    /// Wrong argument or failed attempt.
-    Other(String),
+    /// Not now: a camera is stalled, a stop is latched, nobody can be asked, another policy runs.
+    Unavailable(Problem),
+    /// A wrong argument, or an attempt that failed.
+    Other(Problem),
+}
+
+/// What went wrong, for programs and for people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// The host's failure label that fits (`unreachable`, …); empty if none does.
+    pub label: String,
+    /// For people. Its words may change from one version of the host to the next.
+    pub message: String,
+}
+
+impl Problem {
+    pub(crate) fn new(label: &str, message: impl Into<String>) -> Self {
+        Self {
+            label: label.to_owned(),
+            message: message.into(),
+        }
+    }
 }
 
 impl Error {
-    /// The failure label that the text starts with (`unreachable: …`), if it does.
+    /// A wrong argument, or a failed attempt that no label fits.
+    pub(crate) fn other(message: impl Into<String>) -> Self {
+        Self::Other(Problem::new("", message))
+    }
+
+    /// The host's failure label that fits, if one does.
     #[must_use]
-    pub fn label(&self) -> Option<&'static str> {
-        let (Self::Limit(text) | Self::Unavailable(text) | Self::Other(text)) = self else {
+    pub fn label(&self) -> Option<&str> {
+        let (Self::Unavailable(problem) | Self::Other(problem)) = self else {
             return None;
         };
-        let word = text.split(':').next()?;
-        LABELS.into_iter().find(|label| *label == word)
+        Some(problem.label.as_str()).filter(|label| !label.is_empty())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.label.as_str() {
+            "" => f.write_str(&self.message),
+            label => write!(f, "{label}: {}", self.message),
+        }
     }
 }
 
@@ -63,13 +73,22 @@ impl fmt::Display for Error {
             Self::Denied(text) => write!(f, "denied: {text}"),
             Self::Cancelled => write!(f, "cancelled"),
             Self::Limit(text) => write!(f, "limit: {text}"),
-            Self::Unavailable(text) => write!(f, "unavailable: {text}"),
-            Self::Other(text) => write!(f, "{text}"),
+            Self::Unavailable(problem) => write!(f, "unavailable: {problem}"),
+            Self::Other(problem) => write!(f, "{problem}"),
         }
     }
 }
 
 impl core::error::Error for Error {}
+
+impl From<types::Problem> for Problem {
+    fn from(problem: types::Problem) -> Self {
+        Self {
+            label: problem.label,
+            message: problem.message,
+        }
+    }
+}
 
 impl From<types::Error> for Error {
     fn from(error: types::Error) -> Self {
@@ -77,8 +96,8 @@ impl From<types::Error> for Error {
             types::Error::Denied(text) => Self::Denied(text),
             types::Error::Cancelled => Self::Cancelled,
             types::Error::Limit(text) => Self::Limit(text),
-            types::Error::Unavailable(text) => Self::Unavailable(text),
-            types::Error::Other(text) => Self::Other(text),
+            types::Error::Unavailable(problem) => Self::Unavailable(problem.into()),
+            types::Error::Other(problem) => Self::Other(problem.into()),
         }
     }
 }
@@ -128,20 +147,21 @@ impl fmt::Display for Failure {
 impl core::error::Error for Failure {}
 
 impl From<Error> for Failure {
-    /// The label of the error's text, or else `operator-abort` for a cancelled call, `timeout` for a used-up
-    /// budget and `skill-fault` for everything else.
+    /// The label that the host gave, or else `operator-abort` for a cancelled call, `timeout` for a used-up budget and
+    /// `skill-fault` for everything else.
     fn from(error: Error) -> Self {
-        let label = error.label().unwrap_or(match error {
-            Error::Cancelled => "operator-abort",
-            Error::Limit(_) => "timeout",
-            _ => "skill-fault",
-        });
-        // The label stands beside the message, not in front of it again.
-        let text = error.to_string();
-        let message = text
-            .strip_prefix(label)
-            .and_then(|rest| rest.strip_prefix(": "));
-        Self::new(label, message.unwrap_or(&text))
+        match error {
+            // The label stands beside the message, not in front of it again.
+            Error::Unavailable(Problem { label, message })
+            | Error::Other(Problem { label, message })
+                if !label.is_empty() =>
+            {
+                Self::new(&label, message)
+            }
+            Error::Cancelled => Self::new("operator-abort", error.to_string()),
+            Error::Limit(_) => Self::new("timeout", error.to_string()),
+            _ => Self::new("skill-fault", error.to_string()),
+        }
     }
 }
 
@@ -170,19 +190,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_becomes_the_failure_that_its_text_names() {
-        for (error, label) in [
-            (Error::Other("unreachable: too far".into()), "unreachable"),
+    fn an_error_becomes_the_failure_that_it_is_labelled() {
+        let problem = Problem::new;
+        for (error, label, message) in [
             (
-                Error::Unavailable("sensor-stall: overhead".into()),
-                "sensor-stall",
+                Error::Other(problem("unreachable", "too far")),
+                "unreachable",
+                "too far",
             ),
-            (Error::Other("no such pose".into()), "skill-fault"),
-            (Error::Denied("unreachable: no".into()), "skill-fault"),
-            (Error::Limit("rate".into()), "timeout"),
-            (Error::Cancelled, "operator-abort"),
+            (
+                Error::Unavailable(problem("sensor-stall", "overhead")),
+                "sensor-stall",
+                "overhead",
+            ),
+            (
+                Error::Other(problem("", "unreachable: no such pose")),
+                "skill-fault",
+                "unreachable: no such pose",
+            ),
+            (Error::Denied("no".into()), "skill-fault", "denied: no"),
+            (Error::Limit("rate".into()), "timeout", "limit: rate"),
+            (Error::Cancelled, "operator-abort", "cancelled"),
         ] {
-            assert_eq!(Failure::from(error).label, label);
+            assert_eq!(Failure::from(error), Failure::new(label, message));
         }
     }
 }

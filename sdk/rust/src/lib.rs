@@ -47,11 +47,11 @@ mod recovery;
 pub use bindings::capabilities::sinew::plugin::types::{Pose, Quaternion, Vec3};
 pub use bindings::capabilities::sinew::plugin::world::{Object, Place, RobotState, Snapshot};
 pub use capabilities::{
-    Clock, Events, Files, Grip, Gripper, Lifecycle, Log, Memory, Operator, Policy, PolicyOutcome,
-    PolicyState, World,
+    Clock, Events, Files, Grip, GripEnd, Gripper, Lifecycle, Log, Memory, Operator, Policy,
+    PolicyOutcome, PolicyState, World,
 };
 pub use checkpoint::Checkpoint;
-pub use error::{Error, Failure};
+pub use error::{Error, Failure, Problem};
 pub use motion::{Goal, Motion, MotionEnd, MotionOutcome, Moving};
 pub use pose::wrap_angle;
 pub use recovery::{Context, Next, Proposal, Recovered, Recovery};
@@ -61,7 +61,7 @@ pub use sinew_sdk_macros::{recovery, skill};
 pub mod prelude {
     pub use crate::{
         Checkpoint, Context, Error, Failure, Goal, MotionEnd, Next, Object, Place, PolicyState,
-        Pose, Proposal, Recovered, Recovery, Robot, Vec3, recovery, skill,
+        Pose, Problem, Proposal, Recovered, Recovery, Robot, Vec3, recovery, skill,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

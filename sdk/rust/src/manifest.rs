@@ -45,7 +45,7 @@ use crate::Recovery;
 use crate::glue::__SkillFn;
 
 /// Version of the WIT package that this SDK speaks.
-pub const WIT_VERSION: &str = "0.1.0-dev";
+pub const WIT_VERSION: &str = "0.1.0";
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,7 @@
 //! Motion of the arm.
 
 use crate::bindings::capabilities::sinew::plugin::motion;
+use crate::error::Problem;
 use crate::{Error, Pose};
 
 /// Motion of the arm: `robot.motion`.
@@ -77,7 +78,7 @@ impl Goal {
     /// Along a straight line until the tool force reaches `force` newtons, or the pose is reached.
     #[must_use]
     pub fn guarded(pose: Pose, force: f64) -> Self {
-        Self::new(motion::Target::Guarded((pose, force)))
+        Self::new(motion::Target::Guarded(motion::Guarded { to: pose, force }))
     }
 
     /// To a pose that the cell's configuration names, such as `home`.
@@ -129,27 +130,26 @@ impl MotionOutcome {
     /// Itself if the goal was reached (or its contact met), or else an error that says what happened instead.
     ///
     /// # Errors
-    /// `safety-stop` for a latched stop, `dropped` for a grip that was lost, `unreachable` for another hold, `Cancelled`
-    /// for a newer goal.
+    /// `Unavailable` (`safety-stop`) for a latched stop; `Other` for a newer goal, for a grip that was lost (`dropped`) and for another
+    /// hold (`unreachable`).
     pub fn reached(self) -> Result<Self, Error> {
+        let other = |label, message: String| Error::Other(Problem::new(label, message));
         match &self.end {
             MotionEnd::Done | MotionEnd::Contact => Ok(self),
-            MotionEnd::Preempted => Err(Error::Cancelled),
-            MotionEnd::Stopped => Err(Error::Unavailable(
-                "safety-stop: a stop is latched, a person must reset it".to_owned(),
-            )),
-            MotionEnd::Held => Err(Error::Other(match self.reason.as_str() {
-                "" => "unreachable: braked to a hold before the goal".to_owned(),
-                "grip-lost" => {
-                    "dropped: what the hand held is gone, so the safety gate braked".to_owned()
-                }
-                "grant" => "unreachable: braked to a hold where what the plugin was granted ends"
-                    .to_owned(),
-                reason => format!(
-                    "unreachable: braked to a hold before the goal, by the safety gate ({reason})"
-                ),
-            })),
-            MotionEnd::Other(state) => Err(Error::Other(format!("motion ended as `{state}`"))),
+            MotionEnd::Preempted => Err(other("", "a newer goal took the arm over".to_owned())),
+            MotionEnd::Stopped => Err(Error::Unavailable(Problem::new(
+                "safety-stop",
+                "a stop is latched, a person must reset it",
+            ))),
+            MotionEnd::Held if self.reason == "grip-lost" => {
+                let message = "what the hand held is gone, so the safety gate braked";
+                Err(other("dropped", message.to_owned()))
+            }
+            MotionEnd::Held => {
+                let message = format!("braked to a hold before the goal ({})", self.reason);
+                Err(other("unreachable", message))
+            }
+            MotionEnd::Other(state) => Err(other("", format!("the motion ended as `{state}`"))),
         }
     }
 }
@@ -158,9 +158,9 @@ impl Motion {
     /// Moves and waits until the goal is reached. A [`Pose`] is gone to through joint space.
     ///
     /// # Errors
-    /// Whatever kept the goal from being reached; `unreachable: …` if no joint position reaches it.
+    /// Whatever kept the goal from being reached: `unreachable`, `dropped`, `safety-stop`, …
     pub fn move_to(&mut self, goal: impl Into<Goal>) -> Result<MotionOutcome, Error> {
-        MotionOutcome::from(motion::move_to(&goal.into().0)?).reached()
+        Ok(motion::move_to(&goal.into().0)?.into())
     }
 
     /// Starts a motion and returns at once. A newer motion replaces an older one.
@@ -190,7 +190,7 @@ impl Moving {
     /// Waits until the motion has ended, however it did.
     ///
     /// # Errors
-    /// `unreachable: …` if no joint position reaches the target, `Cancelled` if the run is being cancelled.
+    /// `Other` (`unreachable`) if no joint position reaches the target, `Cancelled` if the run is being cancelled.
     pub fn wait(&self) -> Result<MotionOutcome, Error> {
         Ok(self.0.wait()?.into())
     }

@@ -38,10 +38,16 @@ pub trait Recovery {
 pub struct Context {
     /// `publisher/name` of the skill that failed.
     pub skill: String,
+    /// Its version: `params` and the failure's `detail` have its shapes.
+    pub version: String,
     /// Its parameters.
     pub params: Value,
-    /// Attempts already made for this task, this one not counted.
+    /// Recoveries already tried for this task, whoever's, this one not counted.
     pub attempts: u32,
+    /// There is a checkpoint: [`Recovered::resume`] leads back to it.
+    pub resumable: bool,
+    /// Ticks after which `recover` is cancelled.
+    pub time_limit: u64,
 }
 
 impl Context {
@@ -112,8 +118,11 @@ impl From<wire::Context> for Context {
     fn from(context: wire::Context) -> Self {
         Self {
             skill: context.skill,
+            version: context.version,
             params: serde_json::from_str(&context.params).unwrap_or(Value::Null),
             attempts: context.attempts,
+            resumable: context.resumable,
+            time_limit: context.time_limit,
         }
     }
 }

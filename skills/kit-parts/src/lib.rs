@@ -397,9 +397,11 @@ mod tests {
             class: class.to_owned(),
             color: color.to_owned(),
             pose: Pose::upright(x, y, 0.015, 0.0),
+            velocity: Vec3::new(0.0, 0.0, 0.0),
             size: Vec3::new(0.05, 0.03, 0.03),
             confidence: 0.9,
             position_sigma: 0.002,
+            first_seen: 1,
             last_seen: 1,
             place: place.to_owned(),
         }

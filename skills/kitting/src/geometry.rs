@@ -172,9 +172,11 @@ mod tests {
             class: "block".to_owned(),
             color: "red".to_owned(),
             pose: Pose::upright(x, y, size[2] / 2.0, yaw),
+            velocity: Vec3::new(0.0, 0.0, 0.0),
             size: Vec3::new(size[0], size[1], size[2]),
             confidence: 0.9,
             position_sigma: 0.002,
+            first_seen: 1,
             last_seen: 1,
             place: String::new(),
         }

@@ -126,10 +126,10 @@ pub fn pick_by_policy(
     robot.motion.move_to(Goal::pose(above).speed(speed))?;
     let outcome = match robot.policy.run(policy, object.id, POLICY_TICKS) {
         // The track may have ended while the hand came near; another look finds the part again.
-        Err(Error::Other(text)) if Error::Other(text.clone()).label().is_none() => {
+        Err(Error::Other(problem)) if problem.label == "missing-object" => {
             return Err(Failure::new(
                 "no-grasp",
-                format!("policy `{policy}`: {text}"),
+                format!("policy `{policy}`: {}", problem.message),
             ));
         }
         answer => answer?,
@@ -306,9 +306,11 @@ mod tests {
             class: "block".to_owned(),
             color: "red".to_owned(),
             pose: Pose::upright(x, y, 0.015, yaw),
+            velocity: Vec3::new(0.0, 0.0, 0.0),
             size: Vec3::new(0.05, 0.03, 0.03),
             confidence: 0.9,
             position_sigma: 0.002,
+            first_seen: 1,
             last_seen: 1,
             place: String::new(),
         }

@@ -6,17 +6,18 @@ use crate::state::RunState;
 use crate::wire::Error;
 
 pub(crate) fn link(events: &mut Interface<'_>) -> wasmtime::Result<()> {
-    events.ready("step", |state, (name, object_id): (String, Option<u64>)| {
-        push(state, name.len(), |tick| RunEvent::Step {
+    events.plain("step", |state, (name, object_id): (String, Option<u64>)| {
+        // Narration that is cut off is counted, and no reason to fail.
+        let _ = push(state, name.len(), |tick| RunEvent::Step {
             tick,
             name,
             object_id,
-        })
+        });
     })?;
     events.ready("emit", |state, (name, payload): (String, String)| {
         let size = name.len() + payload.len();
         let payload = serde_json::from_str(&payload)
-            .map_err(|error| Error::Other(format!("the payload is not JSON: {error}")))?;
+            .map_err(|error| Error::other(format!("the payload is not JSON: {error}")))?;
         push(state, size, |tick| RunEvent::Emitted {
             tick,
             name,
@@ -32,6 +33,7 @@ fn push(
 ) -> Result<(), Error> {
     let limits = &state.limits;
     if size > limits.event_bytes {
+        state.shared().usage.events_dropped += 1;
         return Err(Error::Limit(format!(
             "an event of {size} bytes, {} are allowed",
             limits.event_bytes

@@ -32,13 +32,20 @@ pub(crate) fn link(files: &mut Interface<'_>) -> wasmtime::Result<()> {
     files.ready("entries", entries)
 }
 
-fn read(state: &mut RunState, (directory, path): (String, String)) -> Result<Vec<u8>, Error> {
+fn read(
+    state: &mut RunState,
+    (directory, path): (String, String),
+) -> Result<Option<Vec<u8>>, Error> {
     let root = open(state, &directory)?;
     let allowed = state.limits.call_bytes;
     let wrong = |error| failed(&directory, &path, &error);
     let too_large = || Error::Limit(format!("{path} is larger than {allowed} bytes"));
     // What was opened is looked at: a name may stand for something else a moment later.
-    let file = open_to_read(&root, &path).map_err(wrong)?;
+    let file = match open_to_read(&root, &path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(wrong(error)),
+    };
     let metadata = file.metadata().map_err(wrong)?;
     if !metadata.is_file() {
         return Err(no_file(&directory, &path));
@@ -54,7 +61,7 @@ fn read(state: &mut RunState, (directory, path): (String, String)) -> Result<Vec
     if contents.len() > allowed {
         return Err(too_large());
     }
-    Ok(contents)
+    Ok(Some(contents))
 }
 
 /// Opens whatever is there without waiting: a pipe would wait for somebody to write into it.
@@ -101,8 +108,11 @@ fn write(
 fn remove(state: &mut RunState, (directory, path): (String, String)) -> Result<(), Error> {
     let Writable { root, at, .. } = writable(state, &directory)?;
     let size = root.symlink_metadata(&path).map(|metadata| metadata.len());
-    root.remove_file(&path)
-        .map_err(|error| failed(&directory, &path, &error))?;
+    match root.remove_file(&path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(&directory, &path, &error)),
+    }
     match size {
         Ok(bytes) => state.tallies.remove(&at, bytes),
         Err(_) => state.tallies.change(&at, None),
@@ -186,15 +196,15 @@ fn writable(state: &RunState, directory: &str) -> Result<Writable, Error> {
 }
 
 fn unavailable(directory: &str, error: &std::io::Error) -> Error {
-    Error::Unavailable(format!("directory `{directory}`: {error}"))
+    Error::unavailable("", format!("directory `{directory}`: {error}"))
 }
 
 fn no_file(directory: &str, path: &str) -> Error {
-    Error::Other(format!("{directory}/{path} is no file"))
+    Error::other(format!("{directory}/{path} is no file"))
 }
 
 fn failed(directory: &str, path: &str, error: &std::io::Error) -> Error {
-    Error::Other(format!("{directory}/{path}: {error}"))
+    Error::other(format!("{directory}/{path}: {error}"))
 }
 
 /// A file that was not written.

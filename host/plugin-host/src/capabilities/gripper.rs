@@ -32,12 +32,12 @@ pub(crate) fn link(gripper: &mut Interface<'_>) -> wasmtime::Result<()> {
 
 async fn go(state: &mut RunState, width: f64, force: f64) -> Result<GripperOutcome, Error> {
     if !(width.is_finite() && width >= 0.0) {
-        return Err(Error::Other(format!(
+        return Err(Error::other(format!(
             "the width {width} is no distance in metres"
         )));
     }
     if !(force.is_finite() && force > 0.0) {
-        return Err(Error::Other(format!(
+        return Err(Error::other(format!(
             "the force {force} is no positive force in newtons"
         )));
     }
@@ -52,7 +52,7 @@ async fn go(state: &mut RunState, width: f64, force: f64) -> Result<GripperOutco
     }
     state.take_goal()?;
     let robot = &state.ports.robot;
-    let width = width.min(robot.gripper_open_m);
+    let width = (width.max(robot.gripper_closed_m)).min(robot.gripper_open_m);
     let goal = GripperGoal {
         id: (robot.goal_ids)(),
         width_m: width,
@@ -65,7 +65,7 @@ async fn go(state: &mut RunState, width: f64, force: f64) -> Result<GripperOutco
             return Err(Error::Cancelled);
         }
         if shared.status.as_ref().is_some_and(is_stopped) {
-            return Err(stopped());
+            return Err(Error::stopped());
         }
         robot.mailbox.gripper.write(&goal);
         shared.now
@@ -73,34 +73,34 @@ async fn go(state: &mut RunState, width: f64, force: f64) -> Result<GripperOutco
     state
         .until(|shared| {
             let status = shared.status.as_ref()?;
+            let outcome = |state: &str| {
+                let frame = &status.frame;
+                Some(Ok(GripperOutcome {
+                    state: state.to_owned(),
+                    width: frame.gripper_width_m,
+                    force: frame.gripper_force_n,
+                    holding: frame.gripper_width_m > width + MET_M
+                        && frame.gripper_force_n >= HELD_N,
+                    tick: status.tick,
+                }))
+            };
             if status.gripper_goal_id > goal.id {
-                return Some(Err(Error::Cancelled));
+                return outcome("preempted");
             }
             if status.gripper_goal_id < goal.id {
                 let late = shared.now.since(sent).0 > TAKE_OVER_TICKS;
-                return (late && is_stopped(status)).then(|| Err(stopped()));
+                return (late && is_stopped(status)).then(|| Err(Error::stopped()));
             }
             match MotionState::decode(status.gripper_state).unwrap_or(MotionState::Held) {
                 MotionState::Idle | MotionState::Active => None,
-                MotionState::Stopped => Some(Err(stopped())),
-                MotionState::Preempted => Some(Err(Error::Cancelled)),
-                MotionState::Rejected => Some(Err(Error::Other(
-                    "the gripper does not take this width or force".to_owned(),
+                MotionState::Stopped => Some(Err(Error::stopped())),
+                MotionState::Preempted => outcome("preempted"),
+                MotionState::Rejected => Some(Err(Error::other(
+                    "the gripper does not take this width or force",
                 ))),
-                MotionState::Done | MotionState::Contact | MotionState::Held => {
-                    let frame = &status.frame;
-                    Some(Ok(GripperOutcome {
-                        width: frame.gripper_width_m,
-                        force: frame.gripper_force_n,
-                        holding: frame.gripper_width_m > width + MET_M
-                            && frame.gripper_force_n >= HELD_N,
-                    }))
-                }
+                MotionState::Done | MotionState::Contact => outcome("done"),
+                MotionState::Held => outcome("held"),
             }
         })
         .await
-}
-
-fn stopped() -> Error {
-    Error::Unavailable("safety-stop: a stop is latched, a person must reset it".to_owned())
 }

@@ -34,7 +34,7 @@ fn keep(state: &RunState, checkpoint: wire::Checkpoint) -> Result<(), Error> {
         )));
     }
     if !state.checkpoints.contains(&schema) {
-        return Err(Error::Other(format!(
+        return Err(Error::other(format!(
             "checkpoint version {schema} is not among `checkpoints` in the manifest"
         )));
     }

@@ -27,7 +27,7 @@ pub(crate) fn link(memory: &mut Interface<'_>) -> wasmtime::Result<()> {
             Ok(())
         })
     })?;
-    memory.ready("delete", |state, (key,): (String,)| {
+    memory.ready("remove", |state, (key,): (String,)| {
         with(state, |store| store.remove(&key));
         Ok(())
     })?;

@@ -1,15 +1,15 @@
 //! `motion`: goals for the arm. The guest says where; the loop and its safety gate decide how.
 
-use sinew_messages::{ArmGoal, ArmGoalKind, JOINTS, MotionState, Pose};
+use sinew_messages::{ArmGoal, ArmGoalKind, JOINTS, LimitKind, MotionState, Pose};
 use sinew_units::Ticks;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Resource, ResourceType};
 
 use crate::denials::DenialReason;
-use crate::desk::{Ended, is_stopped};
+use crate::desk::{BY_GRANT, Ended, is_stopped};
 use crate::link::{Interface, taped};
 use crate::state::RunState;
-use crate::wire::{Error, Goal, MotionOutcome, Target};
+use crate::wire::{Error, Goal, Guarded, MotionOutcome, Target};
 
 /// Motions that one call may wait for.
 const WAIT_ANY_MAX: usize = 32;
@@ -52,7 +52,7 @@ pub(crate) fn link(motion: &mut Interface<'_>) -> wasmtime::Result<()> {
         Box::pin(async move {
             let goal_id = start(state, goal)?;
             let outcome = state
-                .until(|shared| shared.desk.ended(goal_id).map(outcome))
+                .until(|shared| shared.desk.ended(goal_id).map(arrived))
                 .await;
             let mut shared = state.shared();
             let now = shared.now;
@@ -126,7 +126,7 @@ pub(crate) fn link(motion: &mut Interface<'_>) -> wasmtime::Result<()> {
 fn goal_of(state: &RunState, handle: &Resource<MotionHandle>) -> Result<u64, Error> {
     let handle = state.table.get(handle);
     Ok(handle
-        .map_err(|_| Error::Other("no such motion".to_owned()))?
+        .map_err(|_| Error::other("no such motion".to_owned()))?
         .goal_id)
 }
 
@@ -135,7 +135,7 @@ fn start(state: &mut RunState, goal: Goal) -> Result<u64, Error> {
     for (what, factor) in [("speed", goal.speed), ("acceleration", goal.acceleration)] {
         // Written so that NaN fails too.
         if !(factor > 0.0 && factor <= 1.0) {
-            return Err(Error::Other(format!(
+            return Err(Error::other(format!(
                 "the {what} {factor} is not in (0, 1]"
             )));
         }
@@ -153,19 +153,19 @@ fn start(state: &mut RunState, goal: Goal) -> Result<u64, Error> {
     };
     let checked = |pose: crate::wire::Pose| {
         pose.checked().ok_or_else(|| {
-            Error::Other("the pose is not finite, or its quaternion has no unit length".to_owned())
+            Error::other("the pose is not finite, or its quaternion has no unit length".to_owned())
         })
     };
     match goal.target {
         Target::Joints(joints) => {
             let joints: [f64; JOINTS] = joints.try_into().map_err(|joints: Vec<f64>| {
-                Error::Other(format!(
+                Error::other(format!(
                     "{} joints given, the arm has {JOINTS}",
                     joints.len()
                 ))
             })?;
             if !joints.iter().all(|joint| joint.is_finite()) {
-                return Err(Error::Other("a joint position is not finite".to_owned()));
+                return Err(Error::other("a joint position is not finite".to_owned()));
             }
             message.joints_rad = joints;
         }
@@ -177,9 +177,9 @@ fn start(state: &mut RunState, goal: Goal) -> Result<u64, Error> {
             message.kind = ArmGoalKind::Line as u32;
             message.pose = checked(pose)?;
         }
-        Target::Guarded((pose, force)) => {
+        Target::Guarded(Guarded { to: pose, force }) => {
             if !(force.is_finite() && force > 0.0) {
-                return Err(Error::Other(format!(
+                return Err(Error::other(format!(
                     "the contact force {force} is no positive force in newtons"
                 )));
             }
@@ -191,7 +191,7 @@ fn start(state: &mut RunState, goal: Goal) -> Result<u64, Error> {
             let poses = &state.ports.robot.named_poses;
             message.joints_rad = *poses.get(&name).ok_or_else(|| {
                 let names: Vec<_> = poses.keys().map(String::as_str).collect();
-                Error::Other(format!(
+                Error::other(format!(
                     "no pose is named `{name}`; there are {}",
                     names.join(", ")
                 ))
@@ -207,14 +207,13 @@ fn start(state: &mut RunState, goal: Goal) -> Result<u64, Error> {
     }
     let (now, status) = (shared.now, shared.status);
     let Some(status) = status else {
-        return Err(Error::Unavailable(
-            "the control loop has not reported yet".to_owned(),
+        return Err(Error::unavailable(
+            "",
+            "the control loop has not reported yet",
         ));
     };
     if is_stopped(&status) {
-        return Err(Error::Unavailable(
-            "safety-stop: a stop is latched, a person must reset it".to_owned(),
-        ));
+        return Err(Error::stopped());
     }
     Ok(shared.desk.send(now, Some(&status), message))
 }
@@ -264,8 +263,9 @@ fn outcome(ended: Ended) -> Result<MotionOutcome, Error> {
         MotionState::Preempted => "preempted",
         MotionState::Stopped => "stopped",
         MotionState::Rejected => {
-            return Err(Error::Other(
-                "unreachable: no joint position reaches the target".to_owned(),
+            return Err(Error::failed(
+                "unreachable",
+                "no joint position reaches the target",
             ));
         }
         MotionState::Held | MotionState::Idle | MotionState::Active => "held",
@@ -276,4 +276,31 @@ fn outcome(ended: Ended) -> Result<MotionOutcome, Error> {
         tool: (&ended.tool).into(),
         tick: ended.tick,
     })
+}
+
+/// The outcome of a motion that got to where it was to: whoever only looks whether `move-to` failed must not go on in mid-air.
+fn arrived(ended: Ended) -> Result<MotionOutcome, Error> {
+    match ended.state {
+        MotionState::Done | MotionState::Contact | MotionState::Rejected => outcome(ended),
+        MotionState::Preempted => Err(Error::other("a newer goal took the arm over")),
+        MotionState::Stopped => Err(Error::stopped()),
+        MotionState::Held | MotionState::Idle | MotionState::Active => {
+            let (label, message) = match ended.reason {
+                "" => ("unreachable", "braked to a hold before the goal".to_owned()),
+                reason if reason == LimitKind::GripLost.name() => (
+                    "dropped",
+                    "what the hand held is gone, so the safety gate braked".to_owned(),
+                ),
+                BY_GRANT => (
+                    "unreachable",
+                    "braked to a hold where what the plugin was granted ends".to_owned(),
+                ),
+                reason => (
+                    "unreachable",
+                    format!("braked to a hold before the goal, by the safety gate ({reason})"),
+                ),
+            };
+            Err(Error::failed(label, message))
+        }
+    }
 }

@@ -15,15 +15,14 @@ pub(crate) fn link(operator: &mut Interface<'_>) -> wasmtime::Result<()> {
         |state, (question, options, timeout): (String, Vec<String>, u64)| {
             Box::pin(async move {
                 let Some(port) = state.ports.operator.clone() else {
-                    return Err(Error::Unavailable(
-                        "nobody can be asked on this host".to_owned(),
-                    ));
+                    return Err(Error::unavailable("", "nobody can be asked on this host"));
                 };
                 if options.is_empty() || options.len() > OPTIONS_MAX {
-                    return Err(Error::Other(format!(
+                    return Err(Error::other(format!(
                         "a question has between 1 and {OPTIONS_MAX} options"
                     )));
                 }
+                let known = options.len();
                 let number = lock(&port).ask(&state.plugin, &question, &options);
                 let end = {
                     let mut shared = state.shared();
@@ -32,8 +31,10 @@ pub(crate) fn link(operator: &mut Interface<'_>) -> wasmtime::Result<()> {
                 };
                 let answer = state
                     .until(|shared| {
-                        if let Some(choice) = lock(&port).answer(number) {
-                            return Some(Ok(Some(choice)));
+                        let choice = lock(&port).answer(number);
+                        // What nobody was offered can't have been chosen.
+                        if choice.is_some_and(|choice| (choice as usize) < known) {
+                            return Some(Ok(choice));
                         }
                         (shared.now >= end).then_some(Ok(None))
                     })

@@ -40,9 +40,12 @@ fn check_object(state: &RunState, object_id: u64) -> Result<(), Error> {
         );
         state.shared().refuse(DenialReason::Class, &text);
     }
-    Err(Error::Other(format!(
-        "missing-object: no object {object_id} is tracked"
-    )))
+    Err(no_object(object_id))
+}
+
+fn no_object(object_id: u64) -> Error {
+    let words = format!("no object {object_id} is tracked");
+    Error::failed("missing-object", words)
 }
 
 async fn run(
@@ -68,9 +71,7 @@ async fn run(
             return Err(Error::Cancelled);
         }
         if shared.status.as_ref().is_some_and(is_stopped) {
-            return Err(Error::Unavailable(
-                "safety-stop: a stop is latched, a person must reset it".to_owned(),
-            ));
+            return Err(Error::stopped());
         }
         let now = shared.now;
         let order = PolicyOrder {
@@ -84,8 +85,9 @@ async fn run(
         let number = lock(&port)
             .start(&order, now)
             .map_err(|refusal| match refusal {
-                PolicyRefusal::Wrong(text) => Error::Other(text),
-                PolicyRefusal::NotNow(text) => Error::Unavailable(text),
+                PolicyRefusal::NoObject => no_object(object_id),
+                PolicyRefusal::Wrong(text) => Error::other(text),
+                PolicyRefusal::NotNow(text) => Error::unavailable("", text),
             })?;
         // Whatever this run was moving, the policy takes the arm over.
         let status = shared.status;

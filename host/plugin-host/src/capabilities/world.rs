@@ -39,12 +39,13 @@ pub(crate) fn link(world: &mut Interface<'_>) -> wasmtime::Result<()> {
     world.ready("robot", |state, (): ()| {
         let shared = state.shared();
         let Some(status) = &shared.status else {
-            return Err(Error::Unavailable(
-                "the control loop has not reported yet".to_owned(),
+            return Err(Error::unavailable(
+                "",
+                "the control loop has not reported yet",
             ));
         };
         Ok(wire::RobotState {
-            tick: status.tick,
+            tick: status.frame.tick,
             tool: (&status.tool_pose).into(),
             joints: status.frame.position_rad.to_vec(),
             gripper_width: status.frame.gripper_width_m,
@@ -61,16 +62,18 @@ fn render(
     snapshot: &WorldSnapshot,
     grant: &Grant,
 ) -> Result<wire::Snapshot, Error> {
-    if snapshot.sequence == 0 {
-        return Err(Error::Unavailable(
-            "sensor-stall: no image has been seen yet".to_owned(),
+    if snapshot.image_tick == 0 {
+        return Err(Error::unavailable(
+            "sensor-stall",
+            "not every camera has given an image yet",
         ));
     }
     if let Some(camera) = snapshot.cameras.iter().find(|camera| camera.stalled) {
-        return Err(Error::Unavailable(format!(
-            "sensor-stall: camera `{}` shows nothing new since tick {}",
+        let words = format!(
+            "camera `{}` shows nothing new since tick {}",
             camera.name, camera.newest_tick
-        )));
+        );
+        return Err(Error::unavailable("sensor-stall", words));
     }
     let seen = (snapshot.objects.iter()).filter(|object| grant.allows_class(&object.class));
     let objects = seen.map(|object| wire::Object {
@@ -78,9 +81,11 @@ fn render(
         class: object.class.to_string(),
         color: object.color.to_string(),
         pose: (&object.pose).into(),
+        velocity: object.velocity_m_s.into(),
         size: object.size_m.into(),
         confidence: object.confidence,
         position_sigma: object.position_sigma_m,
+        first_seen: object.first_seen_tick,
         last_seen: object.last_seen_tick,
         place: place_of(reader.places(), object.pose.position_m),
     });

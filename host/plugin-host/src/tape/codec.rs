@@ -213,7 +213,7 @@ pub(crate) use recorded_cases;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Error, Goal, Object, Pose, Quaternion, Snapshot, Target, Vec3};
+    use crate::wire::{Error, Goal, Guarded, Object, Pose, Quaternion, Snapshot, Target, Vec3};
 
     fn pose() -> Pose {
         Pose {
@@ -251,7 +251,10 @@ mod tests {
         for target in [
             Target::Joints(vec![0.1; 7]),
             Target::Pose(pose()),
-            Target::Guarded((pose(), 3.0)),
+            Target::Guarded(Guarded {
+                to: pose(),
+                force: 3.0,
+            }),
             Target::Named("home".to_owned()),
         ] {
             check(&(Goal {
@@ -265,9 +268,11 @@ mod tests {
             class: "block".to_owned(),
             color: "red".to_owned(),
             pose: pose(),
+            velocity: pose().position,
             size: pose().position,
             confidence: 0.9,
             position_sigma: 0.001,
+            first_seen: 4,
             last_seen: 12,
             place: String::new(),
         };
@@ -278,7 +283,8 @@ mod tests {
         for error in [
             Error::Denied("no".to_owned()),
             Error::Cancelled,
-            Error::Other(String::new()),
+            Error::failed("no-grasp", "gone"),
+            Error::unavailable("", ""),
         ] {
             check(&Err::<(), _>(error));
         }

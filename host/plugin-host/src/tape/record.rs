@@ -9,7 +9,7 @@ use crate::limits::Limits;
 use crate::run::Entry;
 
 /// What a file begins with; its last byte is the layout's number.
-const MAGIC: &[u8; 8] = b"SINEWRN\x01";
+const MAGIC: &[u8; 8] = b"SINEWRN\x02";
 /// Bytes of the hash at a file's end.
 const HASH: usize = 32;
 
@@ -104,6 +104,9 @@ pub enum RecordError {
     /// They begin with something else.
     #[error("this is no recorded run")]
     Other,
+    /// An older host wrote it.
+    #[error("an older sinew recorded this run (layout {0}); replay it with that")]
+    Older(u8),
     /// A newer host wrote it.
     #[error("a newer sinew recorded this run (layout {0}); replay it with that")]
     Newer(u8),
@@ -136,7 +139,7 @@ impl RunRecord {
         }
         match bytes[name.len()] {
             found if found > *version => return Err(RecordError::Newer(found)),
-            found if found < *version => return Err(RecordError::Other),
+            found if found < *version => return Err(RecordError::Older(found)),
             _ => {}
         }
         let end = bytes.len().saturating_sub(HASH).max(MAGIC.len());

@@ -1,7 +1,7 @@
 //! What plugins may do, done.
 
-use sinew_messages::{ArmGoalKind, StopState};
-use sinew_plugin_host::{Lease, Limits, RunEnd, RunEvent, StartError, Usage};
+use sinew_messages::{ArmGoalKind, LimitKind, MotionState, StopState};
+use sinew_plugin_host::{Lease, Limits, OperatorPort, RunEnd, RunEvent, StartError, Usage};
 
 use crate::rig::{GRANTS, Rig, failed, misbehave};
 
@@ -60,6 +60,40 @@ fn a_motion_ends_by_cancel_drop_and_reach() {
     assert_eq!(failed(end).0, "unreachable");
 }
 
+/// Whoever only looks whether `move-to` failed must not go on in mid-air.
+#[test]
+fn a_motion_that_does_not_arrive_is_an_error() {
+    for (state, reason, label, words) in [
+        (MotionState::Held, LimitKind::GripLost, "dropped", "is gone"),
+        (MotionState::Held, LimitKind::Zone, "unreachable", "(zone)"),
+        (
+            MotionState::Stopped,
+            LimitKind::None,
+            "safety-stop",
+            "reset",
+        ),
+        (
+            MotionState::Preempted,
+            LimitKind::None,
+            "skill-fault",
+            "newer goal",
+        ),
+    ] {
+        let mut rig = Rig::new();
+        let mut run = rig.start(r#"{"act":"move","pose":"home"}"#);
+        for _ in 0..5 {
+            assert_eq!(run.poll(rig.now()), None);
+            rig.tick();
+        }
+        rig.robot.status.reason = reason as u32;
+        rig.robot.status.arm_state = state as u32;
+        rig.tick();
+        let (told, message) = failed(rig.finish(&mut run, 20));
+        assert_eq!(told, label);
+        assert!(message.contains(words), "{message}");
+    }
+}
+
 #[test]
 fn a_waiting_motion_keeps_its_lease_and_a_dead_host_does_not() {
     let mut rig = Rig::new();
@@ -78,7 +112,10 @@ fn a_waiting_motion_keeps_its_lease_and_a_dead_host_does_not() {
 #[test]
 fn the_gripper_reports_what_it_holds_and_keeps_to_the_grant() {
     let mut rig = Rig::new();
-    assert_eq!(rig.said(r#"{"act":"grasp","force":20.0}"#), "0.030 true");
+    assert_eq!(
+        rig.said(r#"{"act":"grasp","force":20.0}"#),
+        "Done 0.030 true"
+    );
     let (label, message) = failed(rig.act(r#"{"act":"grasp","force":31.0}"#));
     assert_eq!(label, "skill-fault");
     assert!(message.contains("may grip with 30 N"), "{message}");
@@ -236,6 +273,7 @@ fn memory_survives_runs_within_its_quota() {
         Rig::new().said(r#"{"act":"remember"}"#),
         r#"1 runs, keys ["runs"]"#
     );
+    assert_eq!(Rig::new().said(r#"{"act":"forget"}"#), "true None");
 }
 
 #[test]
@@ -248,6 +286,33 @@ fn an_optional_ask_answers_denied_and_an_absent_operator_unavailable() {
     );
     let (_, message) = failed(rig.act(r#"{"act":"ask"}"#));
     assert!(message.contains("nobody can be asked"), "{message}");
+}
+
+/// Answers what nobody was offered, then the second option.
+#[derive(Default)]
+struct Person {
+    looks: u32,
+}
+
+impl OperatorPort for Person {
+    fn ask(&mut self, _: &str, _: &str, _: &[String]) -> u64 {
+        1
+    }
+
+    fn answer(&mut self, _: u64) -> Option<u32> {
+        self.looks += 1;
+        Some(if self.looks < 10 { 2 } else { 1 })
+    }
+
+    fn withdraw(&mut self, _: u64) {}
+}
+
+#[test]
+fn a_person_chooses_among_what_is_offered() {
+    let mut rig = Rig::asking(Person::default());
+    let before = rig.now().0;
+    assert_eq!(rig.said(r#"{"act":"ask"}"#), "Some(1)");
+    assert_eq!(rig.now().0, before + 9);
 }
 
 #[test]

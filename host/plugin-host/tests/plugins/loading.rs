@@ -68,7 +68,7 @@ fn a_plugin_has_one_manifest() {
 fn a_plugin_exports_what_its_kind_has_to() {
     check(
         &edited(MISBEHAVE, |m| m["kind"] = json!("recovery")),
-        &["says that it is a recovery", "recovery-run@0.1.0-dev"],
+        &["says that it is a recovery", "recovery-run@0.1.0"],
     );
     let mut lone = b"\0asm\x0d\0\x01\0".to_vec();
     lone.extend(&repack(MISBEHAVE, &[manifest(PROBE)])[repack(MISBEHAVE, &[]).len()..]);

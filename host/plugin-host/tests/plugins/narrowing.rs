@@ -274,7 +274,7 @@ fn what_a_run_writes_and_removes_counts_at_once() {
     ]));
     assert_eq!(
         said,
-        "done refused done done refused done refused refused refused refused done refused"
+        "done refused done done refused done done refused refused refused done refused"
     );
     // Somebody else's changes count from the next run on.
     let later = edits(&[("a", Some(300)), ("a", Some(299))]);
@@ -314,6 +314,9 @@ fn only_files_are_read() {
     std::os::unix::fs::symlink("small", folder.path().join("to-small")).unwrap();
     for name in ["small", "to-small"] {
         assert_eq!(narrowed.said(&read(name)), "70 bytes");
+    }
+    for name in ["nowhere", "nowhere/below"] {
+        assert_eq!(narrowed.said(&read(name)), "nothing there");
     }
 }
 

@@ -5,6 +5,8 @@ use sinew_plugin_host::{
     DenialReason, Failure, Lease, RecoveryContext, ReplayVerdict, RunEnd, RunEvent,
 };
 
+use sinew_units::Ticks;
+
 use crate::rig::{Rig, failed, misbehave, probe};
 
 fn failure(label: &str, message: &str) -> Failure {
@@ -18,8 +20,11 @@ fn failure(label: &str, message: &str) -> Failure {
 fn context() -> RecoveryContext {
     RecoveryContext {
         skill: "sinew/kit-parts".to_owned(),
+        version: "1.4.0".to_owned(),
         params: json!({"order": []}),
         attempts: 2,
+        resumable: true,
+        time_limit: Ticks(90_000),
     }
 }
 
@@ -121,7 +126,7 @@ fn a_recovery_says_how_the_skill_goes_on() {
         end,
         RunEnd::Finished(json!({"message": "the arm is home", "next": "resume"}))
     );
-    assert_eq!(rig.log(), [r#"Some([4, 5]) {"order":[]}"#]);
+    assert_eq!(rig.log(), [r#"Some([4, 5]) 1.4.0 {"order":[]} true 90000"#]);
     let mut run = start(&rig, "no-grasp");
     assert_eq!(failed(rig.finish(&mut run, 200)).0, "no-grasp");
 }

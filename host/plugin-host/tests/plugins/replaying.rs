@@ -136,8 +136,11 @@ fn a_recovery_is_recorded_too() {
     };
     let context = sinew_plugin_host::RecoveryContext {
         skill: "test/misbehave".to_owned(),
+        version: "0.1.0".to_owned(),
         params: serde_json::json!({}),
         attempts: 0,
+        resumable: false,
+        time_limit: sinew_units::Ticks(90_000),
     };
     let mut run = (rig.host)
         .start_recovery(probe(), &failure, &context, Lease::ALL, 1, rig.now())

@@ -9,8 +9,8 @@ use sinew_messages::{
     ArmGoal, ArmGoalKind, GripperGoal, LoopStatus, Mailbox, MotionState, Pose, StopState,
 };
 use sinew_plugin_host::{
-    Checkpoint, Grants, HostPorts, Lease, Limits, Plugin, PluginHost, PolicyEnd, PolicyOrder,
-    PolicyPort, PolicyRefusal, RobotPort, Run, RunEnd, RunEvent,
+    Checkpoint, Grants, HostPorts, Lease, Limits, OperatorPort, Plugin, PluginHost, PolicyEnd,
+    PolicyOrder, PolicyPort, PolicyRefusal, RobotPort, Run, RunEnd, RunEvent,
 };
 use sinew_units::Tick;
 use sinew_world::{CameraHealth, ObjectTrack, Place, WorldSnapshot, WorldWriter};
@@ -221,6 +221,7 @@ fn ports(
                 ..Pose::IDENTITY
             }),
             tool_braking_m_s2: 2.0,
+            gripper_closed_m: 0.0,
             gripper_open_m: 0.08,
             gripper_force_max_n: 60.0,
             gripper_speed_m_s: 0.1,
@@ -243,8 +244,17 @@ impl Rig {
         Self::around(&loaded().host)
     }
 
+    /// With somebody to ask.
+    pub(crate) fn asking(person: impl OperatorPort + 'static) -> Self {
+        Self::build(&loaded().host, Some(Arc::new(Mutex::new(person))))
+    }
+
     /// Fresh surroundings for a host that has loaded its plugins.
     pub(crate) fn around(host: &PluginHost) -> Self {
+        Self::build(host, None)
+    }
+
+    fn build(host: &PluginHost, operator: Option<Arc<Mutex<dyn OperatorPort>>>) -> Self {
         let mailbox = Arc::new(Mailbox::default());
         let place = |name: &str, kind: &str, size: f64| Place {
             name: name.to_owned(),
@@ -258,7 +268,10 @@ impl Rig {
         let places = vec![place("tray", "tray", 0.4), place("A1", "pocket", 0.08)];
         let (world, reader) = sinew_world::world(places);
         let policy = Arc::default();
-        let ports = ports(Arc::clone(&mailbox), reader, Arc::clone(&policy));
+        let ports = HostPorts {
+            operator,
+            ..ports(Arc::clone(&mailbox), reader, Arc::clone(&policy))
+        };
         let mut rig = Self {
             host: host.with_ports(ports),
             robot: FakeLoop::new(mailbox),

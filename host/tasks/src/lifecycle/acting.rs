@@ -135,10 +135,10 @@ impl<P: Plugins> Task<P> {
         match ended {
             RunEnd::Finished(result) => Outcome::Success(result),
             RunEnd::Failed(failure) => {
-                let known = FailureLabel::parse(&failure.label);
+                let label = FailureLabel::of_plugin(&failure.label);
                 Outcome::Failure(Problem {
-                    label: FailureLabel::file(&failure.label),
-                    message: match known {
+                    label: label.unwrap_or(FailureLabel::SkillFault),
+                    message: match label {
                         Some(_) => failure.message,
                         None => format!("{}: {}", failure.label, failure.message),
                     },

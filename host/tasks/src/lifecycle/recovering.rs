@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use sinew_plugin_host::{Assessment, Failure, Kind, Proposal, RecoveryContext, RunEnd, Usage};
+use sinew_units::Ticks;
 
 use super::acting::told;
 use super::{Claim, Context, Left, Phase, Problem, Role, Task, mix};
@@ -67,11 +68,14 @@ impl<P: Plugins> Task<P> {
     }
 
     /// What recoveries are told, with the attempts before the one that it is about.
-    pub(super) fn recovery_context(&self, attempts: u32) -> RecoveryContext {
+    pub(super) fn recovery_context(&self, attempts: u32, time_limit: Ticks) -> RecoveryContext {
         RecoveryContext {
             skill: self.skill.clone(),
+            version: self.version.manifest().version.clone(),
             params: self.params.clone(),
             attempts,
+            resumable: self.checkpoint.is_some(),
+            time_limit,
         }
     }
 
@@ -86,7 +90,7 @@ impl<P: Plugins> Task<P> {
             return self.fail(context, problem);
         }
         let failure = problem.failure();
-        let asked = self.recovery_context(self.attempts);
+        let asked = self.recovery_context(self.attempts, budget.run_time);
         let mut proposals: Vec<(String, Proposal)> = Vec::new();
         for name in handlers(context.plugins, problem.label) {
             let failures = self.failures_of.get(&(name.clone(), problem.label));

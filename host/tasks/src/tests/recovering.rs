@@ -19,6 +19,8 @@ fn a_recovery_puts_it_right_and_the_skill_resumes_from_its_checkpoint() {
     assert!(!end.first_pass);
     assert_eq!((end.recoveries_attempted, end.recoveries_succeeded), (1, 1));
     assert_eq!(end.failures_met, [FailureLabel::Dropped]);
+    let asked = bench.engine.plugins().asked.take();
+    assert_eq!(asked, [("1.0.0".to_owned(), true)]);
     assert_eq!(
         bench.starts(),
         [

@@ -121,6 +121,8 @@ pub enum Params {
     ForeignSafePoint,
     /// Remembers how often it has run.
     Remember,
+    /// Remembers something, forgets it twice.
+    Forget,
     /// Fills its store.
     FillMemory,
     /// Reads a file that it may not read.
@@ -275,7 +277,7 @@ fn act(params: Params, resume: Option<Progress>, robot: &mut Robot) -> Result<St
         }
         Params::Grasp { force } => {
             let grip = robot.gripper.grasp(force)?;
-            format!("{:.3} {}", grip.width, grip.holding)
+            format!("{:?} {:.3} {}", grip.end, grip.width, grip.holding)
         }
         Params::Policy { name } => {
             let available = robot.policy.available()?;
@@ -411,16 +413,20 @@ fn act(params: Params, resume: Option<Progress>, robot: &mut Robot) -> Result<St
             robot.memory.set("runs", &vec![0; runs + 1])?;
             format!("{} runs, keys {:?}", runs + 1, robot.memory.keys()?)
         }
+        Params::Forget => {
+            robot.memory.set("word", b"said")?;
+            let before = robot.memory.get("word")?.is_some();
+            robot.memory.remove("word")?;
+            robot.memory.remove("word")?;
+            format!("{before} {:?}", robot.memory.get("word")?)
+        }
         Params::FillMemory => {
             for key in 0..1_000_u32 {
                 robot.memory.set(&key.to_string(), &[0; 1_000])?;
             }
             "filled".to_owned()
         }
-        Params::ReadFile => match robot.files.read("secrets", "../../etc/passwd") {
-            Ok(bytes) => format!("{} bytes", bytes.len()),
-            Err(error) => error.to_string(),
-        },
+        Params::ReadFile => read(robot, "secrets", "../../etc/passwd"),
         Params::HideRefusal { times, force } => {
             let mut flood = || {
                 for time in 0..times {
@@ -437,12 +443,8 @@ fn act(params: Params, resume: Option<Progress>, robot: &mut Robot) -> Result<St
         }
         Params::WriteFile { path, bytes } => {
             robot.files.write("notes", &path, &vec![7; bytes])?;
-            let read = robot.files.read("notes", &path)?;
-            format!(
-                "{} bytes in {:?}",
-                read.len(),
-                robot.files.entries("notes", "")?
-            )
+            let read = read(robot, "notes", &path);
+            format!("{read} in {:?}", robot.files.entries("notes", "")?)
         }
         Params::EditFiles { edits } => {
             let mut done = Vec::new();
@@ -456,13 +458,18 @@ fn act(params: Params, resume: Option<Progress>, robot: &mut Robot) -> Result<St
             }
             done.join(" ")
         }
-        Params::ReadNote { path } => match robot.files.read("notes", &path) {
-            Ok(bytes) => format!("{} bytes", bytes.len()),
-            Err(error) => error.to_string(),
-        },
+        Params::ReadNote { path } => read(robot, "notes", &path),
         Params::Ask => format!("{:?}", robot.operator.ask("Go on?", &["yes", "no"], 100)?),
         Params::WrongResult => "x".repeat(300),
     })
+}
+
+fn read(robot: &Robot, directory: &str, path: &str) -> String {
+    match robot.files.read(directory, path) {
+        Ok(Some(bytes)) => format!("{} bytes", bytes.len()),
+        Ok(None) => "nothing there".to_owned(),
+        Err(error) => error.to_string(),
+    }
 }
 
 fn recurse(depth: u64) -> u64 {

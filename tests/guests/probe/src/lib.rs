@@ -37,9 +37,12 @@ impl Recovery for Probe {
         }
         robot.motion.move_to(Goal::named("home"))?;
         robot.log.info(&format!(
-            "{:?} {}",
+            "{:?} {} {} {} {}",
             failure.detail::<Vec<u32>>(),
-            context.params
+            context.version,
+            context.params,
+            context.resumable,
+            context.time_limit
         ));
         Ok(Recovered::resume("the arm is home"))
     }
