@@ -1,5 +1,7 @@
 //! Harness of the integration tests: a whole host in virtual time, with every seam that a test needs.
 
+pub mod raw;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -76,6 +78,16 @@ impl Rig {
         rig
     }
 
+    /// Cycle `cycle` of seed `seed`, on a host of another kit.
+    #[must_use]
+    pub fn of(kit: &Kit, seed: u64, cycle: u64, profile: &Profile) -> Self {
+        let mut rig = Self::built(kit, seed, cycle, profile, Speed::Max, &mut |_, camera| {
+            camera
+        });
+        rig.host.reset("test").expect("a healthy robot is reset");
+        rig
+    }
+
     /// Cycle 0 of seed `seed`, on the real clock.
     #[must_use]
     pub fn in_real_time(seed: u64, profile: &Profile) -> Self {
@@ -93,7 +105,17 @@ impl Rig {
         speed: Speed,
         wrap: &mut dyn FnMut(usize, Box<dyn Camera>) -> Box<dyn Camera>,
     ) -> Self {
-        let kit = kit();
+        Self::built(kit(), seed, cycle, profile, speed, wrap)
+    }
+
+    fn built(
+        kit: &Kit,
+        seed: u64,
+        cycle: u64,
+        profile: &Profile,
+        speed: Speed,
+        wrap: &mut dyn FnMut(usize, Box<dyn Camera>) -> Box<dyn Camera>,
+    ) -> Self {
         let cell = Cell::new(&kit.config().robot, &kit.config().cell);
         let scene = cell.reset(seed, cycle, profile);
         let mut around = Surroundings::of(&cell);
@@ -217,6 +239,29 @@ impl Rig {
             "it never happened; last events: {:#?}",
             self.last_events(10)
         );
+    }
+
+    /// True if a joint or the tool moves.
+    #[must_use]
+    pub fn moves(&self) -> bool {
+        let status = self.host.status();
+        let joints = status.frame.velocity_rad_s;
+        status.tool_speed_m_s > 0.002 || joints.iter().any(|speed| speed.abs() > 0.005)
+    }
+
+    /// Kind and content of every record of the audit log, which verifies.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[must_use]
+    pub fn records(&self) -> Vec<(String, Value)> {
+        let mut records = Vec::new();
+        let verification = sinew_runtime::audit_log::read(&self.audit, |record| {
+            records.push((record.kind, record.content));
+        });
+        let verification = verification.expect("the log can be read");
+        assert!(verification.ok, "the log does not verify");
+        records
     }
 
     /// The scorer's grade of these lines.

@@ -7,3 +7,4 @@ mod examples;
 mod guests;
 mod kitting;
 mod stops;
+mod wit;
