@@ -7,18 +7,44 @@ use serde_json::Value;
 /// by that number, and no fuel meters it.
 const NODES_MAX: usize = 5_000;
 
+/// Keywords that hold schemas by name: the names are the plugin's own, whatever they look like.
+const BY_NAME: [&str; 6] = [
+    "$defs",
+    "definitions",
+    "dependencies",
+    "dependentSchemas",
+    "patternProperties",
+    "properties",
+];
+/// Keywords that hold values.
+const VALUES: [&str; 5] = ["const", "default", "dependentRequired", "enum", "examples"];
+/// Keywords by which a reference leads elsewhere than to the place that it spells: what it costs can't be counted.
+const ELSEWHERE: [&str; 7] = [
+    "$anchor",
+    "$dynamicAnchor",
+    "$dynamicRef",
+    "$id",
+    "$recursiveAnchor",
+    "$recursiveRef",
+    "id",
+];
+
+/// Keywords that ask what all others have looked at: each level of them looks at all that is below it more than once, so that
+/// sixty levels take for ever.
+const UNBOUNDED: [&str; 2] = ["unevaluatedItems", "unevaluatedProperties"];
+
 /// A compiled schema.
 pub(crate) struct Schema(Validator);
 
 impl Schema {
     /// Compiles; nothing is ever fetched from elsewhere.
     pub(crate) fn new(schema: &Value) -> Result<Self, String> {
-        let mut left = NODES_MAX;
-        if !fits(schema, schema, &mut Vec::new(), &mut left) {
-            return Err(format!(
-                "it has more than {NODES_MAX} nodes once its references are followed"
-            ));
-        }
+        let mut count = Count {
+            root: schema,
+            followed: Vec::new(),
+            left: NODES_MAX,
+        };
+        count.walk(schema, Holds::Schema, "#")?;
         match jsonschema::validator_for(schema) {
             Ok(validator) => Ok(Self(validator)),
             Err(error) => Err(error.to_string()),
@@ -34,31 +60,94 @@ impl Schema {
     }
 }
 
-/// Whether a schema has no more nodes than are left. A reference back to where it comes from ends there.
-fn fits<'s>(root: &'s Value, node: &'s Value, path: &mut Vec<&'s str>, left: &mut usize) -> bool {
-    let Some(less) = left.checked_sub(1) else {
-        return false;
-    };
-    *left = less;
-    match node {
-        Value::Array(items) => items.iter().all(|item| fits(root, item, path, left)),
-        Value::Object(map) => map.iter().all(|(key, value)| {
-            let target = match (key.as_str(), value) {
-                ("$ref" | "$dynamicRef", Value::String(target)) => target.as_str(),
-                _ => return fits(root, value, path, left),
-            };
-            let Some(there) = target.strip_prefix('#').and_then(|to| root.pointer(to)) else {
-                return true;
-            };
-            if path.contains(&target) {
-                return true;
-            }
-            path.push(target);
-            let fits = fits(root, there, path, left);
-            path.pop();
-            fits
-        }),
-        _ => true,
+/// What a node of a schema holds.
+#[derive(Clone, Copy)]
+enum Holds {
+    Schema,
+    SchemasByName,
+    Values,
+}
+
+impl Holds {
+    fn under(keyword: &str) -> Self {
+        if BY_NAME.contains(&keyword) {
+            Self::SchemasByName
+        } else if VALUES.contains(&keyword) {
+            Self::Values
+        } else {
+            Self::Schema
+        }
+    }
+}
+
+/// Goes through a schema and all that its references lead to.
+struct Count<'s> {
+    root: &'s Value,
+    /// References that lead to where it is.
+    followed: Vec<&'s str>,
+    left: usize,
+}
+
+impl<'s> Count<'s> {
+    fn walk(&mut self, node: &'s Value, holds: Holds, place: &str) -> Result<(), String> {
+        self.left = (self.left.checked_sub(1)).ok_or_else(|| {
+            format!("it has more than {NODES_MAX} nodes once its references are followed")
+        })?;
+        match node {
+            Value::Array(items) => (items.iter().enumerate())
+                .try_for_each(|(index, item)| self.walk(item, holds, &format!("{place}/{index}"))),
+            Value::Object(map) => map.iter().try_for_each(|(key, value)| {
+                let place = format!("{place}/{key}");
+                match holds {
+                    Holds::Schema => self.keyword(key, value, &place),
+                    Holds::SchemasByName => self.walk(value, Holds::Schema, &place),
+                    Holds::Values => self.walk(value, Holds::Values, &place),
+                }
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn keyword(&mut self, keyword: &str, value: &'s Value, place: &str) -> Result<(), String> {
+        if ELSEWHERE.contains(&keyword) {
+            return Err(format!(
+                "`{place}`: a schema of a plugin is referred to by its place alone, as \"$ref\": \"#/$defs/NAME\"; take \
+                 `{keyword}` out"
+            ));
+        }
+        if UNBOUNDED.contains(&keyword) {
+            return Err(format!(
+                "`{place}`: what `{keyword}` takes to check has no bound; name what is allowed, and say \
+                 \"additionalProperties\": false or \"items\": false beside it"
+            ));
+        }
+        if keyword == "$ref" {
+            return self.follow(value, place);
+        }
+        self.walk(value, Holds::under(keyword), place)
+    }
+
+    fn follow(&mut self, target: &'s Value, place: &str) -> Result<(), String> {
+        let pointer = target.as_str().filter(|target| !target.contains('%'));
+        let found = pointer.and_then(|target| {
+            let path = target.strip_prefix('#').filter(|path| !path.is_empty())?;
+            Some((target, self.root.pointer(path)?))
+        });
+        let Some((target, there)) = found else {
+            return Err(format!(
+                "`{place}`: {target} is no place in it; write #/$defs/NAME, without percent signs, and put what it means there"
+            ));
+        };
+        if self.followed.contains(&target) {
+            return Err(format!(
+                "`{place}`: {target} leads back to itself, and what it takes to check a value has no bound then; write the \
+                 levels out that are needed"
+            ));
+        }
+        self.followed.push(target);
+        self.walk(there, Holds::Schema, target)?;
+        self.followed.pop();
+        Ok(())
     }
 }
 
@@ -86,9 +175,85 @@ mod tests {
                 .expect("it is too much");
             assert!(error.contains("more than 5000 nodes"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_a_reference_costs_can_always_be_counted() {
+        let twice =
+            json!({"properties": {"c": {"allOf": [{"$ref": "#/$defs/t"}, {"$ref": "#/$defs/t"}]}}});
         let tree = json!({"properties": {"children": {"type": "array", "items": {"$ref": "#"}}}});
-        let tree = Schema::new(&tree).expect("a tree is no bomb");
-        assert!(tree.check(&json!({"children": [{"children": []}]})).is_ok());
-        assert!(tree.check(&json!({"children": [{"children": 3}]})).is_err());
+        for (schema, expected) in [
+            (
+                json!({"$defs": {"t": twice}, "$ref": "#/$defs/t"}),
+                "#/$defs/t leads back to itself",
+            ),
+            (tree, "\"#\" is no place in it"),
+            (
+                json!({"$defs": {"a": {"$anchor": "a"}}, "$ref": "#a"}),
+                "`#/$defs/a/$anchor`: ",
+            ),
+            (
+                json!({"$defs": {"a": {}}, "$ref": "#a"}),
+                "`#/$ref`: \"#a\" is no place in it",
+            ),
+            (
+                json!({"$defs": {"a": {"$dynamicAnchor": "a"}}}),
+                "take `$dynamicAnchor` out",
+            ),
+            (
+                json!({"$dynamicRef": "#/$defs/a"}),
+                "take `$dynamicRef` out",
+            ),
+            (
+                json!({"items": {"$recursiveRef": "#"}}),
+                "take `$recursiveRef` out",
+            ),
+            (
+                json!({"$recursiveAnchor": true}),
+                "take `$recursiveAnchor` out",
+            ),
+            (
+                json!({"$defs": {"a0": {}}, "$ref": "#/%24defs/a0"}),
+                "without percent signs",
+            ),
+            (
+                json!({"$id": "https://x", "$ref": "https://x#/$defs/a"}),
+                "`#/$id`: ",
+            ),
+            (json!({"$ref": "https://x#/$defs/a"}), "is no place in it"),
+            (
+                json!({"$schema": "http://json-schema.org/draft-04/schema#", "id": "https://x"}),
+                "take `id` out",
+            ),
+            (
+                json!({"allOf": [{"unevaluatedProperties": false}]}),
+                "`#/allOf/0/unevaluatedProperties`: ",
+            ),
+            // What is a value where it stands is a schema where a reference leads to it.
+            (
+                json!({"default": {"$id": "https://x"}, "$ref": "#/default"}),
+                "`#/default/$id`: ",
+            ),
+        ] {
+            let error = Schema::new(&schema).err().expect("it can't be counted");
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_no_keyword() {
+        let schema = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$defs": {"id": {"type": "string"}},
+            "properties": {"$id": {"$ref": "#/$defs/id"}, "$ref": {"const": {"$ref": "#"}}, "id": {"$ref": "#/$defs/id"}},
+            "default": {"$id": "x"},
+        });
+        let schema = Schema::new(&schema).expect("all of it can be counted");
+        assert!(
+            schema
+                .check(&json!({"$id": "x", "$ref": {"$ref": "#"}}))
+                .is_ok()
+        );
+        assert!(schema.check(&json!({"id": 3})).is_err());
     }
 }
