@@ -293,6 +293,17 @@ impl<P: Plugins> TaskEngine<P> {
         }
     }
 
+    /// The version of a skill with this digest was left: no task goes on with it. Those that have it go over to what is active
+    /// instead, or fail.
+    pub fn abandon(&mut self, skill: &str, digest: &str, why: &str) {
+        let instead = self.plugins.current(skill);
+        for task in self.tasks.values_mut() {
+            if task.skill() == skill {
+                task.abandon(digest, instead.as_ref(), why);
+            }
+        }
+    }
+
     /// Lets every task go on, in the order in which they were submitted.
     pub fn step(&mut self, now: Tick, status: &LoopStatus) {
         self.now = now;
@@ -314,9 +325,8 @@ impl<P: Plugins> TaskEngine<P> {
             });
         }
         // What misbehaves for one task does for the others.
-        for (instead, why) in left {
-            let name = instead.manifest().name.clone();
-            self.go_over(&name, SwapAt::Now, &why);
+        for (version, why) in left {
+            self.abandon(&version.manifest().name, version.digest(), &why);
         }
     }
 

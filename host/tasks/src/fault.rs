@@ -1,6 +1,6 @@
 //! Which ends of a run are the plugin's own fault, whatever became of its task.
 
-use sinew_plugin_host::RunEnd;
+use sinew_plugin_host::{RunEnd, line};
 
 use crate::failure::FailureLabel;
 use crate::task::TaskId;
@@ -88,7 +88,7 @@ impl Fault {
             | RunEnd::HandedOver
             | RunEnd::Cancelled { killed: false } => return None,
         };
-        let text = text.lines().next().unwrap_or_default().to_owned();
+        let text = line(text.lines().next().unwrap_or_default());
         Some(Self { kind, text })
     }
 }

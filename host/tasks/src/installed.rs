@@ -127,14 +127,9 @@ pub trait Plugins {
         now: Tick,
     ) -> Result<Self::Run, StartError>;
 
-    /// Books an end: of a task for its skill, of a run for a recovery, and of every run that misbehaved. If the version is
-    /// left for the one before because of it, that one is active when this returns, and is given.
-    fn account(
-        &self,
-        version: &Self::Version,
-        account: &Account,
-        usage: &Usage,
-    ) -> Option<Self::Version>;
+    /// Books an end: of a task for its skill, of a run for a recovery, and of every run that misbehaved. Whether the version is
+    /// left because of it: what is active instead, if anything is, is so when this returns.
+    fn account(&self, version: &Self::Version, account: &Account, usage: &Usage) -> bool;
 }
 
 /// Why a plugin was not installed.
@@ -380,21 +375,19 @@ impl Plugins for Installed {
             .start_recovery(&recovery.0.plugin, failure, context, lease, seed, now)
     }
 
-    fn account(
-        &self,
-        version: &InstalledVersion,
-        account: &Account,
-        usage: &Usage,
-    ) -> Option<InstalledVersion> {
-        let left = self.bookkeeper.as_ref()?.book(version, account, usage)?;
+    fn account(&self, version: &InstalledVersion, account: &Account, usage: &Usage) -> bool {
+        let bookkeeper = self.bookkeeper.as_ref();
+        let Some(left) = bookkeeper.and_then(|books| books.book(version, account, usage)) else {
+            return false;
+        };
         let name = &version.manifest().name;
         self.host.set_memory(name, left.memory);
         let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
-        match &left.instead {
-            Some(instead) => active.insert(name.clone(), instead.clone()),
+        match left.instead {
+            Some(instead) => active.insert(name.clone(), instead),
             None => active.remove(name),
         };
-        left.instead
+        true
     }
 }
 

@@ -33,29 +33,30 @@ pub(crate) struct Context<'a, P: Plugins> {
     pub(crate) leases: &'a mut Leases,
     pub(crate) history: &'a mut History,
     pub(crate) out: &'a mut Outbox,
-    /// Versions that were left in this step: what is active instead, and why.
+    /// Versions that were left in this step, and why.
     pub(crate) left: &'a mut Vec<(P::Version, String)>,
     pub(crate) now: Tick,
     pub(crate) status: &'a LoopStatus,
 }
 
 impl<P: Plugins> Context<'_, P> {
-    /// Books an end; gives the version that is active instead, if this one is left because of it.
+    /// Books an end; gives the reason if the version is left because of it.
     fn account(
         &mut self,
         version: &P::Version,
         account: &Account,
         usage: &Usage,
-    ) -> Option<P::Version> {
-        let instead = self.plugins.account(version, account, usage)?;
+    ) -> Option<String> {
+        if !self.plugins.account(version, account, usage) {
+            return None;
+        }
         let why = match account {
-            Account::Faulted(why) => why.clone(),
-            _ => "it failed too often".to_owned(),
+            Account::Faulted(why) => why.as_str(),
+            _ => "it failed too often",
         };
-        let number = &version.manifest().version;
-        self.left
-            .push((instead.clone(), format!("{number} was left: {why}")));
-        Some(instead)
+        let why = format!("{} was left: {why}", version.manifest().version);
+        self.left.push((version.clone(), why.clone()));
+        Some(why)
     }
 
     fn latched(&self) -> bool {
@@ -169,6 +170,8 @@ enum EndAsked {
     Stop,
     /// Another version takes over at once.
     Swap,
+    /// Its version was left, and no other can go on in its place: why.
+    Abandoned(String),
 }
 
 pub(crate) struct Task<P: Plugins> {
@@ -180,12 +183,14 @@ pub(crate) struct Task<P: Plugins> {
     running: P::Version,
     /// Another version that it is to go over to.
     swap: Option<Swap<P::Version>>,
+    /// Its version was left, and it goes on with it no more: why.
+    abandoned: Option<String>,
     swaps: u64,
     /// Where it stood when the version that it has took over.
     before: Option<Checkpoint>,
-    /// What the skill's runs have used.
+    /// What the runs of the version that it has have used, as far as that is not in the books.
     used: Usage,
-    /// The last run misbehaved, and that is in the books.
+    /// The skill's last run misbehaved, and that is in the books.
     fault_is_booked: bool,
     params: Value,
     params_json: String,
@@ -226,6 +231,7 @@ impl<P: Plugins> Task<P> {
             running: version.clone(),
             version,
             swap: None,
+            abandoned: None,
             swaps: 0,
             before: None,
             used: Usage::default(),
@@ -294,10 +300,28 @@ impl<P: Plugins> Task<P> {
     /// Another version of its skill is active now, and tasks that run go over to it at `at`.
     pub(crate) fn go_over(&mut self, to: &P::Version, at: SwapAt, cause: &str) {
         let is_other = self.version.digest() != to.digest();
+        let at = if self.abandoned.is_some() {
+            SwapAt::Now
+        } else {
+            at
+        };
         self.swap = (at != SwapAt::NextTask && is_other && !self.is_over()).then(|| Swap {
             to: to.clone(),
             at,
             cause: cause.to_owned(),
+        });
+    }
+
+    /// A version was left for another one, or for none. If it is the one that the task has, nothing of it is run any more.
+    pub(crate) fn abandon(&mut self, digest: &str, to: Option<&P::Version>, why: &str) {
+        if self.is_over() || self.version.digest() != digest {
+            return;
+        }
+        self.abandoned = Some(why.to_owned());
+        self.swap = to.map(|to| Swap {
+            to: to.clone(),
+            at: SwapAt::Now,
+            cause: why.to_owned(),
         });
     }
 

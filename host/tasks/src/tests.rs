@@ -185,8 +185,10 @@ struct Fakes {
     starts: RefCell<Vec<(String, Option<u8>, u32)>>,
     /// What was booked: version, account, calls.
     booked: RefCell<Vec<(String, Account, u64)>>,
-    /// What is active instead, once a version misbehaves.
-    instead: RefCell<Option<FakeVersion>>,
+    /// What is active instead, once a version misbehaves: another one, or none; without it none is ever left.
+    instead: RefCell<Option<Option<FakeVersion>>>,
+    /// Versions whose schema refuses every parameter.
+    picky: RefCell<Vec<String>>,
 }
 
 #[derive(Clone)]
@@ -279,25 +281,33 @@ impl Plugins for Fakes {
         self.versions.borrow().get(name).cloned()
     }
 
-    fn check_params(&self, _skill: &FakeVersion, params_json: &str) -> Result<Value, StartError> {
+    fn check_params(&self, skill: &FakeVersion, params_json: &str) -> Result<Value, StartError> {
+        let number = &skill.manifest().version;
+        if self.picky.borrow().contains(number) {
+            return Err(StartError::Params {
+                name: skill.manifest().name.clone(),
+                path: "/".to_owned(),
+                reason: "no".to_owned(),
+            });
+        }
         Ok(serde_json::from_str(params_json)?)
     }
 
-    fn account(
-        &self,
-        version: &FakeVersion,
-        account: &Account,
-        usage: &Usage,
-    ) -> Option<FakeVersion> {
+    fn account(&self, version: &FakeVersion, account: &Account, usage: &Usage) -> bool {
         let (number, calls) = (version.digest().to_owned(), usage.calls);
         (self.booked.borrow_mut()).push((number, account.clone(), calls));
-        let instead = match account {
-            Account::Faulted(_) => self.instead.borrow_mut().take()?,
-            _ => return None,
+        if !matches!(account, Account::Faulted(_)) {
+            return false;
+        }
+        let Some(instead) = self.instead.borrow_mut().take() else {
+            return false;
         };
-        let name = instead.manifest().name.clone();
-        self.versions.borrow_mut().insert(name, instead.clone());
-        Some(instead)
+        let mut versions = self.versions.borrow_mut();
+        match instead {
+            Some(instead) => versions.insert(version.manifest().name.clone(), instead),
+            None => versions.remove(&version.manifest().name),
+        };
+        true
     }
 
     fn start_skill(
@@ -322,7 +332,11 @@ impl Plugins for Fakes {
         now: Tick,
     ) -> Assessment {
         let name = recovery.manifest().name.as_str();
-        assert_eq!(failure.detail["line"], 2, "the detail reaches the recovery");
+        let detail = match failure.message.starts_with("it trapped") {
+            true => Value::Null,
+            false => json!({ "line": 2 }),
+        };
+        assert_eq!(failure.detail, detail, "the detail reaches the recovery");
         assert_eq!(context.skill, "t/skill");
         assert_eq!(context.time_limit, RecoveryBudget::default().run_time);
         let asked = (context.version.clone(), context.resumable);

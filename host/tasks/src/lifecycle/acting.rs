@@ -124,7 +124,10 @@ impl<P: Plugins> Task<P> {
             Some(EndAsked::Time(message)) if !has_finished => {
                 return Outcome::Failure(Problem::new(FailureLabel::Timeout, message));
             }
-            Some(EndAsked::Time(_) | EndAsked::Swap) | None => {}
+            Some(EndAsked::Abandoned(why)) if !has_finished => {
+                return Outcome::Failure(Problem::new(FailureLabel::SkillFault, why));
+            }
+            Some(EndAsked::Time(_) | EndAsked::Swap | EndAsked::Abandoned(_)) | None => {}
         }
         // Under a latched stop nothing else is the cause, whatever the plugin thinks; but what was done before
         // it stays done.

@@ -1,6 +1,7 @@
 //! Asking the world, and the end of a task.
 
 use serde_json::Value;
+use sinew_plugin_host::line;
 use sinew_units::Tick;
 
 use super::{Context, Phase, Problem, Role, Task};
@@ -137,7 +138,11 @@ impl<P: Plugins> Task<P> {
         self.step_object = None;
         // A fault that it ended with was booked with the run.
         if self.runs > 0 && !(self.fault_is_booked && label == Some(FailureLabel::SkillFault)) {
-            let account = account(self.state, label, &message);
+            let account = match &self.abandoned {
+                // What it was left for is in the books.
+                Some(_) => Account::Ended,
+                None => account(self.state, label, &message),
+            };
             context.account(&self.version, &account, &self.used);
         }
         self.end = Some(TaskEnd {
@@ -165,7 +170,7 @@ impl<P: Plugins> Task<P> {
 fn account(state: TaskState, label: Option<FailureLabel>, message: &str) -> Account {
     match (state, label) {
         (TaskState::Succeeded, _) => Account::Succeeded,
-        (_, Some(FailureLabel::SkillFault)) => Account::Faulted(message.to_owned()),
+        (_, Some(FailureLabel::SkillFault)) => Account::Faulted(line(message)),
         (TaskState::Cancelled, _)
         | (_, Some(FailureLabel::SafetyStop | FailureLabel::OperatorAbort)) => Account::Ended,
         _ => Account::Failed,

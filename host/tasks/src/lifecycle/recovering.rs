@@ -28,7 +28,8 @@ impl<P: Plugins> Task<P> {
         );
         self.failures_met.push(problem.label);
         self.judge_claim(context, false);
-        if problem.label.needs_person() || !self.options.recovery {
+        let is_over = self.abandoned.is_some() && self.swap.is_none();
+        if problem.label.needs_person() || !self.options.recovery || is_over {
             return self.fail(context, problem);
         }
         if self.time_is_over(context).is_some() {
@@ -189,7 +190,7 @@ impl<P: Plugins> Task<P> {
             },
         );
         if text("next") == "restart" {
-            self.checkpoint = None;
+            (self.checkpoint, self.before) = (None, None);
         }
         let label = match self.problem.take() {
             Some(problem) => problem.label,

@@ -1,6 +1,6 @@
 //! Going over from one version of a skill to another, in the middle of a task.
 
-use sinew_plugin_host::{Checkpoint, RunEnd};
+use sinew_plugin_host::{Checkpoint, RunEnd, Usage};
 
 use super::{Context, EndAsked, Outcome, Role, Swap, Task};
 use crate::event::Happening;
@@ -24,7 +24,7 @@ impl<P: Plugins> Task<P> {
                 if self.runs == 0 {
                     self.begin_on_current(context)?;
                 } else {
-                    self.swap_now(context);
+                    self.swap_now(context)?;
                 }
                 Ok(self.version.clone())
             }
@@ -33,7 +33,7 @@ impl<P: Plugins> Task<P> {
 
     /// A task that waited in the queue begins on the version that is active when it begins.
     fn begin_on_current(&mut self, context: &Context<'_, P>) -> Result<(), String> {
-        self.swap = None;
+        (self.swap, self.abandoned) = (None, None);
         let current = (context.plugins.current(&self.skill))
             .ok_or_else(|| format!("`{}` is not installed any more", self.skill))?;
         if current.digest() != self.version.digest() {
@@ -44,14 +44,18 @@ impl<P: Plugins> Task<P> {
         Ok(())
     }
 
-    /// Goes over if it is asked to and can.
-    fn swap_now(&mut self, context: &mut Context<'_, P>) {
+    /// Goes over if it is asked to and can. What was left is not gone on with.
+    fn swap_now(&mut self, context: &mut Context<'_, P>) -> Result<(), String> {
         let Some(swap) = self.swap.take() else {
-            return;
+            return self.abandoned.clone().map_or(Ok(()), Err);
         };
         if let Some(reason) = self.obstacle(context, &swap, self.checkpoint.as_ref()) {
             self.keep_version(context, &swap, reason);
-            return;
+            return self.abandoned.clone().map_or(Ok(()), Err);
+        }
+        let used = std::mem::take(&mut self.used);
+        if used != Usage::default() {
+            context.account(&self.version, &Account::Ended, &used);
         }
         self.say(
             context,
@@ -64,7 +68,9 @@ impl<P: Plugins> Task<P> {
         );
         self.before.clone_from(&self.checkpoint);
         self.version = swap.to;
+        self.abandoned = None;
         self.swaps += 1;
+        Ok(())
     }
 
     /// Why the task can't go on with another version from a checkpoint.
@@ -104,6 +110,7 @@ impl<P: Plugins> Task<P> {
     /// Asks a run of the skill to make room for another version.
     pub(super) fn ask_to_swap(&mut self, context: &mut Context<'_, P>, run: &mut P::Run) {
         let Some(swap) = self.swap.take() else {
+            self.end_if_abandoned(run);
             return;
         };
         if swap.at == SwapAt::SafePoint {
@@ -112,12 +119,22 @@ impl<P: Plugins> Task<P> {
             return;
         }
         match self.obstacle(context, &swap, run.checkpoint().as_ref()) {
-            Some(reason) => self.keep_version(context, &swap, reason),
+            Some(reason) => {
+                self.keep_version(context, &swap, reason);
+                self.end_if_abandoned(run);
+            }
             None => {
                 self.end_asked = Some(EndAsked::Swap);
                 self.swap = Some(swap);
                 run.cancel();
             }
+        }
+    }
+
+    fn end_if_abandoned(&mut self, run: &mut P::Run) {
+        if let Some(why) = &self.abandoned {
+            self.end_asked = Some(EndAsked::Abandoned(why.clone()));
+            run.cancel();
         }
     }
 
@@ -131,23 +148,16 @@ impl<P: Plugins> Task<P> {
         fault: Option<Fault>,
     ) -> Option<Outcome> {
         let usage = run.usage();
-        self.fault_is_booked = false;
+        if *role == Role::Skill {
+            self.fault_is_booked = false;
+        }
         // What it returned is judged with its task.
         let fault = fault.filter(|fault| matches!(fault.kind, FaultKind::Trap | FaultKind::Budget));
         if let Some(Fault { text: fault, .. }) = fault {
-            self.fault_is_booked = true;
-            let account = Account::Faulted(fault.clone());
-            let instead = context.account(&self.running, &account, &usage)?;
-            // Whoever was asked to end meanwhile ends.
-            if *role == Role::Skill && self.end_asked.is_none() && !context.latched() {
-                // What a version that misbehaves has left behind is worth no more than it is itself.
-                self.checkpoint = self.before.take();
-                self.swap = Some(Swap {
-                    to: instead,
-                    at: SwapAt::Now,
-                    cause: format!("{} was left: {fault}", self.version.manifest().version),
-                });
-                return Some(Outcome::Swapped);
+            let why = context.account(&self.running, &Account::Faulted(fault), &usage);
+            if *role == Role::Skill {
+                self.fault_is_booked = true;
+                return self.go_back(context, &why?);
             }
             return None;
         }
@@ -164,5 +174,17 @@ impl<P: Plugins> Task<P> {
             }
         }
         None
+    }
+
+    /// The version was left because of its last run.
+    fn go_back(&mut self, context: &Context<'_, P>, why: &str) -> Option<Outcome> {
+        let instead = context.plugins.current(&self.skill);
+        let left = self.version.digest().to_owned();
+        self.abandon(&left, instead.as_ref(), why);
+        // What a version that misbehaves has left behind is worth no more than it is itself.
+        self.checkpoint = self.before.take();
+        // Whoever was asked to end meanwhile ends.
+        let goes_on = self.swap.is_some() && self.end_asked.is_none() && !context.latched();
+        goes_on.then_some(Outcome::Swapped)
     }
 }

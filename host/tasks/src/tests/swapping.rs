@@ -120,7 +120,7 @@ fn a_version_that_misbehaves_is_left_for_the_one_before_and_the_task_goes_on() {
     let mut bench = bench(skill(vec![script(50, trap), done(100)]));
     activate(&mut bench, "2.0.0", json!({}));
     let good = version("t/skill", json!({}));
-    *bench.engine.plugins().instead.borrow_mut() = Some(good);
+    *bench.engine.plugins().instead.borrow_mut() = Some(Some(good));
     let task = bench.submit(SubmitOptions::default());
     let end = bench.finish(task);
     assert_eq!(end.state, TaskState::Succeeded);
@@ -175,7 +175,7 @@ fn what_a_broken_version_leaves_behind_is_not_gone_on_from() {
     let task = bench.submit(SubmitOptions::default());
     bench.run(10);
     let good = bench.engine.plugins().current("t/skill");
-    *bench.engine.plugins().instead.borrow_mut() = good;
+    *bench.engine.plugins().instead.borrow_mut() = Some(good);
     activate(&mut bench, "2.0.0", json!({}));
     bench
         .engine
@@ -184,4 +184,157 @@ fn what_a_broken_version_leaves_behind_is_not_gone_on_from() {
     assert_eq!((end.version.as_str(), end.swaps), ("1.0.0", 2));
     let from: Vec<Option<u8>> = bench.starts().iter().map(|start| start.1).collect();
     assert_eq!(from, [None, Some(7), Some(7)]);
+}
+
+fn trap() -> RunEnd {
+    RunEnd::Trapped {
+        message: "unreachable".to_owned(),
+    }
+}
+
+/// Versions that were run, by the events of their starts.
+fn ran(bench: &mut Bench) -> Vec<(String, String)> {
+    (bench.events().into_iter())
+        .filter_map(|what| match what {
+            Happening::RunStarted {
+                plugin, version, ..
+            } => Some((plugin, version)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn what_was_left_is_not_run_again_if_the_one_before_can_not_go_on() {
+    let mut bench = bench(skill(vec![script(50, trap()), done(100)]));
+    activate(&mut bench, "2.0.0", json!({}));
+    *bench.engine.plugins().instead.borrow_mut() = Some(Some(version("t/skill", json!({}))));
+    let task = bench.submit(SubmitOptions::default());
+    bench.run(10);
+    (bench.engine.plugins().picky.borrow_mut()).push("1.0.0".to_owned());
+    let end = bench.finish(task);
+    assert_eq!(
+        (end.label, end.version.as_str()),
+        (Some(FailureLabel::SkillFault), "2.0.0")
+    );
+    assert_eq!(end.message, "2.0.0 was left: it trapped: unreachable");
+    assert_eq!(ran(&mut bench).len(), 1);
+    let booked = bench.engine.plugins().booked.borrow().len();
+    assert_eq!(booked, 1, "the fault, once");
+}
+
+#[test]
+fn what_was_left_is_not_run_again_if_nothing_was_before() {
+    let mut fakes = skill(vec![script(50, trap()), done(100)]);
+    let resume = vec![put_right("resume")];
+    fakes.recovery("t/help", &["skill-fault"], (10, 0.9), resume);
+    let mut bench = bench(fakes);
+    *bench.engine.plugins().instead.borrow_mut() = Some(None);
+    let task = bench.submit(SubmitOptions::default());
+    assert_eq!(bench.finish(task).label, Some(FailureLabel::SkillFault));
+    assert_eq!(ran(&mut bench).len(), 1);
+}
+
+#[test]
+fn a_task_that_runs_on_a_version_that_was_left_ends() {
+    let mut bench = bench(skill(vec![done(10_000)]));
+    let task = bench.submit(SubmitOptions::default());
+    bench.run(10);
+    bench
+        .engine
+        .plugins()
+        .versions
+        .borrow_mut()
+        .remove("t/skill");
+    bench.engine.abandon("t/skill", "2.0.0", "2.0.0 was left");
+    bench.run(10);
+    assert_eq!(bench.engine.end(task), None, "it runs on another one");
+    bench.engine.abandon("t/skill", "1.0.0", "1.0.0 was left");
+    let end = bench.finish(task);
+    assert_eq!(
+        (end.label, end.message.as_str()),
+        (Some(FailureLabel::SkillFault), "1.0.0 was left")
+    );
+    let booked = bench.engine.plugins().booked.borrow().clone();
+    assert_eq!(booked, [("1.0.0".to_owned(), Account::Ended, 1)]);
+}
+
+#[test]
+fn a_fault_of_a_recovery_is_not_the_skills() {
+    // What the skill returns misses its schema, which is booked when its task ends; the recovery traps in between.
+    let mut fakes = skill(vec![fails("skill-fault")]);
+    let traps = vec![script(50, trap()), script(50, trap())];
+    fakes.recovery("t/help", &["skill-fault"], (10, 0.9), traps);
+    let mut bench = bench(fakes);
+    let task = bench.submit(SubmitOptions::default());
+    assert_eq!(bench.finish(task).label, Some(FailureLabel::SkillFault));
+    let last = bench.engine.plugins().booked.borrow().last().cloned();
+    let expected = Account::Faulted("so it went".to_owned());
+    assert_eq!(last, Some(("1.0.0".to_owned(), expected, 1)));
+}
+
+#[test]
+fn a_fault_of_the_skill_is_booked_once_whatever_a_recovery_does() {
+    let mut fakes = skill(vec![script(50, trap())]);
+    let fails = vec![fails("jam"), fails("jam")];
+    fakes.recovery("t/help", &["skill-fault"], (10, 0.9), fails);
+    let mut bench = bench(fakes);
+    let task = bench.submit(SubmitOptions::default());
+    assert_eq!(bench.finish(task).label, Some(FailureLabel::SkillFault));
+    let booked = bench.engine.plugins().booked.borrow().clone();
+    let faults = (booked.iter()).filter(|booked| matches!(booked.1, Account::Faulted(_)));
+    assert_eq!(faults.count(), 1, "{booked:?}");
+}
+
+#[test]
+fn what_a_version_has_used_is_not_charged_to_the_next_one() {
+    let first = fails("jam").saving(7);
+    let mut fakes = skill(vec![first, done(100)]);
+    fakes.recovery("t/help", &["jam"], (10, 0.9), vec![put_right("resume")]);
+    let mut bench = bench(fakes);
+    let task = bench.submit(SubmitOptions::default());
+    bench.run(25);
+    activate(&mut bench, "2.0.0", json!({}));
+    bench.engine.go_over("t/skill", SwapAt::Now, "an update");
+    assert_eq!(bench.finish(task).version, "2.0.0");
+    let booked = bench.engine.plugins().booked.borrow().clone();
+    let numbers: Vec<_> = (booked.iter())
+        .map(|(number, account, calls)| (number.as_str(), account.clone(), *calls))
+        .collect();
+    assert_eq!(
+        numbers,
+        [
+            ("1.0.0", Account::Succeeded, 1), // the recovery
+            ("1.0.0", Account::Ended, 1),
+            ("2.0.0", Account::Succeeded, 1),
+        ]
+    );
+}
+
+#[test]
+fn a_task_that_was_restarted_does_not_go_back_to_where_it_stood_before() {
+    // 1.0.0 is left at 7; 2.0.0 fails, is restarted, and breaks.
+    let scripts = vec![
+        done(100).saving(7),
+        fails("jam"),
+        script(50, trap()),
+        done(100),
+    ];
+    let mut fakes = skill(scripts);
+    fakes.recovery("t/help", &["jam"], (10, 0.9), vec![put_right("restart")]);
+    let mut bench = bench(fakes);
+    let task = bench.submit(SubmitOptions::default());
+    bench.run(10);
+    let good = bench.engine.plugins().current("t/skill");
+    *bench.engine.plugins().instead.borrow_mut() = Some(good);
+    activate(&mut bench, "2.0.0", json!({}));
+    bench
+        .engine
+        .go_over("t/skill", SwapAt::SafePoint, "an update");
+    assert_eq!(bench.finish(task).version, "1.0.0");
+    let from: Vec<Option<u8>> = (bench.starts().iter())
+        .filter(|start| start.0 == "t/skill")
+        .map(|start| start.1)
+        .collect();
+    assert_eq!(from, [None, Some(7), None, None]);
 }
