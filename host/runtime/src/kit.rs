@@ -15,12 +15,13 @@ use sinew_plugin_host::{
 };
 use sinew_policy::PolicyStore;
 use sinew_sim::FixedPlace;
+use sinew_skill_store::Digest;
 use sinew_tasks::{CellNames, InstallError, Installed, Plugins as _, Version as _};
 use sinew_units::Tick;
 use sinew_world::Place;
 
 use crate::assets;
-use crate::skills::{Books, FromStore, Provided, load_active, missing, names};
+use crate::skills::{Books, Clock, FromStore, Provided, load_active, missing, names};
 use crate::sources::{Config, Sources};
 use crate::trouble::{input, refused};
 
@@ -48,6 +49,8 @@ pub struct Kit {
     pub(crate) versions: BTreeMap<String, String>,
     /// Plugins that nobody has signed, out of the store.
     pub(crate) unsigned: Vec<String>,
+    /// What was loaded out of the store: digests by name.
+    stored: BTreeMap<String, Digest>,
     /// The books on plugins out of the store, once somebody runs them.
     pub(crate) books: Option<Arc<Books>>,
 }
@@ -72,7 +75,12 @@ impl Kit {
             // Every host loads its own; that it can is known before the first one starts.
             assets::try_policy(policy, &*backend)?;
         }
-        let (installed, mut versions, unsigned) = install(sources, &config, plugins)?;
+        let Loaded {
+            installed,
+            mut versions,
+            unsigned,
+            stored,
+        } = install(sources, &config, plugins)?;
         versions.insert("sinew".into(), env!("CARGO_PKG_VERSION").into());
         versions.extend(config.digests.clone());
         versions.insert("detector".into(), digest);
@@ -92,17 +100,13 @@ impl Kit {
             plugins: installed,
             versions,
             unsigned,
+            stored,
             books: None,
         })
     }
 
-    /// From now on runs of plugins out of the store are counted, and one that misbehaves on probation is left. `unix_ms`: now,
-    /// where a clock runs.
-    pub(crate) fn keep_books(
-        &mut self,
-        sources: &Sources,
-        unix_ms: Option<u64>,
-    ) -> anyhow::Result<()> {
+    /// From now on runs of plugins out of the store are counted, and one that misbehaves on probation is left.
+    pub(crate) fn keep_books(&mut self, sources: &Sources, clock: Clock) -> anyhow::Result<()> {
         let Some(store) = &sources.store else {
             return Ok(());
         };
@@ -111,7 +115,8 @@ impl Kit {
             store.clone(),
             host,
             self.config.grants.clone(),
-            unix_ms,
+            clock,
+            self.stored.clone(),
         )?);
         self.plugins.keep_books(Arc::clone(&books) as Arc<_>);
         self.books = Some(books);
@@ -137,12 +142,18 @@ impl Kit {
     }
 }
 
-/// The plugins, their digests by name, and which of them nobody has signed.
-fn install(
-    sources: &Sources,
-    config: &Config,
-    plugins: &[PluginFile],
-) -> anyhow::Result<(Installed, BTreeMap<String, String>, Vec<String>)> {
+/// The plugins, and what is known of them.
+struct Loaded {
+    installed: Installed,
+    /// Digests by name.
+    versions: BTreeMap<String, String>,
+    /// Which of them nobody has signed.
+    unsigned: Vec<String>,
+    /// Those out of the store.
+    stored: BTreeMap<String, Digest>,
+}
+
+fn install(sources: &Sources, config: &Config, plugins: &[PluginFile]) -> anyhow::Result<Loaded> {
     let host = PluginHost::new(Limits::default(), config.grants.clone(), idle_ports(config))
         .context("starting the plugin host")?;
     let stored = match &sources.store {
@@ -169,7 +180,14 @@ fn install(
         let digest = sinew_inference::sha256_hex(&plugin.bytes);
         versions.insert(name, digest);
     }
-    Ok((installed, versions, unsigned))
+    let digests = stored.iter().map(FromStore::held);
+    let digests = digests.map(|held| (held.name.clone(), held.digest));
+    Ok(Loaded {
+        stored: digests.collect(),
+        installed,
+        versions,
+        unsigned,
+    })
 }
 
 fn not_installed(error: InstallError) -> anyhow::Error {

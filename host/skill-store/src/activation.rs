@@ -7,7 +7,7 @@ use std::str::FromStr;
 use rusqlite::Transaction;
 
 use crate::error::StoreError;
-use crate::history::{What, note};
+use crate::history::{What, line, note};
 use crate::memory;
 use crate::probation::{Gate, is_on_trial};
 use crate::store::{By, Held, State, Store, Version};
@@ -83,11 +83,14 @@ pub(crate) enum Swap<'a> {
         gate: Gate,
         reason: &'a str,
     },
-    /// To the one that was good before.
+    /// To the one that was good before, or to none.
     Back {
         from: &'a Held,
         to: Option<&'a Held>,
-        condemned: bool,
+        /// Why the one that is left is not tried again unless somebody says so.
+        condemned: Option<&'a str>,
+        /// The memory that the one before has left comes back with it.
+        with_memory: bool,
         reason: &'a str,
     },
 }
@@ -117,10 +120,13 @@ pub(crate) fn swap_to(change: &Transaction<'_>, by: &By, swap: &Swap<'_>) -> rus
                 (gate.runs.max(1), gate.failures)
             };
             // Nothing is gone back to from itself.
-            change.execute(
+            let was_before = change.execute(
                 "UPDATE skills SET last_good = NULL WHERE name = ? AND last_good = ?",
                 (&to.name, to.digest.to_string()),
             )?;
+            if was_before > 0 {
+                memory::forget(change, &to.name)?;
+            }
             change.execute(
                 "UPDATE skills SET active = ?, highest = ?, swap_at = ?, probation_runs = ?, probation_failures = ?
                  WHERE name = ?",
@@ -143,6 +149,7 @@ pub(crate) fn swap_to(change: &Transaction<'_>, by: &By, swap: &Swap<'_>) -> rus
             from,
             to,
             condemned,
+            with_memory,
             reason,
         } => {
             change.execute(
@@ -154,18 +161,18 @@ pub(crate) fn swap_to(change: &Transaction<'_>, by: &By, swap: &Swap<'_>) -> rus
                     &from.name,
                 ),
             )?;
-            if *condemned {
+            if let Some(why) = condemned {
                 change.execute(
                     "UPDATE artifacts SET condemned = ?, proven = 0 WHERE digest = ?",
-                    (reason, from.digest.to_string()),
+                    (line(why), from.digest.to_string()),
                 )?;
             }
-            memory::restore(change, &from.name)?;
-            let words = match to {
-                Some(to) => format!("{reason}; back to {}", to.version),
-                None => format!("{reason}; no version was good before, none is active"),
-            };
-            note(change, by, What::RolledBack, *from, &words)
+            if *with_memory {
+                memory::restore(change, &from.name)?;
+            } else {
+                memory::forget(change, &from.name)?;
+            }
+            note(change, by, What::RolledBack, *from, reason)
         }
     }
 }
@@ -278,8 +285,9 @@ impl Store {
         let swap = Swap::Back {
             from: &active,
             to: Some(&before),
-            condemned: false,
-            reason,
+            condemned: None,
+            with_memory: true,
+            reason: &format!("{reason}; back to {}", before.version),
         };
         self.change(|change| swap_to(change, by, &swap))?;
         self.again(&before)

@@ -9,14 +9,13 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::error::StoreError;
+use crate::store::PATIENCE;
 
-/// The format that this version writes, and the newest that it reads.
-pub(crate) const FORMAT: i64 = 1;
+/// The format that this version writes, and the only one that it reads.
+pub(crate) const FORMAT: i64 = 2;
 /// "Snwk": what tells the file from other databases.
 const APPLICATION: i64 = 0x536e_776b;
 const FILE: &str = "state.sqlite";
-/// Others change it for milliseconds.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 const SCHEMA: &str = "
 CREATE TABLE artifacts (
@@ -49,7 +48,8 @@ CREATE TABLE skills (
     pinned INTEGER NOT NULL DEFAULT 0,
     swap_at TEXT NOT NULL DEFAULT 'next-task',
     probation_runs INTEGER NOT NULL DEFAULT 0,      -- left; 0: good
-    probation_failures INTEGER NOT NULL DEFAULT 0   -- left before it is rolled back
+    probation_failures INTEGER NOT NULL DEFAULT 0,  -- left before it is rolled back
+    memory_epoch INTEGER NOT NULL DEFAULT 0         -- how often an earlier memory was put back
 ) STRICT;
 CREATE TABLE consents (
     name TEXT NOT NULL,
@@ -152,6 +152,13 @@ impl Database {
                 return Err(StoreError::Newer {
                     path: root.to_owned(),
                     found: newer,
+                    known: FORMAT,
+                });
+            }
+            (older, APPLICATION) => {
+                return Err(StoreError::Older {
+                    path: root.to_owned(),
+                    found: older,
                     known: FORMAT,
                 });
             }

@@ -37,6 +37,19 @@ pub enum StoreError {
         /// The newest that is known here.
         known: i64,
     },
+    /// Written while Sinew was being made, before stores were kept from one version to the next.
+    #[error(
+        "{path} has the format {found} of a development build, this version of sinew knows {known}: move it away, and install \
+         again what should be there"
+    )]
+    Older {
+        /// The folder.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// What is known here.
+        known: i64,
+    },
     /// Others could change it.
     #[error(
         "{path} is open to others (mode {mode:o}): chmod 700 it, and install again what should be there"
@@ -144,14 +157,17 @@ pub enum StoreError {
     },
     /// A version is one file, for ever.
     #[error(
-        "`{name}` {version} is here already, with other contents ({there}, this one is {new}): a version is never used twice, raise it"
+        "`{name}` {version} {}, with other contents ({there}, this one is {new}): a version is never used twice, raise it",
+        if *.is_gone { "was here before" } else { "is here already" }
     )]
     VersionReused {
         /// The plugin.
         name: String,
         /// The version.
         version: Version,
-        /// Digest of what is here.
+        /// It was removed since.
+        is_gone: bool,
+        /// Digest of what is or was here.
         there: String,
         /// Digest of what came.
         new: String,

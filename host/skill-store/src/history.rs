@@ -99,6 +99,17 @@ impl<'a> From<&'a Held> for Of<'a> {
     }
 }
 
+/// Longest reason, characters: what a plugin says may have a part in it.
+const REASON_MAX: usize = 500;
+
+/// A text as it is kept: one line of bounded length, so that nobody writes lines of his own into what people read.
+pub(crate) fn line(text: &str) -> String {
+    let is_space = |c: char| c.is_whitespace() || c.is_control();
+    let words = text.split(is_space).filter(|word| !word.is_empty());
+    let line = words.collect::<Vec<_>>().join(" ");
+    line.chars().take(REASON_MAX).collect()
+}
+
 /// Writes a row.
 pub(crate) fn note<'a>(
     change: &Transaction<'_>,
@@ -117,7 +128,7 @@ pub(crate) fn note<'a>(
             of.name,
             of.version.to_string(),
             of.digest.to_string(),
-            reason,
+            line(reason),
         ),
     )?;
     Ok(())

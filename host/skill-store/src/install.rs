@@ -102,17 +102,12 @@ impl Store {
                     compiled.to_string(),
                     &examined.compiled_for,
                 ),
-            )?;
-            // What was known of it before it was removed is known again.
-            change.execute(
-                "UPDATE artifacts SET condemned = (SELECT condemned FROM gone WHERE digest = ?1)
-                 WHERE digest = ?1 AND EXISTS (SELECT 1 FROM gone WHERE digest = ?1)",
-                [admitted.digest.to_string()],
             )
         };
         self.change(|change| {
             new(change)?;
             if !already {
+                know_again(change, admitted.digest)?;
                 let said = match &signer {
                     Some(key) => format!("signed by {key}"),
                     None => "UNSIGNED, for development".to_owned(),
@@ -147,22 +142,24 @@ impl Store {
                 && held.digest != admitted.digest
                 && (held.signer.is_some() || admitted.signer.is_some())
         });
-        let there = match other {
-            Some(other) => other.digest.short(),
+        let (is_gone, there) = match other {
+            Some(other) => (false, other.digest.short()),
             None => match self.removed(admitted, examined)? {
-                Some(digest) => digest.chars().take(12).collect(),
+                Some(digest) => (true, digest.chars().take(12).collect()),
                 None => return Ok(()),
             },
         };
         Err(StoreError::VersionReused {
             name: examined.name.clone(),
             version: examined.version.clone(),
+            is_gone,
             there,
             new: admitted.digest.short(),
         })
     }
 
-    /// The digest that this version had before it was removed, if it was another one.
+    /// The digest that this version had before it was removed, if it was another one. What was tried without a signature
+    /// binds nobody.
     fn removed(
         &self,
         admitted: &Admitted,
@@ -170,20 +167,30 @@ impl Store {
     ) -> Result<Option<String>, StoreError> {
         self.database.read(|connection| {
             let mut statement = connection.prepare(
-                "SELECT digest FROM gone WHERE name = ? AND version = ? AND digest <> ? AND (signed OR ?)",
+                "SELECT digest FROM gone WHERE name = ? AND version = ? AND digest <> ? AND signed",
             )?;
             let mut rows = statement.query_map(
                 (
                     &examined.name,
                     examined.version.to_string(),
                     admitted.digest.to_string(),
-                    admitted.signer.is_some(),
                 ),
                 |row| row.get(0),
             )?;
             rows.next().transpose()
         })
     }
+}
+
+/// What was known of a version before it was removed is known again, and from now on of the one that is here.
+fn know_again(change: &rusqlite::Transaction<'_>, digest: Digest) -> rusqlite::Result<()> {
+    let digest = digest.to_string();
+    change.execute(
+        "UPDATE artifacts SET condemned = (SELECT condemned FROM gone WHERE digest = ?1) WHERE digest = ?1",
+        [&digest],
+    )?;
+    change.execute("DELETE FROM gone WHERE digest = ?", [&digest])?;
+    Ok(())
 }
 
 /// Size, revocation, signature, and that the signature is all there is of its kind. In this order.

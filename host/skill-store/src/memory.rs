@@ -8,30 +8,66 @@ use rusqlite::Transaction;
 use crate::error::StoreError;
 use crate::store::Store;
 
+/// What a plugin keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// By key.
+    pub entries: BTreeMap<String, Vec<u8>>,
+    /// Another one whenever an earlier memory was put back.
+    pub epoch: i64,
+}
+
 impl Store {
-    /// What a plugin keeps.
+    /// What every plugin keeps, by name.
     ///
     /// # Errors
     /// The database can't be read.
-    pub fn memory(&self, name: &str) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+    pub fn memories(&self) -> Result<BTreeMap<String, Memory>, StoreError> {
         self.database.read(|connection| {
-            let mut statement =
-                connection.prepare("SELECT key, value FROM memory WHERE name = ?")?;
-            let rows = statement.query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            rows.collect()
+            // One statement: entries and epoch are of one moment.
+            let mut statement = connection.prepare(
+                "SELECT s.name, s.memory_epoch, m.key, m.value FROM skills s LEFT JOIN memory m USING (name)",
+            )?;
+            let mut rows = statement.query([])?;
+            let mut memories = BTreeMap::<String, Memory>::new();
+            while let Some(row) = rows.next()? {
+                let memory = memories.entry(row.get(0)?).or_default();
+                memory.epoch = row.get(1)?;
+                if let Some(key) = row.get(2)? {
+                    memory.entries.insert(key, row.get(3)?);
+                }
+            }
+            Ok(memories)
         })
     }
 
-    /// Replaces what a plugin keeps.
+    /// What a plugin keeps; nothing if there was never one of this name.
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub fn memory(&self, name: &str) -> Result<Memory, StoreError> {
+        Ok(self.memories()?.remove(name).unwrap_or_default())
+    }
+
+    /// Replaces what a plugin keeps, unless an earlier memory was put back since `epoch`: whether it did.
     ///
     /// # Errors
     /// The database can't be written.
     pub fn keep_memory(
         &mut self,
         name: &str,
+        epoch: i64,
         entries: &BTreeMap<String, Vec<u8>>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         self.change(|change| {
+            let is_ours: bool = change.query_row(
+                "SELECT EXISTS (SELECT 1 FROM skills WHERE name = ? AND memory_epoch = ?)",
+                (name, epoch),
+                |row| row.get(0),
+            )?;
+            if !is_ours {
+                return Ok(false);
+            }
             change.execute("DELETE FROM memory WHERE name = ?", [name])?;
             for (key, value) in entries {
                 change.execute(
@@ -39,14 +75,14 @@ impl Store {
                     (name, key, value),
                 )?;
             }
-            Ok(())
+            Ok(true)
         })
     }
 }
 
 /// Keeps a copy of what is there.
 pub(crate) fn keep(change: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
-    change.execute("DELETE FROM memory_before WHERE name = ?", [name])?;
+    forget(change, name)?;
     change.execute(
         "INSERT INTO memory_before SELECT * FROM memory WHERE name = ?",
         [name],
@@ -54,13 +90,22 @@ pub(crate) fn keep(change: &Transaction<'_>, name: &str) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// Puts that copy back; nothing is there if there was no version before.
+/// Forgets that copy: the version that it belongs to is not gone back to any more.
+pub(crate) fn forget(change: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
+    change.execute("DELETE FROM memory_before WHERE name = ?", [name])?;
+    Ok(())
+}
+
+/// Puts that copy back; nothing is there if there was no version before. What a host has read before does not count any more.
 pub(crate) fn restore(change: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
+    change.execute(
+        "UPDATE skills SET memory_epoch = memory_epoch + 1 WHERE name = ?",
+        [name],
+    )?;
     change.execute("DELETE FROM memory WHERE name = ?", [name])?;
     change.execute(
         "INSERT INTO memory SELECT * FROM memory_before WHERE name = ?",
         [name],
     )?;
-    change.execute("DELETE FROM memory_before WHERE name = ?", [name])?;
-    Ok(())
+    forget(change, name)
 }

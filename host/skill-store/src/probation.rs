@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::activation::{Swap, swap_to};
 use crate::digest::Digest;
 use crate::error::StoreError;
-use crate::history::{What, note};
+use crate::history::{What, line, note};
 use crate::store::{By, Held, State, Store};
 use crate::trust::Trust;
 
@@ -123,7 +123,8 @@ impl Standing {
 
 impl Store {
     /// Counts a run: for the version's account and, if it is the active one, for its probation. Gives the reason if that
-    /// made the store leave it for the version before.
+    /// made the store leave it for the version before. What is revoked is not gone back to, as far as `trust` is known: without
+    /// it whoever loads that version has to ask.
     ///
     /// # Errors
     /// The database can't be written.
@@ -132,7 +133,7 @@ impl Store {
         digest: Digest,
         outcome: &RunOutcome,
         usage: &Usage,
-        trust: &Trust,
+        trust: Option<&Trust>,
         by: &By,
     ) -> Result<Option<String>, StoreError> {
         let _lock = self.lock()?;
@@ -145,8 +146,8 @@ impl Store {
             _ => Ok(Standing::Good),
         };
         let was_on_trial = is_on_trial(&held);
-        // What is revoked is not gone back to.
-        let before = (self.before(&held.name)?).filter(|before| before.check_trust(trust).is_ok());
+        let good = self.before(&held.name)?;
+        let before = (good.as_ref()).filter(|good| may_run(good, trust));
         self.change(|change| {
             charge(change, digest, outcome, usage)?;
             match &verdict {
@@ -163,17 +164,16 @@ impl Store {
                     failures_left,
                 }) => stand(change, &held.name, *runs_left, *failures_left)?,
                 Ok(Standing::Good) => {}
-                Err(reason) => {
-                    swap_to(
-                        change,
-                        by,
-                        &Swap::Back {
-                            from: &held,
-                            to: before.as_ref(),
-                            condemned: true,
-                            reason,
-                        },
-                    )?;
+                Err(why) => {
+                    let back = words_of_back(good.as_ref(), before);
+                    let swap = Swap::Back {
+                        from: &held,
+                        to: before,
+                        condemned: Some(why),
+                        with_memory: true,
+                        reason: &format!("{}; {back}", line(why)),
+                    };
+                    swap_to(change, by, &swap)?;
                 }
             }
             Ok(())
@@ -219,6 +219,22 @@ pub(crate) fn is_on_trial(held: &Held) -> bool {
             ..
         }
     )
+}
+
+fn may_run(held: &Held, trust: Option<&Trust>) -> bool {
+    trust.is_none_or(|trust| held.check_trust(trust).is_ok())
+}
+
+/// What becomes active, of what was `good` before.
+fn words_of_back(good: Option<&Held>, to: Option<&Held>) -> String {
+    match (good, to) {
+        (_, Some(to)) => format!("back to {}", to.version),
+        (Some(good), None) => format!(
+            "{} was good before and is not trusted any more, none is active",
+            good.version
+        ),
+        (None, None) => "no version was good before, none is active".to_owned(),
+    }
 }
 
 fn stand(

@@ -3,6 +3,7 @@
 use crate::activation::{Swap, swap_to};
 use crate::error::StoreError;
 use crate::history::{What, note};
+use crate::probation::is_on_trial;
 use crate::store::{By, Held, State, Store};
 
 impl Store {
@@ -10,7 +11,7 @@ impl Store {
     /// `active`: also the active one; nothing of its name is active then.
     ///
     /// # Errors
-    /// It is active and that was not said, or it is what is gone back to.
+    /// It is active and that was not said, or pinned, or it is what is gone back to.
     pub fn remove(&mut self, held: &Held, active: bool, by: &By) -> Result<(), StoreError> {
         let _lock = self.lock()?;
         let held = &self.again(held)?;
@@ -33,13 +34,22 @@ impl Store {
                 "it can go when that one is proven and another one active",
             ));
         }
+        if held.pinned {
+            return Err(StoreError::Pinned {
+                name: held.name.clone(),
+                version: held.version.clone(),
+            });
+        }
+        // What one that has shown itself good has kept is its name's own.
+        let with_memory = is_on_trial(held) && self.before(&held.name)?.is_some();
         self.change(|change| {
             if is_active {
                 let swap = Swap::Back {
                     from: held,
                     to: None,
-                    condemned: false,
-                    reason: "removed by hand",
+                    condemned: None,
+                    with_memory,
+                    reason: "removed by hand, none is active",
                 };
                 swap_to(change, by, &swap)?;
             }

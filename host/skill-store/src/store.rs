@@ -188,8 +188,8 @@ pub struct Store {
     patience: Duration,
 }
 
-/// How long a change waits for another one.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a change waits for another one, unless somebody says otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// Machine code is larger than what it was made from, and not without bound.
@@ -259,7 +259,7 @@ impl Store {
             artifacts,
             compiled,
             on_step,
-            patience: LOCK_PATIENCE,
+            patience: PATIENCE,
         })
     }
 

@@ -25,6 +25,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::digest::Digest;
+use crate::history::line;
 use crate::keys::PublicKey;
 
 /// The trust file, checked.
@@ -201,7 +202,7 @@ impl Trust {
         for (index, RevokedEntry { digest, why }) in file.revoked.into_iter().enumerate() {
             let digest = (digest.parse())
                 .map_err(|reason| wrong(format!("revoked[{index}].digest"), reason))?;
-            trust.revoked.insert(digest, one_line(&why));
+            trust.revoked.insert(digest, line(&why));
         }
         Ok(trust)
     }
@@ -319,7 +320,7 @@ fn trusted(publisher: &str, entry: KeyEntry) -> Result<TrustedKey, String> {
         key,
         from,
         until,
-        revoked: entry.revoked.map(|why| one_line(&why)),
+        revoked: entry.revoked.map(|why| line(&why)),
     })
 }
 
@@ -338,8 +339,4 @@ fn day(date: toml::value::Datetime) -> Result<Date, String> {
             "`{other}` is no day: write 2026-12-31, without a time"
         )),
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -85,7 +85,7 @@ impl Cycle<'_> {
             },
         )?;
         if let Some(books) = &self.kit.books {
-            for (name, entries) in books.memories()? {
+            for (name, entries) in books.memories() {
                 host.tasks().plugins().host().set_memory(&name, entries);
             }
         }

@@ -22,7 +22,7 @@ use crate::host::{Host, Speed};
 use crate::kit::{Kit, PluginFile, place};
 use crate::picture::write_png;
 use crate::safety_change;
-use crate::skills::News;
+use crate::skills::{News, NewsOf};
 use crate::sources::Sources;
 use crate::trouble::input;
 use crate::watch::{Progress, Watcher};
@@ -99,7 +99,7 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
     };
     let audit = open_audit_with(&options.out.join(AUDIT_FILE), clock)?;
     let has_clock = matches!(clock, WallClock::UnixMs(_));
-    kit.keep_books(&options.sources, has_clock.then(now_unix_ms))?;
+    kit.keep_books(&options.sources, has_clock.then_some(now_unix_ms))?;
     safety_change::admit(&kit.config, &audit, ACTOR, now_unix_ms())?;
     let mut header = header(&kit, options);
     header.audit = Some(audit.path().display().to_string());
@@ -148,6 +148,10 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
         close_books(&kit, &audit, &mut header);
         cycles.push(outcome.report);
     }
+    if let Some(books) = &kit.books {
+        books.be_patient();
+        close_books(&kit, &audit, &mut header);
+    }
     // Each host has flushed what it said; what comes at its end is waited for here.
     let flushed = audit.flush();
     let unwritten = incidents.finish().into_iter();
@@ -187,25 +191,25 @@ pub(crate) fn take_news(kit: &Kit, mut host: Option<&mut Host>, watch: Watcher<'
         return;
     };
     for news in books.news() {
-        let News {
-            name,
-            version,
-            memory,
-            at,
-            words,
-        } = news;
-        match version {
-            Some(version) => kit.plugins.replace(version),
-            None => kit.plugins.remove(&name),
-        }
-        let mut sim_seconds = 0.0;
-        if let Some(host) = &mut host {
-            if let Some(memory) = memory {
-                host.tasks().plugins().host().set_memory(&name, memory);
+        let News { name, what, words } = news;
+        let mut tasks = host.as_deref_mut().map(Host::tasks);
+        match what {
+            NewsOf::Version(version, at) => {
+                kit.plugins.replace(version);
+                (tasks.iter_mut()).for_each(|tasks| tasks.go_over(&name, at, &words));
             }
-            host.tasks().go_over(&name, at, &words);
-            sim_seconds = host.now().as_seconds();
+            NewsOf::Gone => kit.plugins.remove(&name),
+            NewsOf::Left(digest, instead) => {
+                match instead {
+                    Some(instead) => kit.plugins.replace(instead),
+                    None => kit.plugins.remove(&name),
+                }
+                let digest = digest.to_string();
+                (tasks.iter_mut()).for_each(|tasks| tasks.abandon(&name, &digest, &words));
+            }
+            NewsOf::NotTaken => {}
         }
+        let sim_seconds = (host.as_ref()).map_or(0.0, |host| host.now().as_seconds());
         watch(&Progress::Event {
             sim_seconds,
             message: &words,

@@ -1,39 +1,46 @@
 //! The books on plugins out of a store, while a host runs: what each run has used, what its probation says, what it keeps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sinew_audit::Writer;
 use sinew_plugin_host::{Grants, PluginHost, Usage as RunUsage};
 use sinew_skill_store::{
-    Access, By, Digest, Held, RunOutcome, State, Store, StoreError, SwapAt, Usage,
+    Access, By, Digest, Held, Memory, PATIENCE, RunOutcome, State, Store, SwapAt, Trust, Usage,
 };
 use sinew_tasks::{
     Account, Bookkeeper, InstalledVersion, Left, SwapAt as TaskSwapAt, Version as _,
 };
 
-use super::loading::of as from_store;
+use super::taking::Taking;
 use super::{StorePlace, telling, trouble};
-use crate::trouble::input;
 
 /// Who books: it stands in the audit log.
 const ACTOR: &str = "sinew run";
-/// How long booking waits for somebody else who changes the store.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// How long booking waits for somebody else who changes the store: whoever books stands beside a robot that works.
+const PATIENCE_BESIDE_A_ROBOT: Duration = Duration::from_millis(200);
 
-/// What a plugin keeps.
-pub(crate) type Memory = BTreeMap<String, Vec<u8>>;
+/// The time of day, where a clock runs: milliseconds since 1970.
+pub(crate) type Clock = Option<fn() -> u64>;
 
-/// What somebody has changed meanwhile.
+/// What has changed in the store meanwhile.
 pub(crate) struct News {
     pub(crate) name: String,
-    /// What is active now; `None`: nothing of that name.
-    pub(crate) version: Option<InstalledVersion>,
-    /// What it keeps, if somebody has put that back.
-    pub(crate) memory: Option<Memory>,
-    pub(crate) at: TaskSwapAt,
+    pub(crate) what: NewsOf,
     pub(crate) words: String,
+}
+
+/// Of what.
+pub(crate) enum NewsOf {
+    /// Another version is active now, and tasks that run go over to it.
+    Version(InstalledVersion, TaskSwapAt),
+    /// Nothing of that name is active any more.
+    Gone,
+    /// The version with this digest was left for that one, if there is one: no task goes on with it.
+    Left(Digest, Option<InstalledVersion>),
+    /// Another version is active in the store, and can't be taken up: what runs goes on.
+    NotTaken,
 }
 
 /// The books of one store.
@@ -42,42 +49,53 @@ pub(crate) struct Books(Mutex<Inner>);
 struct Inner {
     place: StorePlace,
     store: Store,
-    /// Loads what is gone back to. It shares its engine with the host that runs it.
-    host: PluginHost,
-    by: By,
-    grants: Grants,
-    /// What was active when it was last looked: digests by name. A version that could not be loaded is among them, or it would
-    /// be tried again all the time.
+    taking: Taking,
+    clock: Clock,
+    /// What runs here: digests by name.
     active: BTreeMap<String, Digest>,
-    /// What the store had of the memory of each, when it was last read or written here.
-    kept: BTreeMap<String, Memory>,
+    /// What was read of memory, and not written since. What was never read is not written.
+    read: BTreeMap<String, Memory>,
+    /// Ends that are not in the store yet, the oldest first.
+    unbooked: VecDeque<Booking>,
+    /// Versions that were left, of which nobody was told: the ends by which they were.
+    left: Vec<Booking>,
+    /// The last event that the audit log's writer was given.
+    handed_over: i64,
     rollbacks: Vec<String>,
     troubles: Vec<String>,
 }
 
+/// An end that is to stand in the books.
+struct Booking {
+    name: String,
+    version: String,
+    digest: Digest,
+    outcome: RunOutcome,
+    used: Usage,
+    by: By,
+}
+
 impl Books {
-    /// Opens them. `unix_ms`: now, where a clock runs.
+    /// Opens them, for a host that runs the versions with the digests in `active`.
     pub(crate) fn open(
         place: StorePlace,
         host: PluginHost,
         grants: Grants,
-        unix_ms: Option<u64>,
+        clock: Clock,
+        active: BTreeMap<String, Digest>,
     ) -> anyhow::Result<Self> {
         let mut store = Store::open(&place.folder, Access::Change).map_err(trouble)?;
-        // Whoever books stands beside a robot that works.
-        store.patience(PATIENCE).map_err(trouble)?;
-        let active = active(&store)?;
+        (store.patience(PATIENCE_BESIDE_A_ROBOT)).map_err(trouble)?;
         Ok(Self(Mutex::new(Inner {
-            active,
+            taking: Taking::new(place.clone(), host, grants, clock.is_some()),
             place,
             store,
-            host,
-            grants,
-            kept: BTreeMap::new(),
-            by: By {
-                actor: ACTOR.to_owned(),
-                unix_ms,
-            },
+            clock,
+            active,
+            read: BTreeMap::new(),
+            unbooked: VecDeque::new(),
+            left: Vec::new(),
+            handed_over: 0,
             rollbacks: Vec::new(),
             troubles: Vec::new(),
         })))
@@ -87,52 +105,72 @@ impl Books {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What every plugin out of the store keeps, by name.
-    pub(crate) fn memories(&self) -> anyhow::Result<Vec<(String, Memory)>> {
+    /// What every plugin out of the store keeps, by name. What can't be read is not known in this cycle, and stays as it is.
+    pub(crate) fn memories(&self) -> BTreeMap<String, BTreeMap<String, Vec<u8>>> {
         let mut inner = self.inner();
-        let names: Vec<String> = inner.active.keys().cloned().collect();
-        for name in names {
-            let memory = inner.store.memory(&name).map_err(trouble)?;
-            inner.kept.insert(name, memory);
-        }
-        Ok(inner.kept.clone().into_iter().collect())
+        inner.read = match inner.store.memories() {
+            Ok(mut all) => {
+                all.retain(|name, _| inner.active.contains_key(name));
+                all
+            }
+            Err(error) => {
+                inner.note(format!("what plugins have kept: {error}"));
+                BTreeMap::new()
+            }
+        };
+        (inner.read.iter())
+            .map(|(name, memory)| (name.clone(), memory.entries.clone()))
+            .collect()
     }
 
-    /// Keeps what the plugins out of the store keep. What somebody else has put back meanwhile stays.
+    /// Keeps what the plugins out of the store keep. What somebody has put back meanwhile stays.
     pub(crate) fn keep_memories(&self, host: &PluginHost) {
         let mut inner = self.inner();
-        let names: Vec<String> = inner.active.keys().cloned().collect();
-        for name in names {
-            if let Err(error) = inner.keep_memory(&name, host.memory(&name)) {
-                inner
-                    .troubles
-                    .push(format!("the memory of {name}: {error}"));
+        for (name, read) in std::mem::take(&mut inner.read) {
+            let now = host.memory(&name);
+            if now == read.entries {
+                continue;
+            }
+            if let Err(error) = inner.store.keep_memory(&name, read.epoch, &now) {
+                inner.note(format!("the memory of {name}: {error}"));
             }
         }
     }
 
-    /// What somebody else has made active since the last time. What can't be taken up is not: what runs goes on, and the report
-    /// says so.
+    /// What became active since the last time, by somebody else or because an end was booked late. What can't be taken up is
+    /// tried again.
     pub(crate) fn news(&self) -> Vec<News> {
         let mut inner = self.inner();
+        inner.book_all();
+        let mut news = inner.news_of_left();
         match inner.store.active() {
-            Ok(active) => inner.compare(active),
-            Err(error) => {
-                inner.troubles.push(error.to_string());
-                Vec::new()
-            }
+            Ok(active) => news.extend(inner.compare(active)),
+            Err(error) => inner.note(error.to_string()),
         }
+        news
     }
 
     /// Tells the audit log what happened. What can't be written is told the next time.
     pub(crate) fn tell(&self, log: &Writer) {
         let mut inner = self.inner();
-        if let Err(error) = telling::tell_writer(&mut inner.store, log) {
-            inner.troubles.push(format!("{error:#}"));
+        inner.book_all();
+        let Inner {
+            store, handed_over, ..
+        } = &mut *inner;
+        if let Err(error) = telling::tell_writer(store, log, handed_over) {
+            inner.note(format!("{error:#}"));
         }
     }
 
-    /// Versions that were left, and what could not be booked, since the last time.
+    /// The robot rests: from now on it waits for others as long as anybody.
+    pub(crate) fn be_patient(&self) {
+        let mut inner = self.inner();
+        if let Err(error) = inner.store.patience(PATIENCE) {
+            inner.note(error.to_string());
+        }
+    }
+
+    /// Versions that were left, and what could not be done, since the last time.
     pub(crate) fn take_words(&self) -> (Vec<String>, Vec<String>) {
         let mut inner = self.inner();
         (
@@ -140,13 +178,6 @@ impl Books {
             std::mem::take(&mut inner.troubles),
         )
     }
-}
-
-fn active(store: &Store) -> anyhow::Result<BTreeMap<String, Digest>> {
-    let active = store.active().map_err(trouble)?;
-    Ok((active.into_iter())
-        .map(|held| (held.name, held.digest))
-        .collect())
 }
 
 fn at(at: SwapAt) -> TaskSwapAt {
@@ -158,22 +189,113 @@ fn at(at: SwapAt) -> TaskSwapAt {
 }
 
 impl Inner {
-    fn load(&self, held: &Held) -> anyhow::Result<InstalledVersion> {
-        let loaded = from_store(&self.place, &self.store, held, &self.host.code_for())?;
-        let version = (loaded.version(&self.host)).map_err(|error| input(error.to_string()))?;
-        loaded.check_consent(&version, &self.grants)?;
-        Ok(version)
+    /// A trouble that lasts is told once.
+    fn note(&mut self, trouble: String) {
+        if !self.troubles.contains(&trouble) {
+            self.troubles.push(trouble);
+        }
     }
 
-    fn keep_memory(&mut self, name: &str, now: Memory) -> Result<(), StoreError> {
-        let there = self.store.memory(name)?;
-        // Somebody went back to another version, with its memory.
-        let is_ours = self.kept.get(name).is_none_or(|kept| *kept == there);
-        if is_ours && there != now {
-            self.store.keep_memory(name, &now)?;
-            self.kept.insert(name.to_owned(), now);
+    fn trust(&mut self) -> Option<Trust> {
+        match self.place.trust() {
+            Ok(trust) => Some(trust),
+            Err(error) => {
+                self.note(format!("{error:#}"));
+                None
+            }
         }
-        Ok(())
+    }
+
+    /// Books what is to be booked, in order, until the store can't be changed. What is left over is booked the next time.
+    fn book_all(&mut self) {
+        while let Some(booking) = self.unbooked.pop_front() {
+            let trust = self.trust();
+            let Booking {
+                digest,
+                outcome,
+                used,
+                by,
+                ..
+            } = &booking;
+            match (self.store).count_run(*digest, outcome, used, trust.as_ref(), by) {
+                Ok(None) => {}
+                Ok(Some(reason)) => {
+                    let back = self.words_of_back(&booking.name);
+                    let Booking { name, version, .. } = &booking;
+                    self.rollbacks
+                        .push(format!("{name} {version}: {reason}; {back}"));
+                    self.left.push(booking);
+                }
+                Err(error) => {
+                    self.note(format!("the store of skills: {error}"));
+                    self.unbooked.push_front(booking);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn held(&mut self, name: &str) -> Option<Held> {
+        match self.store.active() {
+            Ok(active) => active.into_iter().find(|held| held.name == name),
+            Err(error) => {
+                self.note(error.to_string());
+                None
+            }
+        }
+    }
+
+    fn words_of_back(&mut self, name: &str) -> String {
+        match self.held(name) {
+            Some(held) => format!("back to {}", held.version),
+            None => "nothing is active instead".to_owned(),
+        }
+    }
+
+    /// What runs here instead of a version that was left; what can't be taken up now is among the news once it can.
+    fn go_back(&mut self, name: &str) -> Option<InstalledVersion> {
+        self.active.remove(name);
+        let held = self.held(name)?;
+        match self.taking.take(&self.store, &held) {
+            Ok(version) => {
+                self.active.insert(held.name, held.digest);
+                Some(version)
+            }
+            Err(why) => {
+                if let Some(why) = why {
+                    self.note(format!("{held} can't be gone back to yet: {why}"));
+                }
+                None
+            }
+        }
+    }
+
+    /// The memory that was put back for whoever is active now.
+    fn read_again(&mut self, name: &str) -> BTreeMap<String, Vec<u8>> {
+        match self.store.memory(name) {
+            Ok(memory) => {
+                self.read.insert(name.to_owned(), memory.clone());
+                memory.entries
+            }
+            Err(error) => {
+                self.note(format!("the memory of {name}: {error}"));
+                self.read.remove(name);
+                BTreeMap::new()
+            }
+        }
+    }
+
+    /// What has become of versions that were left when nobody waited for it. Who runs instead has the memory that was put back
+    /// from the next cycle on: until then the one that was left may still write into it.
+    fn news_of_left(&mut self) -> Vec<News> {
+        let left = std::mem::take(&mut self.left);
+        (left.into_iter())
+            .map(|booking| News {
+                what: NewsOf::Left(booking.digest, self.go_back(&booking.name)),
+                words: format!("{} {} was left", booking.name, booking.version),
+                name: booking.name,
+            })
+            .collect()
     }
 
     /// What is active now beside what runs.
@@ -186,9 +308,7 @@ impl Inner {
             self.active.remove(&name);
             news.push(News {
                 words: format!("{name} is not active any more"),
-                version: None,
-                memory: None,
-                at: TaskSwapAt::NextTask,
+                what: NewsOf::Gone,
                 name,
             });
         }
@@ -196,74 +316,64 @@ impl Inner {
             let State::Active { swap_at, .. } = held.state else {
                 continue;
             };
-            let before = self.active.insert(held.name.clone(), held.digest);
-            if before == Some(held.digest) {
+            if self.active.get(&held.name) == Some(&held.digest) {
                 continue;
             }
-            match self.load(&held) {
-                Ok(version) => news.push(News {
-                    version: Some(version),
-                    memory: self.put_back(&held.name),
-                    at: at(swap_at),
-                    words: format!("{held} was made active"),
-                    name: held.name,
-                }),
-                Err(error) => {
-                    let words = format!("{held} was made active and can't be loaded: {error:#}");
-                    self.troubles.push(words);
+            let (what, words) = match self.taking.take(&self.store, &held) {
+                Ok(version) => {
+                    self.active.insert(held.name.clone(), held.digest);
+                    let what = NewsOf::Version(version, at(swap_at));
+                    (what, format!("{held} was made active"))
                 }
-            }
+                Err(Some(why)) => {
+                    let words = format!("{held} was made active and can't be taken up yet: {why}");
+                    self.note(words.clone());
+                    (NewsOf::NotTaken, words)
+                }
+                Err(None) => continue,
+            };
+            news.push(News {
+                name: held.name,
+                what,
+                words,
+            });
         }
         news
     }
+}
 
-    /// The memory of a plugin, if somebody has put back an earlier one.
-    fn put_back(&mut self, name: &str) -> Option<Memory> {
-        let there = self.store.memory(name).ok()?;
-        let is_ours = self.kept.get(name) == Some(&there);
-        self.kept.insert(name.to_owned(), there.clone());
-        (!is_ours).then_some(there)
-    }
-
-    /// What is active instead of a version that was left.
-    fn left(&mut self, name: &str, left: &InstalledVersion, reason: &str) -> Left {
-        let before =
-            (self.store.active()).map(|all| all.into_iter().find(|held| held.name == name));
-        let instead = match before {
-            Ok(Some(held)) => match self.load(&held) {
-                Ok(version) => Some((held, version)),
-                Err(error) => {
-                    self.troubles
-                        .push(format!("{held} can't be gone back to: {error:#}"));
-                    None
-                }
+impl Booking {
+    /// `None`: it is of no version out of a store.
+    fn of(
+        version: &InstalledVersion,
+        account: &Account,
+        usage: &RunUsage,
+        clock: Clock,
+    ) -> Option<Self> {
+        Some(Self {
+            name: version.manifest().name.clone(),
+            version: version.manifest().version.clone(),
+            digest: version.digest().parse().ok()?,
+            outcome: match account {
+                Account::Succeeded => RunOutcome::Succeeded,
+                Account::Failed => RunOutcome::Failed,
+                Account::Faulted(why) => RunOutcome::Faulted(why.clone()),
+                Account::Ended => RunOutcome::Ended,
             },
-            Ok(None) => None,
-            Err(error) => {
-                self.troubles.push(error.to_string());
-                None
-            }
-        };
-        let memory = self.store.memory(name).unwrap_or_else(|error| {
-            self.troubles.push(error.to_string());
-            BTreeMap::new()
-        });
-        self.kept.insert(name.to_owned(), memory.clone());
-        let back = match &instead {
-            Some((held, _)) => format!("back to {}", held.version),
-            None => "nothing is active instead".to_owned(),
-        };
-        let number = &left.manifest().version;
-        self.rollbacks
-            .push(format!("{name} {number}: {reason}; {back}"));
-        match &instead {
-            Some((held, _)) => self.active.insert(name.to_owned(), held.digest),
-            None => self.active.remove(name),
-        };
-        Left {
-            instead: instead.map(|(_, version)| version),
-            memory,
-        }
+            used: Usage {
+                cpu_ns: usage.cpu_ns,
+                fuel: usage.fuel,
+                calls: usage.calls,
+                denials: usage.denials,
+                deadline_misses: usage.overruns,
+                memory_peak_bytes: usage.memory_peak_bytes,
+                ..Usage::default()
+            },
+            by: By {
+                actor: ACTOR.to_owned(),
+                unix_ms: clock.map(|now| now()),
+            },
+        })
     }
 }
 
@@ -275,32 +385,16 @@ impl Bookkeeper for Books {
         usage: &RunUsage,
     ) -> Option<Left> {
         let mut inner = self.inner();
-        let digest: Digest = version.digest().parse().ok()?;
-        let outcome = match account {
-            Account::Succeeded => RunOutcome::Succeeded,
-            Account::Failed => RunOutcome::Failed,
-            Account::Faulted(why) => RunOutcome::Faulted(why.clone()),
-            Account::Ended => RunOutcome::Ended,
-        };
-        let used = Usage {
-            cpu_ns: usage.cpu_ns,
-            fuel: usage.fuel,
-            calls: usage.calls,
-            denials: usage.denials,
-            deadline_misses: usage.overruns,
-            memory_peak_bytes: usage.memory_peak_bytes,
-            ..Usage::default()
-        };
-        let by = inner.by.clone();
-        // Without a trust file that can be read nobody is gone back to.
-        let trust = inner.place.trust().unwrap_or_default();
-        match inner.store.count_run(digest, &outcome, &used, &trust, &by) {
-            Ok(None) => None,
-            Ok(Some(reason)) => Some(inner.left(&version.manifest().name, version, &reason)),
-            Err(error) => {
-                inner.troubles.push(format!("the store of skills: {error}"));
-                None
-            }
-        }
+        let booking = Booking::of(version, account, usage, inner.clock)?;
+        let digest = booking.digest;
+        inner.unbooked.push_back(booking);
+        inner.book_all();
+        let is_this = |left: &Booking| left.digest == digest;
+        let at = inner.left.iter().position(is_this)?;
+        let name = inner.left.remove(at).name;
+        Some(Left {
+            instead: inner.go_back(&name),
+            memory: inner.read_again(&name),
+        })
     }
 }

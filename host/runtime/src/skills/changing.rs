@@ -105,7 +105,7 @@ pub fn install(
     rehearsal: Option<&Rehearsal>,
     tell: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Change> {
-    telling::ready(&author.audit)?;
+    let mut log = telling::ready(&author.audit)?;
     let config = options.sources.load()?;
     let provided = provided(&options.sources, &config)?;
     let trust = options.trust()?;
@@ -128,7 +128,7 @@ pub fn install(
     };
     let installed = store.install(&artifact, &how, &mut examiner, &by(author));
     let installed = told(author, &origin, Some(Digest::of(&artifact)), installed)?;
-    telling::tell(&mut store, &author.audit)?;
+    telling::tell(&mut store, &mut log)?;
     let what = if installed.already {
         "is here already"
     } else {
@@ -160,7 +160,7 @@ pub fn activate(
     selector: &Selector,
     terms: &Terms,
 ) -> anyhow::Result<Change> {
-    telling::ready(&author.audit)?;
+    let mut log = telling::ready(&author.audit)?;
     let config = options.sources.load()?;
     let trust = options.trust()?;
     let mut store = options.open(Access::Change)?;
@@ -181,7 +181,7 @@ pub fn activate(
     };
     let activated = store.activate(&held, &how, &by(author));
     let held = told(author, &held.name, Some(held.digest), activated)?;
-    telling::tell(&mut store, &author.audit)?;
+    telling::tell(&mut store, &mut log)?;
     let next = format!("sinew run --store {}", options.place.folder.display());
     Ok(Change::of("activated", &held, next))
 }
@@ -196,7 +196,7 @@ pub fn rollback(
     selector: &Selector,
     reason: &str,
 ) -> anyhow::Result<Change> {
-    telling::ready(&author.audit)?;
+    let log = telling::ready(&author.audit);
     let trust = options.trust()?;
     let mut store = options.open(Access::Change)?;
     if selector.is_of_one_version() {
@@ -209,8 +209,10 @@ pub fn rollback(
     let reason = if reason.is_empty() { "by hand" } else { reason };
     let back = store.roll_back(&name, reason, &trust, &by(author));
     let held = told(author, &name, None, back)?;
-    telling::tell(&mut store, &author.audit)?;
-    Ok(Change::of("went back to", &held, String::new()))
+    Ok(Change {
+        warning: telling::tell_if_possible(&mut store, log),
+        ..Change::of("went back to", &held, String::new())
+    })
 }
 
 /// Takes a version out of the store; the active one only if that is said.
@@ -223,14 +225,16 @@ pub fn remove(
     selector: &Selector,
     active: bool,
 ) -> anyhow::Result<Change> {
-    telling::ready(&author.audit)?;
+    let log = telling::ready(&author.audit);
     let mut store = options.open(Access::Change)?;
     let held = store.select_one(selector).map_err(trouble)?;
+    // That nothing bad goes on running is not held up by a log.
+    let log = if held.is_active() { log } else { Ok(log?) };
     let removed = store.remove(&held, active, &by(author));
     told(author, &held.name, Some(held.digest), removed)?;
-    telling::tell(&mut store, &author.audit)?;
     Ok(Change {
         state: "gone".to_owned(),
+        warning: telling::tell_if_possible(&mut store, log),
         ..Change::of("removed", &held, String::new())
     })
 }
@@ -245,14 +249,14 @@ pub fn pin(
     selector: &Selector,
     on: bool,
 ) -> anyhow::Result<Change> {
-    telling::ready(&author.audit)?;
+    let mut log = telling::ready(&author.audit)?;
     let mut store = options.open(Access::Change)?;
     let fitting = store.select(selector).map_err(trouble)?;
     let active = fitting.iter().find(|held| held.is_active());
     let held = active.unwrap_or(&fitting[0]);
     let pinned = store.pin(held, on, &by(author));
     let held = told(author, &held.name, Some(held.digest), pinned)?;
-    telling::tell(&mut store, &author.audit)?;
+    telling::tell(&mut store, &mut log)?;
     Ok(Change::of(
         if on { "pinned" } else { "let go" },
         &held,
@@ -269,7 +273,7 @@ pub fn approve(
     author: &Author,
     selector: &Selector,
 ) -> anyhow::Result<Change> {
-    telling::ready(&author.audit)?;
+    let mut log = telling::ready(&author.audit)?;
     let config = options.sources.load()?;
     let trust = options.trust()?;
     let mut store = options.open(Access::Change)?;
@@ -277,7 +281,7 @@ pub fn approve(
     let manifest = granted(&store, &held, &trust, &config, author)?;
     let approved = store.approve(&held, &allowed(&manifest, &config.grants), &by(author));
     let new = told(author, &held.name, Some(held.digest), approved)?;
-    telling::tell(&mut store, &author.audit)?;
+    telling::tell(&mut store, &mut log)?;
     let next = format!(
         "sinew skill activate {}@{} --actor NAME",
         held.name, held.version

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sinew_plugin_host::{Grants, MachineCode, PluginHost};
-use sinew_skill_store::{Access, Held, Loadable, Store};
+use sinew_skill_store::{Access, Held, Loadable, State, Store};
 use sinew_tasks::{InstallError, InstalledVersion, Version as _};
 
 use super::worker::examine;
@@ -27,43 +27,62 @@ pub(crate) fn names(place: &StorePlace) -> anyhow::Result<BTreeSet<String>> {
 }
 
 /// Reads every active version. One that is revoked, or not what was installed, is an error: a host that starts without
-/// what it was told to run would do something else.
+/// what it was told to run would do something else. What may have to be gone back to is made ready.
 pub(crate) fn load(place: &StorePlace, code_for: &str) -> anyhow::Result<Vec<FromStore>> {
     let store = Store::open(&place.folder, Access::Read).map_err(trouble)?;
-    let active = store.active().map_err(trouble)?;
-    (active.iter())
-        .map(|held| of(place, &store, held, code_for))
+    let all = store.all().map_err(trouble)?;
+    for before in all.iter().filter(|held| held.state == State::LastGood) {
+        // What is wrong with it counts when it is gone back to.
+        let _ = read_or_compile(place, &store, before, code_for);
+    }
+    (all.iter().filter(|held| held.is_active()))
+        .map(|held| read_or_compile(place, &store, held, code_for))
         .collect()
 }
 
-/// Reads one version. Machine code that is not to be had any more is made anew, by a child, and kept.
-pub(crate) fn of(
+/// Reads one version, with its machine code if the store has that.
+pub(super) fn read(
     place: &StorePlace,
     store: &Store,
     held: &Held,
     code_for: &str,
 ) -> anyhow::Result<FromStore> {
     let trust = place.trust()?;
-    let mut loaded = store.load(held, &trust, code_for).map_err(trouble)?;
-    if loaded.compiled.is_none() && !place.examiner.is_empty() {
-        let compiled = examine(&place.examiner, &loaded.artifact, &held.to_string());
+    Ok(FromStore {
+        loaded: store.load(held, &trust, code_for).map_err(trouble)?,
+        agreed: store.consented(&held.name).map_err(trouble)?,
+    })
+}
+
+/// Reads one version. Machine code that is not to be had any more is made anew, by a child, and kept.
+pub(super) fn read_or_compile(
+    place: &StorePlace,
+    store: &Store,
+    held: &Held,
+    code_for: &str,
+) -> anyhow::Result<FromStore> {
+    let mut there = read(place, store, held, code_for)?;
+    if !there.has_code() && !place.examiner.is_empty() {
+        let compiled = examine(&place.examiner, &there.loaded.artifact, &held.to_string());
         let compiled = compiled.map_err(input)?;
         // A store that can't be written is read all the same.
         if let Ok(mut store) = Store::open(&place.folder, Access::Change) {
             let _ = store.recompiled(held, &compiled.code, &compiled.code_for);
         }
-        loaded.compiled = (compiled.code_for == code_for).then_some(compiled.code);
+        there.loaded.compiled = (compiled.code_for == code_for).then_some(compiled.code);
     }
-    Ok(FromStore {
-        agreed: store.consented(&held.name).map_err(trouble)?,
-        loaded,
-    })
+    Ok(there)
 }
 
 impl FromStore {
     /// Which version it is.
     pub(crate) fn held(&self) -> &Held {
         &self.loaded.held
+    }
+
+    /// Nothing has to be compiled to run it.
+    pub(super) fn has_code(&self) -> bool {
+        self.loaded.compiled.is_some()
     }
 
     /// Nobody gets by another grants file what somebody would have to agree to.

@@ -121,6 +121,7 @@ pub fn sign(file: &Path, key: &Path, out: &Path) -> anyhow::Result<Change> {
         state: format!("in {}, with {}", out.display(), key.public()),
         unsigned: false,
         next: format!("sinew skill install {} --actor NAME", out.display()),
+        warning: String::new(),
     })
 }
 

@@ -9,6 +9,7 @@ mod loading;
 mod looking;
 mod rehearsal;
 mod requirements;
+mod taking;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,7 @@ use crate::kit::PluginFile;
 use crate::sources::{Config, Sources};
 use crate::trouble::{input, refused};
 
-pub(crate) use self::books::{Books, News};
+pub(crate) use self::books::{Books, Clock, News, NewsOf};
 pub use self::changing::{Author, Terms, activate, approve, install, pin, remove, rollback};
 pub(crate) use self::loading::{FromStore, load as load_active, names};
 pub(crate) use self::looking::kind_name;

@@ -11,22 +11,32 @@ use crate::audit::{now_unix_ms, trouble as audit_trouble};
 /// Longest reason that a record has, characters.
 const REASON_MAX: usize = 500;
 
-/// The log can be written: asked before something is changed that it has to be told of.
-pub(crate) fn ready(audit: &Path) -> anyhow::Result<()> {
-    append(audit, &[])
+/// What is said when something was done that could not be told.
+const DONE_ALL_THE_SAME: &str =
+    "it is done, but not in the audit log, which is told of it with the next change";
+
+/// The log, verified: asked for before something is changed that it has to be told of, and before anybody else has to wait.
+pub(crate) fn ready(audit: &Path) -> anyhow::Result<AuditFile> {
+    let clock = WallClock::UnixMs(now_unix_ms);
+    AuditFile::open(audit, clock).map_err(|error| audit_trouble(&error))
 }
 
 /// Tells everything that the log was not told of. What is to be told is done by then.
-pub(crate) fn tell(store: &mut Store, audit: &Path) -> anyhow::Result<()> {
+pub(crate) fn tell(store: &mut Store, log: &mut AuditFile) -> anyhow::Result<()> {
     let told = store.hand_out(|events| {
         let records: Vec<Pending> = events.iter().map(pending).collect();
-        append(audit, &records).map_err(NotTold::Log)
+        (log.append(&records)).map_err(|error| NotTold::Log(audit_trouble(&error)))
     });
-    told.map_err(|error| {
-        error.into_error().context(
-            "it is done, but not in the audit log, which is told of it with the next change",
-        )
-    })
+    told.map_err(|error| error.into_error().context(DONE_ALL_THE_SAME))
+}
+
+/// The same of what makes the robot safer, and is done whether it can be told or not: what is to be said of that, if anything is.
+pub(crate) fn tell_if_possible(store: &mut Store, log: anyhow::Result<AuditFile>) -> String {
+    let log = log.map_err(|error| error.context(DONE_ALL_THE_SAME));
+    match log.and_then(|mut log| tell(store, &mut log)) {
+        Ok(()) => String::new(),
+        Err(error) => format!("{error:#}"),
+    }
 }
 
 /// Why the log was not told.
@@ -50,10 +60,17 @@ impl NotTold {
     }
 }
 
-/// The same by the log of a host that runs. It is told when it is on the disk.
-pub(crate) fn tell_writer(store: &mut Store, log: &Writer) -> anyhow::Result<()> {
+/// The same by the log of a host that runs. It is told when it is on the disk. `handed_over`: the last event that this log was
+/// given, which keeps what it can't write.
+pub(crate) fn tell_writer(
+    store: &mut Store,
+    log: &Writer,
+    handed_over: &mut i64,
+) -> anyhow::Result<()> {
     let told = store.hand_out(|events| {
-        for event in events {
+        let flush = || (log.flush()).map_err(|error| NotTold::Log(audit_trouble(&error)));
+        flush()?;
+        for event in events.iter().filter(|event| event.seq > *handed_over) {
             let Pending {
                 stamp,
                 actor,
@@ -61,7 +78,8 @@ pub(crate) fn tell_writer(store: &mut Store, log: &Writer) -> anyhow::Result<()>
             } = pending(event);
             log.append(stamp, actor.as_deref(), entry);
         }
-        (log.flush()).map_err(|error| NotTold::Log(audit_trouble(&error)))
+        *handed_over = events.last().map_or(*handed_over, |last| last.seq);
+        flush()
     });
     told.map_err(NotTold::into_error)
 }
@@ -81,13 +99,7 @@ pub(crate) fn refusal(author: &Author, name: &str, digest: Option<Digest>, reaso
         actor: Some(author.actor.clone()),
         entry: Entry::Plugin(record),
     };
-    let _ = append(&author.audit, &[record]);
-}
-
-fn append(audit: &Path, records: &[Pending]) -> anyhow::Result<()> {
-    let clock = WallClock::UnixMs(now_unix_ms);
-    let mut log = AuditFile::open(audit, clock).map_err(|error| audit_trouble(&error))?;
-    log.append(records).map_err(|error| audit_trouble(&error))
+    let _ = ready(&author.audit).map(|mut log| log.append(&[record]));
 }
 
 fn pending(event: &Event) -> Pending {

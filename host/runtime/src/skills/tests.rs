@@ -1,5 +1,7 @@
 //! Versions of `kit-parts` swapped under a kitting job, good ones and broken ones, by a real store.
 
+mod books;
+mod changing;
 #[path = "../../../plugin-host/tests/plugins/repack.rs"]
 #[allow(clippy::unwrap_used)]
 mod repack;
@@ -73,7 +75,7 @@ struct Shelf {
 }
 
 impl Shelf {
-    fn fill(root: &Path) -> Self {
+    fn fill(root: &Path, good: u32, broken: u32) -> Self {
         let mut store = Store::open(root, Access::Create).expect("a store");
         let config = sources(root).load().expect("what is built in fits");
         let host = PluginHost::new(Limits::default(), Grants::default(), idle_ports(&config));
@@ -97,10 +99,10 @@ impl Shelf {
             let installed = store.install(&artifact, &how, &mut examiner, &by());
             installed.expect("it is sound").held
         };
-        let good = (1..=3)
+        let good = (1..=good)
             .map(|n| install(KIT_PARTS, format!("{n}.0.0")))
             .collect();
-        let broken = (1..=3)
+        let broken = (1..=broken)
             .map(|n| install(BROKEN_KIT, format!("{n}.0.1-broken")))
             .collect();
         let manifest = repack::manifest(KIT_PARTS).to_string();
@@ -132,6 +134,20 @@ impl Shelf {
         self.store
             .activate(&held, &how, &by())
             .expect("nothing speaks against it");
+    }
+
+    /// Makes the first good version active, and proves it.
+    fn prove_first(&mut self) {
+        let first = self.good[0].clone();
+        self.activate(&first, SwapAt::NextTask);
+        let proven = (self.store).count_run(
+            first.digest,
+            &RunOutcome::Succeeded,
+            &Usage::default(),
+            None,
+            &by(),
+        );
+        assert_eq!(proven.expect("it can be written"), None);
     }
 
     fn active(&self) -> Option<Held> {
@@ -204,17 +220,8 @@ fn versions_are_swapped_under_a_kitting_job() {
     };
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path().join("skills");
-    let mut shelf = Shelf::fill(&root);
-    let first = shelf.good[0].clone();
-    shelf.activate(&first, SwapAt::NextTask);
-    let proven = (shelf.store).count_run(
-        first.digest,
-        &RunOutcome::Succeeded,
-        &Usage::default(),
-        &Trust::default(),
-        &by(),
-    );
-    assert_eq!(proven.expect("it can be written"), None);
+    let mut shelf = Shelf::fill(&root, 3, 3);
+    shelf.prove_first();
     let sources = sources(&root);
     let others: Vec<PluginFile> = (sinew_skill_artifacts::SKILLS.iter())
         .map(|(name, bytes)| PluginFile {

@@ -23,6 +23,8 @@ pub struct Change {
     pub unsigned: bool,
     /// What one might do next.
     pub next: String,
+    /// What did not go as it should; may be empty.
+    pub warning: String,
 }
 
 /// An artifact was looked at.
@@ -124,6 +126,7 @@ impl Change {
             state: state(held),
             unsigned: held.signer.is_none(),
             next,
+            warning: String::new(),
         }
     }
 
@@ -139,6 +142,9 @@ impl Change {
         text.push_str(&format!("\n  digest  {}", self.digest));
         if !self.next.is_empty() {
             text.push_str(&format!("\n  next    {}", self.next));
+        }
+        if !self.warning.is_empty() {
+            text.push_str(&format!("\n  BUT     {}", self.warning));
         }
         text
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sinew_skill_store::{Activation, RunOutcome, Selector, SwapAt, Trust, Usage};
 
-use crate::rig::{Rig, allowed, by, refused, states, usage};
+use crate::rig::{Rig, allowed, by, keep, refused, states, usage};
 
 fn faulted() -> RunOutcome {
     RunOutcome::Faulted("it trapped".to_owned())
@@ -18,7 +18,13 @@ fn a_version_is_proven_by_its_runs() {
     rig.activate(&mut store, &one);
     let mut run = |outcome| {
         store
-            .count_run(one.digest, &outcome, &usage(), &rig.trust, &by("sinew"))
+            .count_run(
+                one.digest,
+                &outcome,
+                &usage(),
+                Some(&rig.trust),
+                &by("sinew"),
+            )
             .unwrap()
     };
     assert_eq!(run(RunOutcome::Succeeded), None);
@@ -27,7 +33,13 @@ fn a_version_is_proven_by_its_runs() {
     assert_eq!(states(&store), ["1.0.0 probation"]);
     let mut run = |outcome| {
         store
-            .count_run(one.digest, &outcome, &usage(), &rig.trust, &by("sinew"))
+            .count_run(
+                one.digest,
+                &outcome,
+                &usage(),
+                Some(&rig.trust),
+                &by("sinew"),
+            )
             .unwrap()
     };
     assert_eq!(run(RunOutcome::Succeeded), None);
@@ -62,7 +74,7 @@ fn prove(store: &mut sinew_skill_store::Store, held: &sinew_skill_store::Held) {
             held.digest,
             &RunOutcome::Succeeded,
             &usage(),
-            &Trust::default(),
+            Some(&Trust::default()),
             &by("sinew"),
         );
         assert_eq!(left.unwrap(), None);
@@ -77,18 +89,24 @@ fn a_fault_in_probation_goes_back_all_the_way() {
     rig.activate(&mut store, &one);
     prove(&mut store, &one);
     let before = BTreeMap::from([("bins".to_owned(), b"seven".to_vec())]);
-    store.keep_memory("acme/pick", &before).unwrap();
+    keep(&mut store, &before);
     let two = rig.pick(&mut store, "2.0.0");
     rig.activate(&mut store, &two);
     assert_eq!(states(&store), ["2.0.0 probation", "1.0.0 last-good"]);
     let changed = BTreeMap::from([("bins".to_owned(), b"none".to_vec())]);
-    store.keep_memory("acme/pick", &changed).unwrap();
+    keep(&mut store, &changed);
     let reason = store
-        .count_run(two.digest, &faulted(), &usage(), &rig.trust, &by("sinew"))
+        .count_run(
+            two.digest,
+            &faulted(),
+            &usage(),
+            Some(&rig.trust),
+            &by("sinew"),
+        )
         .unwrap();
     assert_eq!(reason.as_deref(), Some("it trapped"));
     assert_eq!(states(&store), ["2.0.0 rolled-back", "1.0.0 active"]);
-    assert_eq!(store.memory("acme/pick").unwrap(), before);
+    assert_eq!(store.memory("acme/pick").unwrap().entries, before);
     let last = store.history(None).unwrap().pop().unwrap();
     assert_eq!(
         (last.what.name(), last.reason.as_str()),
@@ -121,7 +139,7 @@ fn failures_are_borne_up_to_a_number() {
                 one.digest,
                 &RunOutcome::Failed,
                 &usage(),
-                &rig.trust,
+                Some(&rig.trust),
                 &by("sinew"),
             )
             .unwrap()
@@ -148,19 +166,25 @@ fn only_what_was_good_is_gone_back_to() {
     rig.activate(&mut store, &one);
     prove(&mut store, &one);
     let kept = BTreeMap::from([("of".to_owned(), b"one".to_vec())]);
-    store.keep_memory("acme/pick", &kept).unwrap();
+    keep(&mut store, &kept);
     rig.activate(&mut store, &two);
-    store.keep_memory("acme/pick", &BTreeMap::new()).unwrap();
+    keep(&mut store, &BTreeMap::new());
     rig.activate(&mut store, &three);
     store
-        .count_run(three.digest, &faulted(), &usage(), &rig.trust, &by("sinew"))
+        .count_run(
+            three.digest,
+            &faulted(),
+            &usage(),
+            Some(&rig.trust),
+            &by("sinew"),
+        )
         .unwrap();
     assert_eq!(
         states(&store),
         ["3.0.0 rolled-back", "2.0.0 installed", "1.0.0 active"]
     );
     assert_eq!(
-        store.memory("acme/pick").unwrap(),
+        store.memory("acme/pick").unwrap().entries,
         kept,
         "as it was when 1.0.0 was left"
     );
@@ -299,11 +323,50 @@ fn a_fault_does_not_go_back_to_what_is_revoked() {
         one.digest
     );
     let trust = Trust::from_toml_str(&text, "trust.toml").unwrap();
-    let left = store.count_run(two.digest, &faulted(), &usage(), &trust, &by("sinew"));
+    let left = store.count_run(two.digest, &faulted(), &usage(), Some(&trust), &by("sinew"));
     assert_eq!(left.unwrap().as_deref(), Some("it trapped"));
     assert!(store.active().unwrap().is_empty());
     let last = store.history(None).unwrap().pop().unwrap();
-    assert!(last.reason.contains("none is active"), "{}", last.reason);
+    assert_eq!(
+        last.reason,
+        "it trapped; 1.0.0 was good before and is not trusted any more, none is active"
+    );
+}
+
+#[test]
+fn without_a_trust_file_that_can_be_read_a_fault_goes_back_all_the_same() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
+    rig.activate(&mut store, &one);
+    prove(&mut store, &one);
+    rig.activate(&mut store, &two);
+    let left = store.count_run(two.digest, &faulted(), &usage(), None, &by("sinew"));
+    assert!(left.unwrap().is_some());
+    assert_eq!(states(&store), ["2.0.0 rolled-back", "1.0.0 active"]);
+}
+
+#[test]
+fn why_a_version_was_left_is_one_bounded_line() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let one = rig.pick(&mut store, "1.0.0");
+    rig.activate(&mut store, &one);
+    let forged = format!(
+        "it trapped\n2026-01-01 ann\tapproved\u{1b}[2K {}",
+        "x".repeat(9_000)
+    );
+    let fault = RunOutcome::Faulted(forged);
+    (store.count_run(one.digest, &fault, &usage(), None, &by("sinew"))).unwrap();
+    let told = store.history(None).unwrap().pop().unwrap().reason;
+    let condemned = store.all().unwrap().remove(0).condemned.unwrap();
+    for text in [&told, &condemned] {
+        assert!(
+            text.starts_with("it trapped 2026-01-01 ann approved [2K xxx"),
+            "{text}"
+        );
+        assert!(text.chars().count() <= 500, "{}", text.len());
+    }
 }
 
 #[test]
@@ -322,7 +385,13 @@ fn goodness_belongs_to_a_version_and_stays() {
     store.activate(&one, &anyway, &by("ben")).unwrap();
     store.activate(&one, &anyway, &by("ben")).unwrap();
     rig.activate(&mut store, &three);
-    let left = store.count_run(three.digest, &faulted(), &usage(), &rig.trust, &by("sinew"));
+    let left = store.count_run(
+        three.digest,
+        &faulted(),
+        &usage(),
+        Some(&rig.trust),
+        &by("sinew"),
+    );
     assert!(left.unwrap().is_some());
     assert_eq!(
         states(&store),
@@ -339,7 +408,13 @@ fn what_is_known_of_a_version_outlives_it() {
     prove(&mut store, &one);
     rig.activate(&mut store, &two);
     store
-        .count_run(two.digest, &faulted(), &usage(), &rig.trust, &by("sinew"))
+        .count_run(
+            two.digest,
+            &faulted(),
+            &usage(),
+            Some(&rig.trust),
+            &by("sinew"),
+        )
         .unwrap();
     store.remove(&two, false, &by("ben")).unwrap();
     refused(
@@ -351,6 +426,94 @@ fn what_is_known_of_a_version_outlives_it() {
         store.activate(&two, &rig.terms(), &by("ben")),
         "was rolled back: it trapped",
     );
+}
+
+#[test]
+fn what_is_here_is_not_condemned_or_acquitted_by_installing_it_again() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let one = rig.pick(&mut store, "1.0.0");
+    let again = Activation {
+        again: true,
+        ..rig.terms()
+    };
+    let condemn = |store: &mut sinew_skill_store::Store| {
+        store.activate(&one, &again, &by("ben")).unwrap();
+        (store.count_run(one.digest, &faulted(), &usage(), None, &by("sinew"))).unwrap();
+    };
+    // It was removed before anything was known against it.
+    store.remove(&one, false, &by("ben")).unwrap();
+    rig.pick(&mut store, "1.0.0");
+    condemn(&mut store);
+    rig.pick(&mut store, "1.0.0");
+    assert_eq!(states(&store), ["1.0.0 rolled-back"]);
+    // It was removed when it was condemned, and somebody has let it off since.
+    store.remove(&one, false, &by("ben")).unwrap();
+    rig.pick(&mut store, "1.0.0");
+    assert_eq!(states(&store), ["1.0.0 rolled-back"]);
+    store.activate(&one, &again, &by("ben")).unwrap();
+    rig.pick(&mut store, "1.0.0");
+    assert_eq!(store.all().unwrap()[0].condemned, None);
+}
+
+#[test]
+fn memory_that_was_put_back_is_not_written_over_by_what_was_read_before() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
+    rig.activate(&mut store, &one);
+    prove(&mut store, &one);
+    let before = BTreeMap::from([("of".to_owned(), b"one".to_vec())]);
+    keep(&mut store, &before);
+    rig.activate(&mut store, &two);
+    let read = store.memory("acme/pick").unwrap();
+    assert_eq!(read.entries, before, "as 1.0.0 has left it");
+    (store.roll_back("acme/pick", "slow", &rig.trust, &by("ben"))).unwrap();
+    let later = BTreeMap::from([("of".to_owned(), b"two".to_vec())]);
+    assert!(!store.keep_memory("acme/pick", read.epoch, &later).unwrap());
+    assert_eq!(store.memory("acme/pick").unwrap().entries, before);
+    keep(&mut store, &later);
+    assert_eq!(store.memory("acme/pick").unwrap().entries, later);
+}
+
+#[test]
+fn removing_the_active_one_takes_back_memory_of_a_trial_only() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
+    let of = |text: &str| BTreeMap::from([("of".to_owned(), text.as_bytes().to_vec())]);
+    rig.activate(&mut store, &one);
+    prove(&mut store, &one);
+    keep(&mut store, &of("one"));
+    rig.activate(&mut store, &two);
+    keep(&mut store, &of("two"));
+    store.remove(&two, true, &by("ben")).unwrap();
+    assert_eq!(store.memory("acme/pick").unwrap().entries, of("one"));
+    let left = &store.history(None).unwrap()[5];
+    assert_eq!(left.reason, "removed by hand, none is active");
+
+    // What was good, with nothing before it, and with something before it that it is not gone back to any more.
+    let anyway = Activation {
+        downgrade: true,
+        ..rig.terms()
+    };
+    store.activate(&one, &anyway, &by("ben")).unwrap();
+    keep(&mut store, &of("one, later"));
+    store.remove(&one, true, &by("ben")).unwrap();
+    assert_eq!(store.memory("acme/pick").unwrap().entries, of("one, later"));
+    let [one, two] = ["1.0.0", "3.0.0"].map(|version| rig.pick(&mut store, version));
+    store.activate(&one, &anyway, &by("ben")).unwrap();
+    prove(&mut store, &one);
+    rig.activate(&mut store, &two);
+    prove(&mut store, &two);
+    keep(&mut store, &of("three"));
+    store.remove(&two, true, &by("ben")).unwrap();
+    assert_eq!(store.memory("acme/pick").unwrap().entries, of("three"));
+    // Nor does what was kept of it come back with a later one that breaks.
+    let four = rig.pick(&mut store, "4.0.0");
+    rig.activate(&mut store, &four);
+    (store.count_run(four.digest, &faulted(), &usage(), None, &by("sinew"))).unwrap();
+    assert_eq!(store.memory("acme/pick").unwrap().entries, BTreeMap::new());
 }
 
 #[test]
@@ -444,6 +607,7 @@ fn a_pin_holds() {
         store.roll_back("acme/pick", "", &rig.trust, &by("ben")),
         "is pinned to 1.0.0",
     );
+    refused(store.remove(&one, true, &by("ben")), "is pinned to 1.0.0");
     store.pin(&one, false, &by("ben")).unwrap();
     rig.activate(&mut store, &two);
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use sinew_skill_store::{Access, Store};
+use sinew_skill_store::{Access, Store, StoreError};
 
 use crate::rig::{ENGINE, Rig, by, refused, states};
 
@@ -41,16 +41,30 @@ fn a_store_of_a_later_version_is_left_alone() {
     drop(rig.open());
     let path = rig.root().join("state.sqlite");
     let database = rusqlite::Connection::open(&path).unwrap();
-    database.pragma_update(None, "user_version", 2).unwrap();
+    database.pragma_update(None, "user_version", 3).unwrap();
     drop(database);
     let before = fs::read(&path).unwrap();
     for access in [Access::Read, Access::Create] {
         refused(
             Store::open(&rig.root(), access).map(|_| ()),
-            "has the format 2, this version of sinew knows up to 1",
+            "has the format 3, this version of sinew knows up to 2",
         );
     }
     assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_store_of_a_development_build_says_so() {
+    let rig = Rig::new();
+    drop(rig.open());
+    let database = rusqlite::Connection::open(rig.root().join("state.sqlite")).unwrap();
+    database.pragma_update(None, "user_version", 1).unwrap();
+    for access in [Access::Read, Access::Create] {
+        refused(
+            Store::open(&rig.root(), access).map(|_| ()),
+            "has the format 1 of a development build, this version of sinew knows 2: move it away",
+        );
+    }
 }
 
 #[test]
@@ -206,6 +220,35 @@ fn one_changes_it_at_a_time() {
                 .is_some()
         );
     }
+}
+
+#[test]
+fn one_tells_at_a_time() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    rig.pick(&mut store, "1.0.0");
+    let told = store.hand_out(|events| {
+        assert_eq!(events.len(), 1);
+        let mut other = rig.open();
+        other.patience(std::time::Duration::ZERO)?;
+        let told = other.hand_out(|_| -> Result<(), StoreError> { panic!("it tells, too") });
+        refused(told, "is being changed by another sinew");
+        Ok::<(), StoreError>(())
+    });
+    told.unwrap();
+    // What could not be told is told the next time.
+    rig.pick(&mut store, "2.0.0");
+    let full = || StoreError::Busy { path: rig.root() };
+    assert!(store.hand_out(|_| Err(full())).is_err());
+    let mut heard = Vec::new();
+    for _ in 0..2 {
+        let told = store.hand_out(|events| {
+            heard.extend(events.iter().map(|event| event.version.clone()));
+            Ok::<(), StoreError>(())
+        });
+        told.unwrap();
+    }
+    assert_eq!(heard, ["2.0.0"]);
 }
 
 #[test]

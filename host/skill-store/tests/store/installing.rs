@@ -269,11 +269,37 @@ fn what_nobody_signed_comes_in_for_development_only() {
 fn a_version_is_one_file_for_ever() {
     let rig = Rig::new();
     let mut store = rig.open();
-    rig.pick(&mut store, "1.0.0");
+    let one = rig.pick(&mut store, "1.0.0");
     refused(
         rig.install(&mut store, "acme/pick 1.0.0 "),
-        "a version is never used twice",
+        "1.0.0 is here already, with other contents",
     );
+    store.remove(&one, false, &by("ben")).unwrap();
+    refused(
+        rig.install(&mut store, "acme/pick 1.0.0 "),
+        "1.0.0 was here before, with other contents",
+    );
+}
+
+#[test]
+fn what_was_tried_without_a_signature_takes_no_version_from_who_signs() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let unsigned = Installation {
+        trust: &Trust::default(),
+        unsigned: true,
+        ..rig.how()
+    };
+    let tried = store.install(
+        &component("acme/pick 1.0.0"),
+        &unsigned,
+        &mut Reader::default(),
+        &by("ina"),
+    );
+    store
+        .remove(&tried.unwrap().held, false, &by("ben"))
+        .unwrap();
+    rig.pick(&mut store, "1.0.0");
 }
 
 #[test]

@@ -13,24 +13,39 @@ use sinew_skill_store::{
     Access, Activation, Installation, RunOutcome, Store, StoreError, Trust, layout,
 };
 
-use crate::rig::{ENGINE, Reader, Rig, TODAY, allowed, by, states, usage};
+use crate::rig::{ENGINE, Reader, Rig, TODAY, allowed, by, keep, states, usage};
 
 /// Set for the child: what it does, and the step that it dies at.
 const CHANGE: &str = "SINEW_TEST_CHANGE";
 const STEP: &str = "SINEW_TEST_STEP";
 const FOLDER: &str = "SINEW_TEST_FOLDER";
 
-/// The changes, each on a store with 1.0.0 proven, 2.0.0 on probation and 3.0.0 installed.
-const CHANGES: [&str; 8] = [
+/// The changes, each on a store with 1.0.0 proven, 2.0.0 on probation, 3.0.0 installed, and 2.5.0 condemned and removed.
+const CHANGES: [&str; 13] = [
     "install",
+    "install-again",
     "activate",
+    "success",
     "fault",
     "roll-back",
     "remove",
+    "remove-active",
+    "pin",
+    "tell",
     "memory",
     "recompile",
     "approve",
 ];
+
+fn install(trust: &Trust) -> Installation<'_> {
+    Installation {
+        origin: "four.wasm",
+        trust,
+        today: TODAY,
+        unsigned: false,
+        most_bytes: 1 << 20,
+    }
+}
 
 fn carry_out(store: &mut Store, change: &str, folder: &Path) -> Result<(), StoreError> {
     let artifact = std::fs::read(folder.join("four.wasm")).unwrap();
@@ -52,18 +67,9 @@ fn carry_out(store: &mut Store, change: &str, folder: &Path) -> Result<(), Store
         },
     );
     match change {
-        "install" => {
-            let how = Installation {
-                origin: "four.wasm",
-                trust: &trust,
-                today: TODAY,
-                unsigned: false,
-                most_bytes: 1 << 20,
-            };
-            store
-                .install(&artifact, &how, &mut Reader::default(), &by)
-                .map(|_| ())
-        }
+        "install" => store
+            .install(&artifact, &install(&trust), &mut Reader::default(), &by)
+            .map(|_| ()),
         "activate" => {
             let three = find(store, "3.0.0")?;
             store.activate(&three, &how, &by).map(|_| ())
@@ -72,8 +78,13 @@ fn carry_out(store: &mut Store, change: &str, folder: &Path) -> Result<(), Store
             let two = find(store, "2.0.0")?;
             let fault = RunOutcome::Faulted("it trapped".to_owned());
             store
-                .count_run(two.digest, &fault, &usage(), &trust, &by)
+                .count_run(two.digest, &fault, &usage(), Some(&trust), &by)
                 .map(|_| ())
+        }
+        "success" => {
+            let two = find(store, "2.0.0")?;
+            let done = RunOutcome::Succeeded;
+            (store.count_run(two.digest, &done, &usage(), Some(&trust), &by)).map(|_| ())
         }
         "roll-back" => store
             .roll_back("acme/pick", "slow", &trust, &by)
@@ -83,9 +94,24 @@ fn carry_out(store: &mut Store, change: &str, folder: &Path) -> Result<(), Store
             store.remove(&three, false, &by)
         }
         "memory" => {
-            let entries = [("of".to_owned(), b"two, later".to_vec())].into();
-            store.keep_memory("acme/pick", &entries)
+            keep(store, &[("of".to_owned(), b"two, later".to_vec())].into());
+            Ok(())
         }
+        "remove-active" => {
+            let two = find(store, "2.0.0")?;
+            store.remove(&two, true, &by)
+        }
+        "install-again" => {
+            let artifact = std::fs::read(folder.join("gone.wasm")).unwrap();
+            store
+                .install(&artifact, &install(&trust), &mut Reader::default(), &by)
+                .map(|_| ())
+        }
+        "pin" => {
+            let two = find(store, "2.0.0")?;
+            store.pin(&two, true, &by).map(|_| ())
+        }
+        "tell" => store.hand_out(|_| Ok(())),
         "recompile" => {
             let two = find(store, "2.0.0")?;
             store.recompiled(&two, b"made anew", ENGINE)
@@ -129,7 +155,7 @@ fn in_child(folder: &Path, change: &str, step: usize) -> ExitStatus {
     child.output().unwrap().status
 }
 
-/// 1.0.0 proven, 2.0.0 on probation, 3.0.0 installed.
+/// 1.0.0 proven, 2.0.0 on probation, 3.0.0 installed, 2.5.0 condemned and removed.
 fn prepare(rig: &Rig) {
     let mut store = rig.open();
     let [one, two, _] = ["1.0.0", "2.0.0", "3.0.0"].map(|version| rig.pick(&mut store, version));
@@ -140,16 +166,30 @@ fn prepare(rig: &Rig) {
                 one.digest,
                 &RunOutcome::Succeeded,
                 &usage(),
-                &Trust::default(),
+                Some(&Trust::default()),
                 &by("sinew"),
             )
             .unwrap();
     }
+    let broken = rig.pick(&mut store, "2.5.0");
+    rig.activate(&mut store, &broken);
+    let fault = RunOutcome::Faulted("it trapped".to_owned());
+    (store.count_run(broken.digest, &fault, &usage(), None, &by("sinew"))).unwrap();
+    store.remove(&broken, false, &by("ben")).unwrap();
+    std::fs::write(
+        rig.folder.path().join("gone.wasm"),
+        rig.signed("acme/pick 2.5.0"),
+    )
+    .unwrap();
     let mut entries = [("of".to_owned(), b"one".to_vec())].into();
-    store.keep_memory("acme/pick", &entries).unwrap();
-    rig.activate(&mut store, &two);
+    keep(&mut store, &entries);
+    let anyway = Activation {
+        downgrade: true,
+        ..rig.terms()
+    };
+    store.activate(&two, &anyway, &by("ben")).unwrap();
     entries.insert("of".to_owned(), b"two".to_vec());
-    store.keep_memory("acme/pick", &entries).unwrap();
+    keep(&mut store, &entries);
     std::fs::write(
         rig.folder.path().join("four.wasm"),
         rig.signed("acme/pick 4.0.0"),
@@ -186,6 +226,8 @@ fn whole(store: &Store, trust: &Trust) -> String {
             )
         })
         .collect();
+    let condemned: Vec<_> = held.iter().map(|held| &held.condemned).collect();
+    let pinned: Vec<_> = held.iter().map(|held| held.pinned).collect();
     let history: Vec<String> = (store.history(None).unwrap().iter())
         .map(|event| format!("{} {} {}", event.what.name(), event.version, event.reason))
         .collect();
@@ -194,11 +236,19 @@ fn whole(store: &Store, trust: &Trust) -> String {
         .map(|held| store.usage(held.digest).unwrap())
         .collect();
     format!(
-        "{:?} {loaded:?} {history:?} {usage:?} {:?} {:?}",
+        "{:?} {condemned:?} {pinned:?} {loaded:?} {history:?} {usage:?} {:?} {:?} {}",
         states(store),
-        store.memory("acme/pick").unwrap(),
-        store.consented("acme/pick").unwrap()
+        store.memory("acme/pick").unwrap().entries,
+        store.consented("acme/pick").unwrap(),
+        untold(store)
     )
+}
+
+/// How many rows the audit log was not told of, without telling it.
+fn untold(store: &Store) -> i64 {
+    let database = rusqlite::Connection::open(store.root().join("state.sqlite")).unwrap();
+    let count = "SELECT count(*) FROM history WHERE told = 0";
+    database.query_row(count, [], |row| row.get(0)).unwrap()
 }
 
 /// Files that nothing refers to go with the next change.

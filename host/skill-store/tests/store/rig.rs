@@ -1,6 +1,6 @@
 //! A store in a folder of its own, components that say what they are, and somebody who looks into them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use sinew_skill_store::{
@@ -145,6 +145,13 @@ impl Rig {
 
 pub(crate) fn allowed(words: &[&str]) -> BTreeSet<String> {
     words.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// Keeps memory of `acme/pick`, as it is now.
+pub(crate) fn keep(store: &mut Store, entries: &BTreeMap<String, Vec<u8>>) {
+    let epoch = store.memory("acme/pick").expect("it can be read").epoch;
+    let kept = store.keep_memory("acme/pick", epoch, entries);
+    assert!(kept.expect("it can be written"));
 }
 
 pub(crate) fn usage() -> Usage {

@@ -1,0 +1,142 @@
+//! Taking up what became active in a store while a host runs.
+
+use std::collections::BTreeMap;
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use sinew_plugin_host::{Grants, PluginHost};
+use sinew_skill_store::{Access, Digest, Held, Store};
+use sinew_tasks::InstalledVersion;
+
+use super::loading::{FromStore, read, read_or_compile};
+use super::{StorePlace, trouble};
+use crate::trouble::input;
+
+/// How long it takes until something that can't be taken up is tried again.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// Takes versions up.
+pub(super) struct Taking {
+    place: StorePlace,
+    /// It shares its engine with the host that runs what is loaded here.
+    host: PluginHost,
+    grants: Grants,
+    /// Nobody may wait here: a robot works beside it.
+    is_real_time: bool,
+    /// Versions whose machine code is made anew.
+    making: BTreeMap<Digest, JoinHandle<anyhow::Result<FromStore>>>,
+    /// What could not be taken up, by name.
+    waiting: BTreeMap<String, Waiting>,
+}
+
+struct Waiting {
+    digest: Digest,
+    why: String,
+    /// When it is tried again; `None`: the next time that somebody asks.
+    again: Option<Instant>,
+}
+
+impl Taking {
+    pub(super) fn new(
+        place: StorePlace,
+        host: PluginHost,
+        grants: Grants,
+        is_real_time: bool,
+    ) -> Self {
+        Self {
+            place,
+            host,
+            grants,
+            is_real_time,
+            making: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a version up.
+    ///
+    /// # Errors
+    /// Why it can't be now; `None` if that was said before.
+    pub(super) fn take(
+        &mut self,
+        store: &Store,
+        held: &Held,
+    ) -> Result<InstalledVersion, Option<String>> {
+        let before = self.waiting.remove(&held.name);
+        let before = before.filter(|waiting| waiting.digest == held.digest);
+        if let Some(waiting) = before {
+            if waiting.again.is_some_and(|again| Instant::now() < again) {
+                self.waiting.insert(held.name.clone(), waiting);
+                return Err(None);
+            }
+            return (self.load(store, held)).map_err(|error| {
+                let why = self.wait(held, &error);
+                (why != waiting.why).then_some(why)
+            });
+        }
+        (self.load(store, held)).map_err(|error| Some(self.wait(held, &error)))
+    }
+
+    fn wait(&mut self, held: &Held, error: &anyhow::Error) -> String {
+        let why = format!("{error:#}");
+        let is_made = self.making.contains_key(&held.digest);
+        let waiting = Waiting {
+            digest: held.digest,
+            why: why.clone(),
+            again: (self.is_real_time && !is_made).then(|| Instant::now() + AGAIN_AFTER),
+        };
+        self.waiting.insert(held.name.clone(), waiting);
+        why
+    }
+
+    fn load(&mut self, store: &Store, held: &Held) -> anyhow::Result<InstalledVersion> {
+        let loaded = if self.is_real_time {
+            self.read_at_once(store, held)?
+        } else {
+            read_or_compile(&self.place, store, held, &self.host.code_for())?
+        };
+        let version = (loaded.version(&self.host)).map_err(|error| input(error.to_string()))?;
+        loaded.check_consent(&version, &self.grants)?;
+        Ok(version)
+    }
+
+    /// Reads a version that has its machine code; where that is missing, it is made on a thread.
+    fn read_at_once(&mut self, store: &Store, held: &Held) -> anyhow::Result<FromStore> {
+        let made = match self.making.remove(&held.digest) {
+            Some(thread) if !thread.is_finished() => {
+                self.making.insert(held.digest, thread);
+                return Err(is_made());
+            }
+            Some(thread) => {
+                let made = thread.join();
+                Some(made.map_err(|_| input("the thread that compiles it has failed"))??)
+            }
+            None => None,
+        };
+        // Whoever was revoked meanwhile is not taken up.
+        let there = read(&self.place, store, held, &self.host.code_for())?;
+        if there.has_code() || self.place.examiner.is_empty() {
+            return Ok(there);
+        }
+        if let Some(made) = made {
+            return Ok(made);
+        }
+        self.making.insert(held.digest, self.make(held)?);
+        Err(is_made())
+    }
+
+    fn make(&self, held: &Held) -> anyhow::Result<JoinHandle<anyhow::Result<FromStore>>> {
+        let (place, held, code_for) = (self.place.clone(), held.clone(), self.host.code_for());
+        let make = move || {
+            let store = Store::open(&place.folder, Access::Read).map_err(trouble)?;
+            read_or_compile(&place, &store, &held, &code_for)
+        };
+        Ok(Builder::new()
+            .name("sinew-compile".to_owned())
+            .spawn(make)?)
+    }
+}
+
+fn is_made() -> anyhow::Error {
+    input("its machine code is made anew, which takes a while")
+}

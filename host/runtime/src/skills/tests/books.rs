@@ -1,0 +1,337 @@
+//! The books of a host that runs, while others change the store.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use sinew_audit::{WallClock, Writer};
+use sinew_plugin_host::{PluginHost, Usage as RunUsage};
+use sinew_skill_store::{Digest, Held, SwapAt, Trust, What};
+use sinew_tasks::{Account, Bookkeeper as _, InstalledVersion};
+use tempfile::TempDir;
+
+use super::{NAME, Shelf, StorePlace, by, sources};
+use crate::kit::idle_ports;
+use crate::skills::{Books, Clock, News, NewsOf};
+
+/// A store with 1.0.0 proven and 2.0.0 on probation.
+pub(super) struct Rig {
+    pub(super) folder: TempDir,
+    pub(super) shelf: Shelf,
+    host: PluginHost,
+}
+
+impl Rig {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("skills");
+        let mut shelf = Shelf::fill(&root, 2, 0);
+        shelf.prove_first();
+        keep(&mut shelf, "one");
+        let second = shelf.good[1].clone();
+        shelf.activate(&second, SwapAt::SafePoint);
+        Self {
+            host: host(),
+            folder,
+            shelf,
+        }
+    }
+
+    pub(super) fn place(&self) -> StorePlace {
+        StorePlace {
+            folder: self.root(),
+            ..StorePlace::default()
+        }
+    }
+
+    pub(super) fn root(&self) -> PathBuf {
+        self.folder.path().join("skills")
+    }
+
+    /// Books of a host that runs a version.
+    fn books(&self, running: Option<&Held>, clock: Clock) -> Books {
+        self.books_at(self.place(), running, clock)
+    }
+
+    fn books_at(&self, place: StorePlace, running: Option<&Held>, clock: Clock) -> Books {
+        let config = sources(&self.root()).load().expect("what is built in fits");
+        let active: BTreeMap<String, Digest> = (running.iter())
+            .map(|held| (held.name.clone(), held.digest))
+            .collect();
+        let host = self.host.with_ports(idle_ports(&config));
+        Books::open(place, host, config.grants, clock, active).expect("the store is there")
+    }
+
+    fn file(&self, folder: &str, held: &Held, end: &str) -> PathBuf {
+        self.root()
+            .join(folder)
+            .join(format!("{}.{end}", held.digest))
+    }
+
+    fn kept(&self) -> BTreeMap<String, Vec<u8>> {
+        self.shelf
+            .store
+            .memory(NAME)
+            .expect("it can be read")
+            .entries
+    }
+}
+
+fn host() -> PluginHost {
+    let config = sources(&PathBuf::new())
+        .load()
+        .expect("what is built in fits");
+    let (limits, grants) = (Default::default(), config.grants.clone());
+    PluginHost::new(limits, grants, idle_ports(&config)).expect("an engine")
+}
+
+fn memory(of: &str) -> BTreeMap<String, Vec<u8>> {
+    BTreeMap::from([("of".to_owned(), of.as_bytes().to_vec())])
+}
+
+fn keep(shelf: &mut Shelf, of: &str) {
+    let epoch = shelf.store.memory(NAME).expect("it can be read").epoch;
+    let kept = shelf.store.keep_memory(NAME, epoch, &memory(of));
+    assert!(kept.expect("it can be written"));
+}
+
+fn version(news: Vec<News>) -> InstalledVersion {
+    match news.into_iter().next().map(|news| news.what) {
+        Some(NewsOf::Version(version, _)) => version,
+        _ => panic!("no version became active"),
+    }
+}
+
+fn number(version: &InstalledVersion) -> &str {
+    sinew_tasks::Version::manifest(version).version.as_str()
+}
+
+#[test]
+fn what_a_person_has_put_back_under_a_running_host_stays() {
+    let mut rig = Rig::new();
+    let second = rig.shelf.good[1].clone();
+    let books = rig.books(Some(&second), None);
+    assert_eq!(books.memories()[NAME], memory("one"));
+    rig.host.set_memory(NAME, memory("two"));
+    let back = (rig.shelf.store).roll_back(NAME, "slow", &Trust::default(), &by());
+    back.expect("nothing speaks against it");
+    assert_eq!(number(&version(books.news())), "1.0.0");
+    books.keep_memories(&rig.host);
+    assert_eq!(rig.kept(), memory("one"));
+    // From the next cycle on it counts again.
+    assert_eq!(books.memories()[NAME], memory("one"));
+    rig.host.set_memory(NAME, memory("one, later"));
+    books.keep_memories(&rig.host);
+    assert_eq!(rig.kept(), memory("one, later"));
+}
+
+#[test]
+fn what_was_never_read_is_not_written() {
+    let rig = Rig::new();
+    let books = rig.books(None, None);
+    assert!(books.memories().is_empty(), "nothing runs out of the store");
+    assert_eq!(books.news().len(), 1);
+    books.keep_memories(&rig.host);
+    assert_eq!(rig.kept(), memory("one"));
+}
+
+#[test]
+fn what_became_active_since_it_was_loaded_is_news() {
+    let rig = Rig::new();
+    let books = rig.books(Some(&rig.shelf.good[0]), None);
+    assert_eq!(number(&version(books.news())), "2.0.0");
+    assert!(books.news().is_empty());
+}
+
+#[test]
+fn a_fault_that_meets_a_busy_store_is_booked_later_and_counts() {
+    let rig = Rig::new();
+    let books = rig.books(None, None);
+    let second = version(books.news());
+    let busy = File::open(rig.root().join("lock")).expect("it is there");
+    busy.lock().expect("nobody else has it");
+    let fault = Account::Faulted("it trapped".to_owned());
+    let usage = RunUsage::default();
+    assert!(books.book(&second, &fault, &usage).is_none());
+    assert!(books.news().is_empty() && books.news().is_empty());
+    let (_, troubles) = books.take_words();
+    assert_eq!(troubles.len(), 1, "{troubles:?}");
+    assert!(troubles[0].contains("is being changed by another sinew"));
+    drop(busy);
+    let news = books.news().into_iter().next().expect("it was left");
+    assert_eq!(news.words, "sinew/kit-parts 2.0.0 was left");
+    let NewsOf::Left(digest, Some(instead)) = news.what else {
+        panic!("it was left for another one");
+    };
+    assert_eq!(
+        (digest, number(&instead)),
+        (rig.shelf.good[1].digest, "1.0.0")
+    );
+    assert_eq!(rig.kept(), memory("one"));
+    let (rollbacks, _) = books.take_words();
+    assert_eq!(
+        rollbacks,
+        ["sinew/kit-parts 2.0.0: it trapped; back to 1.0.0"]
+    );
+    assert!(books.news().is_empty());
+}
+
+#[test]
+fn a_fault_goes_back_at_once_with_the_memory() {
+    let rig = Rig::new();
+    let books = rig.books(None, None);
+    let second = version(books.news());
+    books.memories();
+    let fault = Account::Faulted("it trapped".to_owned());
+    let left = books
+        .book(&second, &fault, &RunUsage::default())
+        .expect("it is left");
+    assert_eq!(left.instead.as_ref().map(number), Some("1.0.0"));
+    assert_eq!(left.memory, memory("one"));
+    rig.host.set_memory(NAME, memory("one, later"));
+    books.keep_memories(&rig.host);
+    assert_eq!(rig.kept(), memory("one, later"));
+}
+
+#[test]
+fn without_a_trust_file_that_can_be_read_nothing_runs_instead() {
+    let rig = Rig::new();
+    let books = rig.books(None, None);
+    let second = version(books.news());
+    let trust = rig.root().join("trust.toml");
+    fs::write(&trust, "[[publishers").expect("it can be written");
+    let fault = Account::Faulted("it trapped".to_owned());
+    let left = books
+        .book(&second, &fault, &RunUsage::default())
+        .expect("it is left");
+    assert!(left.instead.is_none());
+    assert_eq!(
+        rig.shelf.active().map(|held| held.digest),
+        Some(rig.shelf.good[0].digest)
+    );
+    let (_, troubles) = books.take_words();
+    assert!(
+        troubles.iter().all(|words| words.contains("trust.toml")),
+        "{troubles:?}"
+    );
+    fs::remove_file(&trust).expect("it is there");
+    assert_eq!(number(&version(books.news())), "1.0.0");
+}
+
+#[test]
+fn what_can_not_be_taken_up_is_told_once_and_tried_again() {
+    let rig = Rig::new();
+    let books = rig.books(Some(&rig.shelf.good[0]), None);
+    let artifact = rig.file("artifacts", &rig.shelf.good[1], "wasm");
+    let aside = rig.folder.path().join("aside");
+    fs::rename(&artifact, &aside).expect("it is there");
+    let news = books.news();
+    assert!(matches!(
+        news[..],
+        [News {
+            what: NewsOf::NotTaken,
+            ..
+        }]
+    ));
+    assert!(
+        news[0].words.contains("can't be taken up yet"),
+        "{}",
+        news[0].words
+    );
+    assert!(books.news().is_empty() && books.news().is_empty());
+    assert_eq!(books.take_words().1.len(), 1);
+    fs::rename(&aside, &artifact).expect("it is there");
+    assert_eq!(number(&version(books.news())), "2.0.0");
+}
+
+#[test]
+fn nothing_is_compiled_where_a_robot_waits() {
+    let rig = Rig::new();
+    let artifact = rig.file("artifacts", &rig.shelf.good[1], "wasm");
+    let artifact = fs::read(artifact).expect("it is there");
+    let (_, code) = rig
+        .host
+        .compile(&artifact, "kit-parts.wasm")
+        .expect("it is sound");
+    let head = serde_json::json!({ "fit": { "compiled_for": rig.host.code_for() } }).to_string();
+    let answer = [
+        &(head.len() as u64).to_le_bytes()[..],
+        head.as_bytes(),
+        &code,
+    ]
+    .concat();
+    let file = rig.folder.path().join("answer");
+    fs::write(&file, answer).expect("it can be written");
+    fs::remove_dir_all(rig.root().join("compiled")).expect("it is there");
+    fs::create_dir(rig.root().join("compiled")).expect("it is gone");
+    let slow = format!("sleep 2; cat '{}'", file.display());
+    let place = StorePlace {
+        examiner: ["/bin/sh", "-c", &slow].map(Into::into).to_vec(),
+        ..rig.place()
+    };
+    let books = rig.books_at(place, Some(&rig.shelf.good[0]), Some(|| 1));
+    let since = Instant::now();
+    let news = books.news();
+    assert!(
+        since.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        since.elapsed()
+    );
+    assert!(
+        news[0].words.contains("its machine code is made anew"),
+        "{}",
+        news[0].words
+    );
+    let taken = loop {
+        let news = books.news();
+        if !news.is_empty() {
+            break version(news);
+        }
+        assert!(
+            since.elapsed() < Duration::from_secs(60),
+            "{:?}",
+            books.take_words()
+        );
+        sleep(Duration::from_millis(50));
+    };
+    assert_eq!(number(&taken), "2.0.0");
+}
+
+#[test]
+fn a_log_that_can_not_be_written_is_told_once_when_it_can() {
+    let rig = Rig::new();
+    let books = rig.books(Some(&rig.shelf.good[1]), None);
+    let path = rig.folder.path().join("audit.jsonl");
+    let log = Writer::open(&path, WallClock::VirtualTime).expect("a log");
+    let sound = fs::read(&path).expect("it is there");
+    fs::write(&path, "no log at all\n").expect("it can be written");
+    for _ in 0..3 {
+        books.tell(&log);
+    }
+    let (_, troubles) = books.take_words();
+    assert_eq!(troubles.len(), 1, "{troubles:?}");
+    fs::write(&path, sound).expect("it can be written");
+    books.tell(&log);
+    books.tell(&log);
+    assert_eq!(books.take_words().1, [""; 0]);
+    let events = rig.shelf.store.history(None).expect("it can be read").len();
+    let text = fs::read_to_string(&path).expect("it is there");
+    assert_eq!(text.matches("plugin-").count(), events, "{text}");
+}
+
+#[test]
+fn an_end_is_booked_with_its_own_time() {
+    static NOW: AtomicU64 = AtomicU64::new(5);
+    let rig = Rig::new();
+    let books = rig.books(None, Some(|| NOW.load(Ordering::SeqCst)));
+    let second = version(books.news());
+    NOW.store(7, Ordering::SeqCst);
+    let left = books.book(&second, &Account::Succeeded, &RunUsage::default());
+    assert!(left.is_none());
+    let history = rig.shelf.store.history(None).expect("it can be read");
+    let last = history.last().map(|event| (event.what, event.time_unix_ms));
+    assert_eq!(last, Some((What::Proven, Some(7))));
+}
