@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use sinew_messages::{LimitKind, LoopStatus, StopState};
-use sinew_plugin_host::{Checkpoint, Failure, RunDenials, RunRecord, StartError, Usage};
+use sinew_plugin_host::{Checkpoint, Failure, RunDenials, RunRecord, StartError, Usage, line};
 use sinew_units::{Tick, Ticks};
 use sinew_world::WorldReader;
 
@@ -619,7 +619,7 @@ impl Left {
             denials: None,
             fault: Some(Fault {
                 kind: FaultKind::Start,
-                text: why.lines().next().unwrap_or_default().to_owned(),
+                text: line(why.lines().next().unwrap_or_default()),
             }),
         }
     }

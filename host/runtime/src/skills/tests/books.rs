@@ -139,6 +139,26 @@ fn what_was_never_read_is_not_written() {
 }
 
 #[test]
+fn a_store_that_can_not_be_read_is_a_trouble_and_no_end() {
+    let rig = Rig::new();
+    let books = rig.books(Some(&rig.shelf.good[1]), None);
+    let database = rig.root().join("state.sqlite");
+    let sound = fs::read(&database).expect("it is there");
+    fs::write(&database, vec![7; sound.len()]).expect("it can be written");
+    assert!(books.memories().is_empty());
+    assert_eq!(books.take_words().1.len(), 1);
+    fs::write(&database, sound).expect("it can be written");
+    rig.host.set_memory(NAME, memory("two"));
+    books.keep_memories(&rig.host);
+    assert_eq!(
+        rig.kept(),
+        memory("one"),
+        "what was not read is not written"
+    );
+    assert_eq!(books.memories()[NAME], memory("one"));
+}
+
+#[test]
 fn what_became_active_since_it_was_loaded_is_news() {
     let rig = Rig::new();
     let books = rig.books(Some(&rig.shelf.good[0]), None);
