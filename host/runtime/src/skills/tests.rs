@@ -296,7 +296,7 @@ fn versions_are_swapped_under_a_kitting_job() {
             take_news(&kit, Some(&mut host), &mut |_| {});
             swaps += 1;
             *by_kind.entry(at.name()).or_insert(0_u64) += 1;
-            next_swap = host.now().0 + 300 + dice.below(6_000);
+            next_swap = host.now().0 + 200 + dice.below(1_500);
         }
         let end = host.tasks().end(task).cloned().expect("it is over");
         let (version, task_swaps) = check_task(&events, task, &format!("seed {seed}"));
