@@ -112,6 +112,7 @@ pub(crate) fn sources(arguments: &ConfigArguments) -> Sources {
             InferenceArgument::Onnxruntime => Choice::OnnxRuntime(None),
             InferenceArgument::Embedded => Choice::Embedded,
         },
+        grants_for_others: false,
         store: None,
     }
 }

@@ -379,6 +379,28 @@ fn a_rehearsal_tells_before_it_is_too_late() {
         (&json!(true), &json!(true))
     );
     assert_eq!(tried["replayed"], 1);
+    let interrupted = tried["interrupted"].as_array().expect("it was");
+    let by: Vec<_> = interrupted.iter().map(|one| &one["by"]).collect();
+    assert_eq!(by, ["cancel", "cancel", "cancel", "stop"]);
+    assert!((interrupted.iter()).all(|one| one["complaints"] == json!([])));
+
+    // It does its work, and does not come back when it is asked to.
+    cell.0
+        .write("stubborn.wasm", sinew_skill_artifacts::MISBEHAVE);
+    let act = r#"{"act":"stubborn","ticks":400}"#;
+    let grants = "[plugins.\"test/misbehave\"]\ninterfaces = [\"clock\", \"events\", \"gripper\", \"lifecycle\", \"log\", \
+                  \"memory\", \"motion\", \"operator\", \"policy\", \"world\"]\npolicies = [\"grasp\"]\n";
+    cell.0
+        .write("grants.toml", format!("{GRANTS}{grants}").as_bytes());
+    let tried = cell.json(
+        1,
+        &["test", "stubborn.wasm", "--runs", "1", "--params", act],
+    );
+    assert_eq!(tried["succeeded"], 1);
+    let complaints = tried["interrupted"][0]["complaints"].to_string();
+    assert!(complaints.contains("was killed"), "{complaints}");
+    // A stop takes nothing back: what it waits for comes.
+    assert_eq!(tried["interrupted"][3]["complaints"], json!([]));
 
     // It says that it holds something afterwards, and never does.
     let lie = |manifest: &mut Value| {

@@ -228,7 +228,11 @@ fn grants_meet_plugins(
     config: &Config,
     installed: &Installed,
 ) -> anyhow::Result<()> {
-    let Some(path) = &sources.grants else {
+    let Some(path) = sources
+        .grants
+        .as_ref()
+        .filter(|_| !sources.grants_for_others)
+    else {
         return Ok(());
     };
     // A plugin of which no version is active at the moment has its grant all the same.

@@ -34,6 +34,8 @@ pub struct Sources {
     pub default_grants: String,
     /// Grants of the operator: where it names a plugin, it overrides what comes with that plugin.
     pub grants: Option<PathBuf>,
+    /// They may name plugins that are not loaded: only some of those on the robot are.
+    pub grants_for_others: bool,
     /// Host settings.
     pub host: Option<PathBuf>,
     /// Folder with models.

@@ -37,10 +37,12 @@ pub(crate) enum SkillCommand {
         #[command(flatten)]
         config: ConfigArguments,
     },
-    /// Try an artifact in the simulated cell: seeded runs judged by the world, and that it does the same again.
+    /// Try an artifact in the simulated cell: seeded runs judged by the world, that it does the same again, and that it can be interrupted.
     #[command(
         after_help = "Example:\n  sinew skill test pick.wasm --runs 5 --params '{\"class\":\"block\"}'\n\n\
-        Exit codes: 0 as many runs succeeded as were asked for, and all of it happens again, 1 not, 2 wrong usage or it can't \
+        The first run is done again, replayed from its record, taken back at a quarter, half and three quarters of its length, and \
+        stopped in the middle: it has to end by itself, leave the robot at rest, and the next task has to get it.\n\n\
+        Exit codes: 0 as many runs succeeded as were asked for, and all else is as it has to be, 1 not, 2 wrong usage or it can't \
         be used, 4 it was not granted what it asks for."
     )]
     Test {

@@ -359,7 +359,8 @@ fn moment(now: &mut Now, status: &LoopStatus, started: Tick, wall: Instant) {
 }
 
 /// The parameters that ask for an order.
-fn params_of(order: &[OrderLine]) -> Value {
+/// The order that was drawn, as parameters of the skill that kits.
+pub(crate) fn params_of(order: &[OrderLine]) -> Value {
     let lines: Vec<Value> = order
         .iter()
         .map(|line| json!({"class": line.class, "color": line.color, "slot": line.slot}))

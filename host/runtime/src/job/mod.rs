@@ -27,6 +27,7 @@ use crate::sources::Sources;
 use crate::trouble::input;
 use crate::watch::{Progress, Watcher};
 
+pub(crate) use cycle::params_of;
 pub use text::report_text;
 
 /// The skill whose orders the cell draws.

@@ -5,6 +5,7 @@
 
 mod books;
 mod changing;
+mod conduct;
 mod loading;
 mod looking;
 mod rehearsal;
@@ -31,6 +32,7 @@ use crate::trouble::{input, refused};
 
 pub(crate) use self::books::{Books, Clock, News, NewsOf};
 pub use self::changing::{Author, Terms, activate, approve, install, pin, remove, rollback};
+pub use self::conduct::{Interrupted, Interruption};
 pub(crate) use self::loading::{FromStore, load as load_active, names};
 pub(crate) use self::looking::kind_name;
 pub use self::looking::{check, keygen, sign, test};

@@ -1,5 +1,5 @@
-//! An artifact is tried in the simulated cell: seeded runs under the grants that it would have, judged by the world; and
-//! that it does the same again, on the same seed and by its own record.
+//! An artifact is tried in the simulated cell: seeded runs under the grants that it would have, judged by the world; that it
+//! does the same again, on the same seed and by its own record; and that it can be interrupted.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sinew_plugin_host::{Kind, Manifest, read_manifest};
 use sinew_recorder::report::RunReport;
 
 use super::StoreOptions;
+use super::conduct::{Interrupted, Trial};
 use crate::host::Speed;
 use crate::job::{self, JobOptions, KIT_PARTS};
-use crate::kit::PluginFile;
+use crate::kit::{Kit, PluginFile};
 use crate::replay::{self, ReplayOptions};
+use crate::sources::Sources;
 use crate::trouble::input;
 use crate::watch::Progress;
 
@@ -61,6 +63,8 @@ pub struct Tried {
     pub replayed: usize,
     /// Each of them was the same.
     pub identical: bool,
+    /// What became of it when it was interrupted; empty if it did not run in the first cycle.
+    pub interrupted: Vec<Interrupted>,
     /// All of it was as it should be.
     pub passed: bool,
     /// Fingerprint of everything that happened.
@@ -82,7 +86,11 @@ pub(crate) fn rehearse(
     let manifest = read_manifest(artifact, origin).map_err(|error| input(error.to_string()))?;
     let folder = tempfile::tempdir()?;
     let stage = Stage {
-        options,
+        sources: Sources {
+            // The operator's file is for all plugins of the robot; one of them is tried.
+            grants_for_others: true,
+            ..options.sources.clone()
+        },
         manifest: &manifest,
         plugins: plugins_with(options, artifact, origin, &manifest)?,
         how,
@@ -92,6 +100,7 @@ pub(crate) fn rehearse(
     let again = stage.run("again", 1, tell)?;
     let first = stage.run("first", 1, tell)?;
     let (replayed, identical) = stage.replay("first")?;
+    let interrupted = stage.interrupt(tell)?;
     let deterministic = again.header.state_hash == first.header.state_hash;
     let (runs, succeeded) = (all.cycles, all.succeeded);
     let success_rate = all.success_rate;
@@ -110,7 +119,12 @@ pub(crate) fn rehearse(
         deterministic,
         replayed,
         identical,
-        passed: runs == how.runs && success_rate >= how.floor && deterministic && identical,
+        passed: runs == how.runs
+            && success_rate >= how.floor
+            && deterministic
+            && identical
+            && interrupted.iter().all(|one| one.complaints.is_empty()),
+        interrupted,
         state_hash: all.header.state_hash,
     })
 }
@@ -139,7 +153,7 @@ fn plugins_with(
 
 /// Everything that a try needs.
 struct Stage<'a> {
-    options: &'a StoreOptions,
+    sources: Sources,
     manifest: &'a Manifest,
     plugins: Vec<PluginFile>,
     how: &'a Rehearsal,
@@ -163,16 +177,12 @@ impl Stage<'_> {
             goal: self.how.floor,
             recovery: true,
             speed: Speed::Max,
-            skill: match self.manifest.kind {
-                Kind::Skill => self.manifest.name.clone(),
-                // A recovery is tried where something goes wrong now and then.
-                Kind::Recovery => KIT_PARTS.to_owned(),
-            },
+            skill: self.skill().to_owned(),
             params: self.how.params.clone(),
             plugins: self.plugins.clone(),
             out: self.folder.join(name),
             keep_runs: true,
-            sources: self.options.sources.clone(),
+            sources: self.sources.clone(),
             interrupt: Arc::clone(&self.how.interrupt),
         };
         job::run(&options, &mut |progress| {
@@ -180,6 +190,36 @@ impl Stage<'_> {
                 tell(&format!("rehearsal: run {number} of {of}"));
             }
         })
+    }
+
+    /// The skill of the tasks.
+    fn skill(&self) -> &str {
+        match self.manifest.kind {
+            Kind::Skill => &self.manifest.name,
+            // A recovery is tried where something goes wrong now and then.
+            Kind::Recovery => KIT_PARTS,
+        }
+    }
+
+    /// Interrupts it in the first cycle.
+    fn interrupt(&self, tell: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<Interrupted>> {
+        let kit = Kit::load(&self.sources, &self.plugins)?;
+        let profiles = &kit.config().profiles;
+        let profile =
+            (profiles.get(&self.how.profile)).map_err(|error| input(error.to_string()))?;
+        let skill = self.skill();
+        let nothing = Value::Object(Map::new());
+        let trial = Trial {
+            kit: &kit,
+            manifest: self.manifest,
+            skill,
+            // What kits is given the order that is drawn, unless somebody says otherwise.
+            params: (self.how.params.as_ref()).or((skill != KIT_PARTS).then_some(&nothing)),
+            profile,
+            seed: self.how.seed,
+            folder: self.folder,
+        };
+        trial.interrupt(&mut |line| tell(&format!("rehearsal: {line}")))
     }
 
     /// How many runs were done again, and whether all of them were the same.
@@ -195,7 +235,7 @@ impl Stage<'_> {
                 run: None,
                 skill: None,
                 plugins: self.plugins.clone(),
-                sources: self.options.sources.clone(),
+                sources: self.sources.clone(),
             })?;
             identical &= report.identical;
         }
@@ -216,8 +256,16 @@ impl Tried {
         } else {
             format!(": {}", failures.join(", "))
         };
+        let complaints: Vec<String> = (self.interrupted.iter())
+            .flat_map(|one| {
+                let (by, after) = (one.by, one.after_ticks);
+                let complaint =
+                    move |what: &String| format!("\n    {by:?} after {after} ticks: {what}");
+                one.complaints.iter().map(complaint)
+            })
+            .collect();
         format!(
-            "{} {}: {}\n  succeeded      {} of {} ({:.0} % asked for){failed}\n  the same again {}\n  replayed       {} runs, the same: {}",
+            "{} {}: {}\n  succeeded      {} of {} ({:.0} % asked for){failed}\n  the same again {}\n  replayed       {} runs, the same: {}\n  interrupted    {} times, behaved: {}{}",
             self.name,
             self.version,
             if self.passed {
@@ -230,7 +278,10 @@ impl Tried {
             100.0 * self.floor,
             yes(self.deterministic),
             self.replayed,
-            yes(self.identical)
+            yes(self.identical),
+            self.interrupted.len(),
+            yes(complaints.is_empty()),
+            complaints.concat()
         )
     }
 }

@@ -106,6 +106,11 @@ pub enum Params {
     },
     /// Never gives up when it is cancelled.
     IgnoreCancel,
+    /// Sleeps, and does not come back if it is cancelled meanwhile.
+    Stubborn {
+        /// Ticks.
+        ticks: u64,
+    },
     /// Tidies up when it is cancelled.
     TidyUp,
     /// Stores a checkpoint and fails; resumes from it.
@@ -377,6 +382,14 @@ fn act(params: Params, resume: Option<Progress>, robot: &mut Robot) -> Result<St
                 refused += u64::from(robot.events.emit("flood", &event).is_err());
             }
             format!("{refused} refused")
+        }
+        Params::Stubborn { ticks } => {
+            if robot.clock.sleep(ticks).is_err() {
+                loop {
+                    black_box(robot.clock.now());
+                }
+            }
+            "slept".to_owned()
         }
         Params::IgnoreCancel => loop {
             let _ = robot.motion.move_to(side);
