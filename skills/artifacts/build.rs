@@ -53,6 +53,13 @@ const TEST_GUESTS: [Guest; 3] = [
     ),
 ];
 
+/// What is measured.
+const BENCH_GUESTS: [Guest; 1] = [(
+    "bench-guest",
+    "BENCH_GUEST",
+    "A skill that does what `sinew bench plugin` measures.",
+)];
+
 /// Variables of the outer build that stay; the others say how *it* is compiled, which is not how guests are.
 const INHERITED: [&str; 5] = [
     "CARGO_HOME",
@@ -83,6 +90,7 @@ fn build() -> Result<(), String> {
     let guests = SKILLS
         .iter()
         .chain(&TEST_GUESTS)
+        .chain(&BENCH_GUESTS)
         .flat_map(|(package, ..)| ["-p", package]);
     let build_guests = || {
         cargo(skills, &target)
@@ -120,6 +128,11 @@ fn build() -> Result<(), String> {
             &SKILLS[..],
         ),
         ("TEST_GUESTS", "Every fixture, by name.", &TEST_GUESTS[..]),
+        (
+            "BENCH_GUESTS",
+            "Every guest of a benchmark, by name.",
+            &BENCH_GUESTS[..],
+        ),
     ] {
         let mut entries = String::new();
         for (package, constant, documentation) in guests {

@@ -159,6 +159,12 @@ pub(crate) enum Command {
         /// What to call it.
         origin: String,
     },
+    /// Answers calls on a Unix socket: the child process of `bench plugin`.
+    #[command(name = crate::bench::SIDECAR, hide = true)]
+    BenchSidecar {
+        /// Where it makes the socket.
+        socket: PathBuf,
+    },
     /// Long runs that look for something that breaks: they end when the asked work is done, and say what was found.
     #[command(
         after_help = "Example:\n  sinew soak safety --ticks 10000000 --state soak.json\n\n\
@@ -172,7 +178,7 @@ pub(crate) enum Command {
     /// Benchmarks: the time of each operation (median, 99th and 99.9th percentile), what it allocates, and the ratio to others.
     /// On this machine and in this build: use a release build.
     #[command(
-        after_help = "Examples:\n  sinew bench tick\n  sinew bench safety\n  sinew bench inference --json bench.json\n\n\
+        after_help = "Examples:\n  sinew bench tick\n  sinew bench safety\n  sinew bench plugin\n  sinew bench inference --json bench.json\n\n\
         The whole host against real time is part of the report of `sinew run`.\n\n\
         Exit codes: 0 measured, 1 it could not be measured to the end, 2 wrong usage or input. Nothing is refused (4): no \
         robot moves."
@@ -607,6 +613,9 @@ pub(crate) struct BenchArguments {
     /// What to measure.
     #[arg(value_enum)]
     pub(crate) what: BenchArgument,
+    /// With `plugin`: only as many samples as show that it works. They are no figures.
+    #[arg(long)]
+    pub(crate) quick: bool,
     #[command(flatten)]
     pub(crate) json: JsonArgument,
     #[command(flatten)]
@@ -621,6 +630,9 @@ pub(crate) enum BenchArgument {
     /// The safety gate's filter alone, in processor time: on a kitting cycle among zones and persons, and on the
     /// adversary.
     Safety,
+    /// A plugin's calls against bare wasmtime and against a process behind gRPC, its start and its room, the guard of the thread,
+    /// what recording costs. About two minutes; says which promised figures are met, and ends with 0 also if some are not.
+    Plugin,
     /// Rendering, and the detector on each backend that this machine has.
     Inference,
 }

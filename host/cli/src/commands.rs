@@ -11,17 +11,17 @@ use sinew_runtime::safety_config::ActiveBy;
 use sinew_runtime::soak::{self, SoakOptions};
 use sinew_runtime::units::Ticks;
 use sinew_runtime::{
-    InputError, Sources, bench, doctor, grants, perception_eval, policy_lab, safety_change,
-    safety_config, skills,
+    InputError, Sources, doctor, grants, perception_eval, policy_lab, safety_change, safety_config,
+    skills,
 };
 
-use crate::allocations;
 use crate::arguments::{
-    BenchArgument, Cli, Command, ConfigArguments, DemosCommand, GrantsCommand, GrantsOf,
-    JobsArgument, JsonArgument, PerceptionCommand, PolicyCommand, SafetyCommand, Seeds,
-    SetupCommand, SoakCommand,
+    Cli, Command, ConfigArguments, DemosCommand, GrantsCommand, GrantsOf, JobsArgument,
+    JsonArgument, PerceptionCommand, PolicyCommand, SafetyCommand, Seeds, SetupCommand,
+    SoakCommand,
 };
 use crate::audit;
+use crate::bench;
 use crate::output::{self, Progress};
 use crate::robot;
 use crate::run::{self, sources};
@@ -119,18 +119,8 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
             };
             soak_safety(&options, &json, &config)
         }
-        Command::Bench(arguments) => {
-            let sources = sources(&arguments.config);
-            let rows = match arguments.what {
-                BenchArgument::Tick => bench::tick(&sources, allocations::so_far)?,
-                BenchArgument::Safety => {
-                    bench::safety(&sources, &run::plugins(&[])?, allocations::so_far)?
-                }
-                BenchArgument::Inference => bench::inference(&sources, allocations::so_far)?,
-            };
-            output::result(&arguments.json, &rows, &rows.to_text())?;
-            Ok(true)
-        }
+        Command::Bench(arguments) => bench::bench(&arguments),
+        Command::BenchSidecar { socket } => bench::sidecar(&socket),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sinew", &mut script);

@@ -7,6 +7,7 @@
 mod allocations;
 mod arguments;
 mod audit;
+mod bench;
 mod commands;
 mod output;
 mod report;

@@ -133,6 +133,15 @@ pub(crate) fn plugins(files: &[std::path::PathBuf]) -> anyhow::Result<Vec<Plugin
     Ok(all)
 }
 
+/// This program, as it is: also if its file was replaced meanwhile.
+pub(crate) fn this_program() -> anyhow::Result<std::ffi::OsString> {
+    Ok(if cfg!(target_os = "linux") {
+        "/proc/self/exe".into()
+    } else {
+        std::env::current_exe()?.into()
+    })
+}
+
 fn plugin(option: &str, file: &Path) -> Result<PluginFile, InputError> {
     let bytes = files::read_bytes(file, files::BINARY_MAX)
         .map_err(|error| InputError(format!("{option} {error}")))?;

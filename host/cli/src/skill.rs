@@ -186,14 +186,8 @@ pub(crate) fn place(folder: &Path, trust: Option<&PathBuf>) -> anyhow::Result<St
     })
 }
 
-/// This program, as it is: also if its file was replaced meanwhile.
 fn examiner() -> anyhow::Result<Vec<OsString>> {
-    let this = if cfg!(target_os = "linux") {
-        PathBuf::from("/proc/self/exe")
-    } else {
-        std::env::current_exe()?
-    };
-    Ok(vec![this.into(), EXAMINE.into()])
+    Ok(vec![run::this_program()?, EXAMINE.into()])
 }
 
 fn rehearsal(how: &RehearsalArguments) -> anyhow::Result<Rehearsal> {

@@ -118,7 +118,7 @@ impl Tape {
             if calls.is_cut() {
                 calls.left_out += 1;
             } else {
-                calls.end(tick, answer.map(bytes_of), *most_bytes);
+                calls.end(tick, answer, *most_bytes);
             }
         }
     }

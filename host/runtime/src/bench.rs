@@ -1,8 +1,12 @@
 //! Benchmarks: how fast, and by what ratio, measured here and now.
 
+mod kitting;
+mod plugin;
 mod safety;
 
+pub use plugin::{PluginBench, plugin};
 pub use safety::safety;
+pub use sinew_bench_sidecar::serve as serve_sidecar;
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -46,6 +50,77 @@ pub struct Row {
     pub allocs_per_op: f64,
     /// How many times as long as other rows' medians this one's is.
     pub ratio: BTreeMap<String, f64>,
+    /// What one has to know to read the numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl Row {
+    fn noted(self, note: impl Into<String>) -> Self {
+        Self {
+            note: Some(note.into()),
+            ..self
+        }
+    }
+}
+
+/// What it is meant to come to, and what it came to here.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figure {
+    /// What.
+    pub name: String,
+    /// Unit of the numbers.
+    pub unit: &'static str,
+    /// What it came to.
+    pub measured: f64,
+    /// What it is meant to come to at least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<f64>,
+    /// What it is meant to come to at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<f64>,
+    /// Whether it did.
+    pub met: bool,
+}
+
+impl Figure {
+    fn at_least(name: &str, unit: &'static str, measured: f64, least: f64) -> Self {
+        Self {
+            name: name.to_owned(),
+            unit,
+            measured,
+            at_least: Some(least),
+            at_most: None,
+            met: measured >= least,
+        }
+    }
+
+    fn at_most(name: &str, unit: &'static str, measured: f64, most: f64) -> Self {
+        Self {
+            name: name.to_owned(),
+            unit,
+            measured,
+            at_least: None,
+            at_most: Some(most),
+            met: measured <= most,
+        }
+    }
+
+    fn to_text(&self) -> String {
+        let Self {
+            name,
+            unit,
+            measured,
+            ..
+        } = self;
+        let meant = match (self.at_least, self.at_most) {
+            (Some(least), _) => format!("at least {least}"),
+            (_, Some(most)) => format!("at most {most}"),
+            _ => String::new(),
+        };
+        let word = if self.met { "met" } else { "MISSED" };
+        format!("{word:<7} {name}: {measured:.3} {unit}, meant to be {meant}")
+    }
 }
 
 /// Rows of one benchmark.
@@ -53,6 +128,9 @@ pub struct Row {
 pub struct Bench {
     /// The rows.
     pub rows: Vec<Row>,
+    /// What is promised of it. A figure that is missed is no error: it is a figure.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<Figure>,
 }
 
 impl Bench {
@@ -80,6 +158,11 @@ impl Bench {
                 row.allocs_per_op,
                 ratios.join(", ")
             ));
+            lines.extend(row.note.as_ref().map(|note| format!("    {note}")));
+        }
+        if !self.figures.is_empty() {
+            lines.push(String::new());
+            lines.extend(self.figures.iter().map(Figure::to_text));
         }
         lines.join("\n")
     }
@@ -113,6 +196,12 @@ impl Meter {
         result
     }
 
+    /// A sample that began there and ended at `at`, where no closure can hold it.
+    fn end(&mut self, begun: Begun, at: Instant) {
+        self.samples.push(at.saturating_duration_since(begun.at));
+        self.allocated += (self.allocations)() - begun.allocated;
+    }
+
     /// As [`Self::sample`], in processor time of the calling thread.
     fn sample_processor<T>(&mut self, what: impl FnOnce() -> T) -> T {
         let before = (self.allocations)();
@@ -127,6 +216,22 @@ impl Meter {
     fn row(self, name: &str) -> Row {
         let allocs_per_op = self.allocated as f64 / self.samples.len().max(1) as f64;
         row(name, self.samples, allocs_per_op)
+    }
+}
+
+/// A sample that has begun.
+#[derive(Clone, Copy)]
+struct Begun {
+    allocated: u64,
+    at: Instant,
+}
+
+impl Begun {
+    fn now(allocations: Allocations) -> Self {
+        Self {
+            allocated: allocations(),
+            at: Instant::now(),
+        }
     }
 }
 
@@ -145,6 +250,7 @@ fn row(name: &str, mut samples: Vec<Duration>, allocs_per_op: f64) -> Row {
         p999_ns: at(0.999),
         allocs_per_op,
         ratio: BTreeMap::new(),
+        note: None,
     }
 }
 
@@ -208,6 +314,7 @@ pub fn tick(sources: &Sources, allocations: Allocations) -> anyhow::Result<Bench
     compare(&mut simulated, &moving);
     Ok(Bench {
         rows: vec![still, moving, simulated, audited(allocations)?],
+        figures: Vec::new(),
     })
 }
 
@@ -332,7 +439,10 @@ pub fn inference(sources: &Sources, allocations: Allocations) -> anyhow::Result<
         }
         rows.push(measured);
     }
-    Ok(Bench { rows })
+    Ok(Bench {
+        rows,
+        figures: Vec::new(),
+    })
 }
 
 /// A robot without inertia: it is where it was told to be.

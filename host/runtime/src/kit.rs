@@ -62,6 +62,15 @@ impl Kit {
     /// [`InputError`](crate::InputError) for whatever can't be used, [`Refused`](crate::Refused) for a plugin
     /// that asks for more than it was granted.
     pub fn load(sources: &Sources, plugins: &[PluginFile]) -> anyhow::Result<Self> {
+        Self::load_within(sources, plugins, Limits::default())
+    }
+
+    /// As [`Self::load`], with other budgets of each plugin run: for measurements.
+    pub(crate) fn load_within(
+        sources: &Sources,
+        plugins: &[PluginFile],
+        limits: Limits,
+    ) -> anyhow::Result<Self> {
         let config = sources.load()?;
         let selection = choose(&sources.backend).map_err(|error| input(error.to_string()))?;
         let notes: Vec<String> = (selection.skipped.iter())
@@ -80,7 +89,7 @@ impl Kit {
             mut versions,
             unsigned,
             stored,
-        } = install(sources, &config, plugins)?;
+        } = install(sources, &config, plugins, limits)?;
         versions.insert("sinew".into(), env!("CARGO_PKG_VERSION").into());
         versions.extend(config.digests.clone());
         versions.insert("detector".into(), digest);
@@ -153,8 +162,13 @@ struct Loaded {
     stored: BTreeMap<String, Digest>,
 }
 
-fn install(sources: &Sources, config: &Config, plugins: &[PluginFile]) -> anyhow::Result<Loaded> {
-    let host = PluginHost::new(Limits::default(), config.grants.clone(), idle_ports(config))
+fn install(
+    sources: &Sources,
+    config: &Config,
+    plugins: &[PluginFile],
+    limits: Limits,
+) -> anyhow::Result<Loaded> {
+    let host = PluginHost::new(limits, config.grants.clone(), idle_ports(config))
         .context("starting the plugin host")?;
     let stored = match &sources.store {
         Some(store) => load_active(store, &host.code_for())?,

@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         _ => return fail(USAGE),
     };
     let manifest = match guest.as_str() {
+        "bench-guest" => bench_guest::manifest(),
         "broken-kit" => broken_kit::manifest(),
         "go-home" => go_home::manifest(),
         "kit-parts" => kit_parts::manifest(),

@@ -84,6 +84,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("sinew-inference", &[]),
+    // A process that is compared with: it knows nothing of the host, and the host's skills are not in it.
+    ("sinew-bench-sidecar", &[]),
     // Files, signatures and state: what is inside an artifact is found out by whoever lends it an examiner.
     ("sinew-skill-store", &[]),
     // What stands in it is plain text and numbers: whoever writes it says what they mean.
@@ -142,6 +144,10 @@ const ONLY_NAMED_BY: &[(&str, &[&str])] = &[
     // Simulator truth is read by the simulator and by what grades runs on it.
     ("sinew-sim", &["sinew-runtime", "sinew-cli", "sinew-tests"]),
     ("wasmtime", &["sinew-plugin-host"]),
+    // The benchmark's, and nobody's way to the robot.
+    ("sinew-bench-sidecar", &["sinew-runtime"]),
+    ("tonic", &["sinew-bench-sidecar"]),
+    ("tokio", &["sinew-bench-sidecar"]),
     ("ed25519-dalek", &["sinew-skill-store"]),
     ("ort", &["sinew-inference"]),
     ("tract-onnx", &["sinew-inference"]),

@@ -22,6 +22,7 @@ use crate::state::RunState;
 
 pub(crate) use files::Tallies;
 pub(crate) use log::line;
+pub(crate) use world::{look, robot_state};
 
 /// The functions of every capability, by its name.
 pub(crate) type Functions = BTreeMap<&'static str, BTreeSet<String>>;

@@ -1,5 +1,6 @@
 //! `world`: what is perceived, read-only.
 
+use sinew_messages::LoopStatus;
 use sinew_world::{Place, WorldReader, WorldSnapshot};
 
 use crate::grants::Grant;
@@ -9,7 +10,7 @@ use crate::wire::{self, Error};
 pub(crate) fn link(world: &mut Interface<'_>) -> wasmtime::Result<()> {
     world.ready("newest", |state, (): ()| {
         let reader = &state.ports.world;
-        render(reader, &reader.snapshot(), &state.grant)
+        look(reader, &reader.snapshot(), &state.grant)
     })?;
     world.waits("wait-newer", |state, (tick,): (u64,)| {
         Box::pin(async move {
@@ -19,7 +20,7 @@ pub(crate) fn link(world: &mut Interface<'_>) -> wasmtime::Result<()> {
                 .until(|_| {
                     let snapshot = reader.snapshot();
                     let newer = snapshot.sequence > 0 && snapshot.image_tick > tick;
-                    (newer || snapshot.is_stalled()).then(|| render(&reader, &snapshot, &grant))
+                    (newer || snapshot.is_stalled()).then(|| look(&reader, &snapshot, &grant))
                 })
                 .await
         })
@@ -37,27 +38,31 @@ pub(crate) fn link(world: &mut Interface<'_>) -> wasmtime::Result<()> {
             .collect::<Vec<_>>())
     })?;
     world.ready("robot", |state, (): ()| {
-        let shared = state.shared();
-        let Some(status) = &shared.status else {
-            return Err(Error::unavailable(
-                "",
-                "the control loop has not reported yet",
-            ));
-        };
-        Ok(wire::RobotState {
-            tick: status.frame.tick,
-            tool: (&status.tool_pose).into(),
-            joints: status.frame.position_rad.to_vec(),
-            gripper_width: status.frame.gripper_width_m,
-            gripper_force: status.frame.gripper_force_n,
-            tool_force: status.frame.tool_force_n.into(),
-            stopped: crate::desk::is_stopped(status),
-        })
+        robot_state(state.shared().status.as_ref())
+    })
+}
+
+/// The robot as the guest may see it, once the loop has reported.
+pub(crate) fn robot_state(status: Option<&LoopStatus>) -> Result<wire::RobotState, Error> {
+    let Some(status) = status else {
+        return Err(Error::unavailable(
+            "",
+            "the control loop has not reported yet",
+        ));
+    };
+    Ok(wire::RobotState {
+        tick: status.frame.tick,
+        tool: (&status.tool_pose).into(),
+        joints: status.frame.position_rad.to_vec(),
+        gripper_width: status.frame.gripper_width_m,
+        gripper_force: status.frame.gripper_force_n,
+        tool_force: status.frame.tool_force_n.into(),
+        stopped: crate::desk::is_stopped(status),
     })
 }
 
 /// What the guest may see of the snapshot, unless it is history.
-fn render(
+pub(crate) fn look(
     reader: &WorldReader,
     snapshot: &WorldSnapshot,
     grant: &Grant,

@@ -11,6 +11,17 @@ pub(crate) trait Recorded: Sized {
     fn put(&self, out: &mut Vec<u8>);
     /// Takes it off the front; `None` if that is something else.
     fn take(from: &mut &[u8]) -> Option<Self>;
+
+    /// Appends several, one after the other.
+    fn put_all(values: &[Self], out: &mut Vec<u8>) {
+        values.iter().for_each(|value| value.put(out));
+    }
+
+    /// Takes so many off the front.
+    fn take_all(count: u32, from: &mut &[u8]) -> Option<Vec<Self>> {
+        // Not reserved at once: the length may be a lie.
+        (0..count).map(|_| Self::take(from)).collect()
+    }
 }
 
 /// The bytes of one value.
@@ -18,6 +29,16 @@ pub(crate) fn bytes_of(value: &impl Recorded) -> Vec<u8> {
     let mut out = Vec::new();
     value.put(&mut out);
     out
+}
+
+/// Appends a value as the list of its bytes, as [`bytes_of`] and then `put` would, without the list in between.
+pub(crate) fn put_bytes_of(value: &impl Recorded, out: &mut Vec<u8>) {
+    let at = out.len();
+    put_len(0, out);
+    let begin = out.len();
+    value.put(out);
+    let len = len_of(out.len() - begin);
+    out[at..begin].copy_from_slice(&len.to_le_bytes());
 }
 
 /// The value of these bytes, all of them.
@@ -32,11 +53,32 @@ fn front<'a>(from: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
     Some(front)
 }
 
+impl Recorded for u8 {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(*self);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        let (first, rest) = from.split_first()?;
+        *from = rest;
+        Some(*first)
+    }
+
+    // All at once: what plugins and their calls hand over is bytes for the most part.
+    fn put_all(values: &[Self], out: &mut Vec<u8>) {
+        out.extend_from_slice(values);
+    }
+
+    fn take_all(count: u32, from: &mut &[u8]) -> Option<Vec<Self>> {
+        Some(front(from, count as usize)?.to_vec())
+    }
+}
+
 macro_rules! numbers {
     ($($number:ty),*) => {$(
         impl Recorded for $number {
             fn put(&self, out: &mut Vec<u8>) {
-                out.extend(self.to_le_bytes());
+                out.extend_from_slice(&self.to_le_bytes());
             }
 
             fn take(from: &mut &[u8]) -> Option<Self> {
@@ -47,7 +89,7 @@ macro_rules! numbers {
     )*};
 }
 
-numbers!(u8, u32, u64, f64);
+numbers!(u32, u64, f64);
 
 impl Recorded for bool {
     fn put(&self, out: &mut Vec<u8>) {
@@ -64,14 +106,18 @@ impl Recorded for bool {
 }
 
 fn put_len(len: usize, out: &mut Vec<u8>) {
+    len_of(len).put(out);
+}
+
+fn len_of(len: usize) -> u32 {
     // What a call may copy is far below.
-    u32::try_from(len).unwrap_or(u32::MAX).put(out);
+    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 impl Recorded for String {
     fn put(&self, out: &mut Vec<u8>) {
         put_len(self.len(), out);
-        out.extend(self.as_bytes());
+        out.extend_from_slice(self.as_bytes());
     }
 
     fn take(from: &mut &[u8]) -> Option<Self> {
@@ -83,13 +129,12 @@ impl Recorded for String {
 impl<T: Recorded> Recorded for Vec<T> {
     fn put(&self, out: &mut Vec<u8>) {
         put_len(self.len(), out);
-        self.iter().for_each(|value| value.put(out));
+        T::put_all(self, out);
     }
 
     fn take(from: &mut &[u8]) -> Option<Self> {
         let len = u32::take(from)?;
-        // Not reserved at once: the length may be a lie.
-        (0..len).map(|_| T::take(from)).collect()
+        T::take_all(len, from)
     }
 }
 
@@ -292,6 +337,16 @@ mod tests {
             Resource::<Pose>::new_own(9),
             vec![Resource::<Pose>::new_own(1)],
         ));
+    }
+
+    #[test]
+    fn a_value_written_in_place_is_the_list_of_its_bytes() {
+        let value = (7_u64, "pick".to_owned(), Some(pose().position));
+        let mut in_place = vec![1];
+        put_bytes_of(&value, &mut in_place);
+        let mut with_list = vec![1];
+        bytes_of(&value).put(&mut with_list);
+        assert_eq!(in_place, with_list);
     }
 
     #[test]

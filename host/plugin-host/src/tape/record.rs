@@ -4,7 +4,7 @@
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::codec::{Recorded, bytes_of, recorded_fields};
+use super::codec::{Recorded, put_bytes_of, recorded_fields};
 use crate::limits::Limits;
 use crate::run::Entry;
 
@@ -203,22 +203,32 @@ impl Calls {
         self.pending = Some(Begun { function, params });
     }
 
-    /// It was answered: it is kept, unless there are more than `most_bytes` already. Then neither this one nor any after it.
-    pub(crate) fn end(&mut self, tick: u64, answer: Result<Vec<u8>, String>, most_bytes: usize) {
+    /// It was answered: it is kept as a [`Call`], unless there are more than `most_bytes` already. Then neither this one nor any
+    /// after it.
+    pub(crate) fn end<R: Recorded>(
+        &mut self,
+        tick: u64,
+        answer: Result<&R, String>,
+        most_bytes: usize,
+    ) {
         let Some(Begun { function, params }) = self.pending.take() else {
             return;
         };
-        let call = bytes_of(&Call {
-            function,
-            tick,
-            params,
-            answer,
-        });
-        if self.bytes.len() + call.len() > most_bytes {
+        let before = self.bytes.len();
+        // In place, and not as a value of its own: this is most of what a call costs beside its work.
+        function.put(&mut self.bytes);
+        tick.put(&mut self.bytes);
+        params.put(&mut self.bytes);
+        answer.is_ok().put(&mut self.bytes);
+        match answer {
+            Ok(answer) => put_bytes_of(answer, &mut self.bytes),
+            Err(end) => end.put(&mut self.bytes),
+        }
+        if self.bytes.len() > most_bytes {
+            self.bytes.truncate(before);
             self.left_out = 1;
             return;
         }
-        self.bytes.extend(call);
         self.count += 1;
     }
 

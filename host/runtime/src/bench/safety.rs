@@ -6,11 +6,9 @@ use sinew_messages::{
     JointVector, Obstacle, ObstacleFrame, ObstacleKind, RequestCounts, SensorFrame, Setpoint,
 };
 use sinew_safety::{Gate, Inputs, SafetyConfig, SafetyLimits, SeparationConfig, Zone, ZoneShape};
-use sinew_units::Ticks;
 
+use super::kitting::{Kitting, TICKS_MAX as RECORDING};
 use super::{Allocations, Bench, Meter, Row, compare};
-use crate::host::{Host, HostOptions, Speed, Surroundings};
-use crate::job::KIT_PARTS;
 use crate::kit::{Kit, PluginFile};
 use crate::sources::Sources;
 use crate::trouble::input;
@@ -19,8 +17,6 @@ use crate::trouble::input;
 const OBSTACLES: u64 = 20;
 /// Room that the zones of a bench leave to every posture of the recording, m.
 const ROOM_M: f64 = 0.05;
-/// Longest recording, ticks.
-const RECORDING: u64 = 60_000;
 /// Ticks of the adversary.
 const ADVERSARY: u64 = 60_000;
 
@@ -80,48 +76,19 @@ pub fn safety(
     let mut row = meter.row("filter, adversary, zones and persons as drawn");
     compare(&mut row, &rows[2]);
     rows.push(row);
-    Ok(Bench { rows })
+    Ok(Bench {
+        rows,
+        figures: Vec::new(),
+    })
 }
 
 /// One kitting cycle, tick by tick. The gate limits nothing there, so what was given is what was asked.
 fn record(kit: &Kit) -> anyhow::Result<Vec<Asked>> {
-    let cell = sinew_sim::Cell::new(&kit.config.robot, &kit.config.cell);
-    let profile = (kit.config.profiles.get("calm")).map_err(|error| input(error.to_string()))?;
-    let scene = cell.reset(1, 0, profile);
-    let lines: Vec<_> = scene
-        .order
-        .iter()
-        .map(
-            |line| serde_json::json!({"class": line.class, "color": line.color, "slot": line.slot}),
-        )
-        .collect();
-    let mut host = Host::new(
-        kit,
-        Surroundings::of(&cell),
-        &HostOptions {
-            speed: Speed::Max,
-            incidents: std::env::temp_dir(),
-            keep_runs: false,
-            audit: None,
-        },
-    )?;
-    host.reset("sinew bench")?;
-    let task = host
-        .tasks()
-        .submit(
-            KIT_PARTS,
-            &serde_json::json!({ "order": lines }).to_string(),
-            sinew_tasks::SubmitOptions {
-                recovery: false,
-                time_limit: Some(Ticks(RECORDING)),
-                seed: 1,
-            },
-        )
-        .map_err(|error| input(error.to_string()))?;
+    let mut kitting = Kitting::new(kit, 1)?;
     let mut recording = Vec::with_capacity(RECORDING as usize);
-    while host.tasks().end(task).is_none() && (recording.len() as u64) < RECORDING {
-        host.step()?;
-        let status = host.status();
+    while !kitting.has_ended() && (recording.len() as u64) < RECORDING {
+        kitting.step()?;
+        let status = kitting.status();
         recording.push(Asked {
             frame: status.frame,
             proposed: status.setpoint,
