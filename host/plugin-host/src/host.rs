@@ -19,7 +19,7 @@ use crate::desk::Desk;
 use crate::errors::{HostError, LoadError, StartError};
 use crate::fence::Fence;
 use crate::grants::{Grant, Grants};
-use crate::guard::{self, Beat};
+use crate::guard::{self, Beats};
 use crate::limits::{FIBER_STACK, Limits, WASM_STACK};
 use crate::manifest::{Kind, Manifest, ManifestError, RobotPart};
 use crate::outcome::{Assessment, Checkpoint, Failure, Lease, RecoveryContext, RunEnd, Usage};
@@ -44,7 +44,7 @@ pub struct PluginHost {
     memories: Memories,
     /// One clone a run that is alive.
     alive: Arc<()>,
-    beat: Beat,
+    beats: Beats,
 }
 
 impl PluginHost {
@@ -58,9 +58,9 @@ impl PluginHost {
         let mut linker = Linker::new(&engine);
         let functions = capabilities::link(&mut linker)
             .map_err(|error| HostError::Engine(format!("{error:#}")))?;
-        let beat = guard::start(&engine)?;
+        let beats = guard::start(&engine)?;
         Ok(Self {
-            beat,
+            beats,
             engine,
             linker,
             functions: Arc::new(functions),
@@ -77,7 +77,7 @@ impl PluginHost {
     #[must_use]
     pub fn with_ports(&self, ports: HostPorts) -> Self {
         Self {
-            beat: self.beat.clone(),
+            beats: self.beats.clone(),
             engine: self.engine.clone(),
             linker: self.linker.clone(),
             functions: Arc::clone(&self.functions),
@@ -95,11 +95,11 @@ impl PluginHost {
         Arc::strong_count(&self.alive) - 1
     }
 
-    /// When the guard of the host's thread looked last; `None` before the first time. To measure how long a run goes on after
+    /// When the guard of the host's thread has looked, the last times, oldest first. To measure how long a run goes on after
     /// that.
     #[must_use]
-    pub fn guard_beat(&self) -> Option<Instant> {
-        self.beat.last()
+    pub fn guard_beats(&self) -> Vec<Instant> {
+        self.beats.all()
     }
 
     /// What a plugin has stored with `memory`.

@@ -307,7 +307,10 @@ fn versions_are_swapped_under_a_kitting_job() {
         tasks += 1;
         match end.label {
             None => succeeded += 1,
-            Some(label) => *failures.entry(label.code()).or_insert(0_u64) += 1,
+            Some(label) => {
+                println!("seed {seed}: {label}: {}", end.message);
+                *failures.entry(label.code()).or_insert(0_u64) += 1;
+            }
         }
         if swaps > asked / 4 {
             resident.get_or_insert_with(resident_kib);
