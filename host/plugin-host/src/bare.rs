@@ -155,7 +155,7 @@ fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             let state = store.data();
             let answer = std::future::poll_fn(|_| {
                 let snapshot = state.world.snapshot();
-                if snapshot.sequence == 0 || snapshot.image_tick <= tick {
+                if snapshot.image_tick <= tick {
                     return Poll::Pending;
                 }
                 Poll::Ready(look(&state.world, &snapshot, &state.grant))
@@ -172,7 +172,7 @@ fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     })?;
     let mut events = linker.instance(&format!("sinew:plugin/events@{WIT_VERSION}"))?;
     events.func_wrap_async("step", |_: Caller<'_>, (_, _): (String, Option<u64>)| {
-        Box::new(async move { Ok((Ok::<(), Error>(()),)) })
+        Box::new(async move { Ok(()) })
     })?;
     let mut clock = linker.instance(&format!("sinew:plugin/clock@{WIT_VERSION}"))?;
     clock.func_wrap_async("sleep", |store: Caller<'_>, (ticks,): (u64,)| {
