@@ -1,131 +1,13 @@
 //! A plugin's life in a store, from the command line.
 
+mod cell;
 mod folder;
 #[path = "../../plugin-host/tests/plugins/repack.rs"]
 #[allow(clippy::unwrap_used)]
 mod repack;
 
-use std::os::unix::fs::PermissionsExt;
-
-use folder::Folder;
+use cell::{Cell, GRANTS, RUN, look, says};
 use serde_json::{Value, json};
-use sinew_skill_artifacts::SKILLS;
-
-const GRANTS: &str = r#"
-[plugins."acme/look"]
-interfaces = ["clock", "events", "motion"]
-"#;
-
-const RUN: [&str; 13] = [
-    "run",
-    "--skill",
-    "acme/look",
-    "--store",
-    "out/skills",
-    "--grants",
-    "grants.toml",
-    "--cycles",
-    "2",
-    "--params",
-    r#"{"pose":"look-tray"}"#,
-    "--json",
-    "report.json",
-];
-/// Where the skill stands in it.
-const SKILL: usize = 2;
-
-/// `sinew/go-home` under another name, as a publisher would make it that this host has never heard of.
-fn look(version: &str, edit: impl FnOnce(&mut Value)) -> Vec<u8> {
-    let (_, go_home) = (SKILLS.iter().find(|(name, _)| name.contains("go-home")))
-        .expect("it is part of the program");
-    let mut manifest = repack::manifest(go_home);
-    manifest["name"] = json!("acme/look");
-    manifest["version"] = json!(version);
-    // What the world has to be like afterwards is its own affair, too.
-    manifest["post_conditions"] = json!([
-        {"predicate": "at-pose", "pose": "/pose"},
-        {"predicate": "holding", "value": false},
-    ]);
-    edit(&mut manifest);
-    repack::repack(go_home, &[manifest])
-}
-
-/// A folder with a grants file, the key of `acme`, and a store that trusts it.
-struct Cell(Folder);
-
-impl Cell {
-    fn new() -> Self {
-        let cell = Self(Folder::with(&[("grants.toml", GRANTS.as_bytes())]));
-        let line = cell
-            .0
-            .gives(0, &["skill", "keygen", "acme.key", "--publisher", "acme"]);
-        cell.trust(&line);
-        cell
-    }
-
-    fn trust(&self, text: &str) {
-        let store = self.0.path().join("out/skills");
-        std::fs::create_dir_all(&store).expect("there is room");
-        std::fs::set_permissions(&store, PermissionsExt::from_mode(0o700)).expect("it is ours");
-        std::fs::write(store.join("trust.toml"), text).expect("there is room");
-    }
-
-    /// `sinew skill …` with the grants.
-    #[track_caller]
-    fn skill(&self, code: i32, arguments: &[&str]) -> String {
-        self.0.gives(
-            code,
-            &[&["skill"], arguments, &["--grants", "grants.toml"]].concat(),
-        )
-    }
-
-    #[track_caller]
-    fn json(&self, code: i32, arguments: &[&str]) -> Value {
-        self.0.json(
-            code,
-            &[&["skill"], arguments, &["--grants", "grants.toml"]].concat(),
-        )
-    }
-
-    /// Signs a version and lets it in.
-    #[track_caller]
-    fn install(&self, version: &str, edit: impl FnOnce(&mut Value)) {
-        self.0.write("look.wasm", &look(version, edit));
-        self.0
-            .gives(0, &["skill", "sign", "look.wasm", "--key", "acme.key"]);
-        self.skill(0, &["install", "look.wasm", "--actor", "ann"]);
-    }
-
-    /// The report of two cycles on the store.
-    #[track_caller]
-    fn run(&self, skill: &str) -> Value {
-        let mut arguments = RUN;
-        arguments[SKILL] = skill;
-        self.0.gives(0, &arguments);
-        let report = std::fs::read(self.0.path().join("report.json")).expect("it was written");
-        serde_json::from_slice(&report).expect("it is JSON")
-    }
-
-    fn states(&self) -> Vec<String> {
-        let listed = self.json(0, &["list"]);
-        let skills = listed["skills"].as_array().expect("a list");
-        (skills.iter())
-            .map(|skill| format!("{} {}", skill["version"], skill["state"]).replace('"', ""))
-            .collect()
-    }
-
-    fn audit(&self) -> String {
-        self.0.gives(0, &["audit", "verify"]);
-        self.0.gives(0, &["audit", "export"])
-    }
-}
-
-#[track_caller]
-fn says(text: &str, pieces: &[&str]) {
-    for piece in pieces {
-        assert!(text.contains(piece), "no {piece:?} in: {text}");
-    }
-}
 
 #[test]
 fn a_skill_that_the_host_has_never_heard_of_is_installed_and_runs() {
@@ -699,5 +581,79 @@ fn nothing_is_written_over_that_is_no_artifact() {
     says(
         &cell.skill(2, &["rollback", "look@1.0.0", "--actor", "ben"]),
         &["name no version"],
+    );
+}
+
+/// A host works, a person makes another version active, and the task that runs goes on with it from where it was.
+#[test]
+fn a_task_that_runs_goes_over_when_it_is_told_to() {
+    let cell = Cell::new();
+    let grants = "[plugins.\"acme/count\"]\ninterfaces = [\"clock\", \"events\", \"gripper\", \"lifecycle\", \"log\", \
+                  \"memory\", \"motion\", \"operator\", \"policy\", \"world\"]\npolicies = [\"grasp\"]\n";
+    cell.0.write("grants.toml", grants.as_bytes());
+    for version in ["1.0.0", "2.0.0"] {
+        let mut manifest = repack::manifest(sinew_skill_artifacts::MISBEHAVE);
+        manifest["name"] = json!("acme/count");
+        manifest["version"] = json!(version);
+        let artifact = repack::repack(sinew_skill_artifacts::MISBEHAVE, &[manifest]);
+        cell.0.write("count.wasm", &artifact);
+        cell.0
+            .gives(0, &["skill", "sign", "count.wasm", "--key", "acme.key"]);
+        cell.skill(0, &["install", "count.wasm", "--actor", "ann"]);
+    }
+    cell.skill(0, &["activate", "count@1.0.0", "--actor", "ben"]);
+    // Sixty steps of a tenth of a second, a safe point before each.
+    let host = std::process::Command::new(env!("CARGO_BIN_EXE_sinew"))
+        .current_dir(cell.0.path())
+        .args([
+            "run",
+            "--speed",
+            "real",
+            "--cycles",
+            "1",
+            "--store",
+            "out/skills",
+        ])
+        .args(["--grants", "grants.toml", "--inference", "embedded"])
+        .args([
+            "--skill",
+            "acme/count",
+            "--params",
+            r#"{"act":"count","steps":60,"ticks":100}"#,
+        ])
+        .args(["--json", "report.json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the binary was built for this test");
+    // Once its audit log is begun it has loaded the version that is active, and works.
+    let begun = || {
+        std::fs::read_to_string(cell.0.path().join("out/audit.jsonl"))
+            .is_ok_and(|log| log.contains("reset-granted"))
+    };
+    while !begun() {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let at = [
+        "activate",
+        "count@2.0.0",
+        "--at",
+        "safe-point",
+        "--actor",
+        "ben",
+    ];
+    cell.skill(0, &at);
+    let output = host.wait_with_output().expect("it ends");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    says(&text, &["goes over from 1.0.0 to 2.0.0"]);
+    let shown = cell.json(0, &["show", "count"]);
+    let runs: Vec<_> = (shown["versions"].as_array().expect("a list").iter())
+        .map(|version| (&version["version"], &version["usage"]["runs"]))
+        .collect();
+    assert_eq!(
+        runs,
+        [(&json!("2.0.0"), &json!(1)), (&json!("1.0.0"), &json!(1))]
     );
 }

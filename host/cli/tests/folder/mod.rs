@@ -26,14 +26,21 @@ impl Folder {
     /// Runs `sinew`, which must end with this code. What it printed, errors last.
     #[track_caller]
     pub(crate) fn gives(&self, code: i32, arguments: &[&str]) -> String {
+        let (given, text) = self.output(arguments);
+        assert_eq!(given, Some(code), "{arguments:?}: {text}");
+        text
+    }
+
+    /// Runs `sinew`: its exit code, and what it printed, errors last.
+    pub(crate) fn output(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_sinew"))
             .current_dir(self.path())
             .args(arguments)
             .output()
             .expect("the binary was built for this test");
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
-        String::from_utf8_lossy(&output.stdout).into_owned() + &errors
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &errors;
+        (output.status.code(), text)
     }
 
     /// The same with `--json`: that is all that it prints.

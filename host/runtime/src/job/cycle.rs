@@ -339,6 +339,8 @@ fn lasting(event: &TaskEvent) -> Option<String> {
         Happening::Failure { .. }
         | Happening::RecoveryChosen { .. }
         | Happening::RecoveryEnded { .. }
+        | Happening::Swapped { .. }
+        | Happening::SwapRefused { .. }
         | Happening::Denied { .. } => Some(event.what.message()),
         // A job has nobody to ask: the question stands in the record, and the task has ended.
         Happening::Question { .. } => Some(format!("for a person: {}", event.what.message())),
@@ -358,7 +360,6 @@ fn moment(now: &mut Now, status: &LoopStatus, started: Tick, wall: Instant) {
         Tick(status.tick).as_seconds() / wall.elapsed().as_secs_f64().max(f64::EPSILON);
 }
 
-/// The parameters that ask for an order.
 /// The order that was drawn, as parameters of the skill that kits.
 pub(crate) fn params_of(order: &[OrderLine]) -> Value {
     let lines: Vec<Value> = order

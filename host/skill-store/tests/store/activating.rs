@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sinew_skill_store::{Activation, RunOutcome, Selector, SwapAt, Trust, Usage};
+use sinew_skill_store::{Activation, Held, RunOutcome, Selector, Store, SwapAt, Trust, Usage};
 
 use crate::rig::{Rig, allowed, by, keep, refused, states, usage};
 
@@ -68,7 +68,7 @@ fn a_version_is_proven_by_its_runs() {
 }
 
 /// Proves the active version.
-fn prove(store: &mut sinew_skill_store::Store, held: &sinew_skill_store::Held) {
+fn prove(store: &mut Store, held: &Held) {
     for _ in 0..3 {
         let left = store.count_run(
             held.digest,
@@ -79,6 +79,15 @@ fn prove(store: &mut sinew_skill_store::Store, held: &sinew_skill_store::Held) {
         );
         assert_eq!(left.unwrap(), None);
     }
+}
+
+/// Version 1.0.0, proven, and 2.0.0, active instead of it and on trial.
+fn one_good_two_on_trial(rig: &Rig, store: &mut Store) -> [Held; 2] {
+    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(store, version));
+    rig.activate(store, &one);
+    prove(store, &one);
+    rig.activate(store, &two);
+    [one, two]
 }
 
 #[test]
@@ -280,10 +289,7 @@ fn an_update_that_would_be_allowed_more_waits_for_somebody_to_agree() {
 fn a_revoked_version_neither_runs_nor_comes_back() {
     let rig = Rig::new();
     let mut store = rig.open();
-    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
-    rig.activate(&mut store, &one);
-    prove(&mut store, &one);
-    rig.activate(&mut store, &two);
+    let [one, two] = one_good_two_on_trial(&rig, &mut store);
     let text = format!(
         "[[publishers.acme.keys]]\nkey = \"{}\"\n[[revoked]]\ndigest = \"{}\"\nwhy = \"unsafe\"",
         rig.key.public(),
@@ -313,10 +319,7 @@ fn a_revoked_version_neither_runs_nor_comes_back() {
 fn a_fault_does_not_go_back_to_what_is_revoked() {
     let rig = Rig::new();
     let mut store = rig.open();
-    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
-    rig.activate(&mut store, &one);
-    prove(&mut store, &one);
-    rig.activate(&mut store, &two);
+    let [one, two] = one_good_two_on_trial(&rig, &mut store);
     let text = format!(
         "[[publishers.acme.keys]]\nkey = \"{}\"\n[[revoked]]\ndigest = \"{}\"\nwhy = \"unsafe\"",
         rig.key.public(),
@@ -337,10 +340,7 @@ fn a_fault_does_not_go_back_to_what_is_revoked() {
 fn without_a_trust_file_that_can_be_read_a_fault_goes_back_all_the_same() {
     let rig = Rig::new();
     let mut store = rig.open();
-    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
-    rig.activate(&mut store, &one);
-    prove(&mut store, &one);
-    rig.activate(&mut store, &two);
+    let [_, two] = one_good_two_on_trial(&rig, &mut store);
     let left = store.count_run(two.digest, &faulted(), &usage(), None, &by("sinew"));
     assert!(left.unwrap().is_some());
     assert_eq!(states(&store), ["2.0.0 rolled-back", "1.0.0 active"]);
@@ -403,10 +403,7 @@ fn goodness_belongs_to_a_version_and_stays() {
 fn what_is_known_of_a_version_outlives_it() {
     let rig = Rig::new();
     let mut store = rig.open();
-    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
-    rig.activate(&mut store, &one);
-    prove(&mut store, &one);
-    rig.activate(&mut store, &two);
+    let [_, two] = one_good_two_on_trial(&rig, &mut store);
     store
         .count_run(
             two.digest,
@@ -616,10 +613,7 @@ fn a_pin_holds() {
 fn what_is_needed_is_not_removed() {
     let rig = Rig::new();
     let mut store = rig.open();
-    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
-    rig.activate(&mut store, &one);
-    prove(&mut store, &one);
-    rig.activate(&mut store, &two);
+    let [one, two] = one_good_two_on_trial(&rig, &mut store);
     refused(
         store.remove(&one, false, &by("ben")),
         "is what is gone back to",
