@@ -47,6 +47,66 @@ fn scales_slow_a_move_down() {
     assert!(ticks(1.0, 0.1) > 2 * full);
 }
 
+/// A share that is hardly any is a motion that hardly moves, or none that is taken; it never is one that nobody asked for.
+#[test]
+fn a_share_of_nearly_nothing_moves_nearly_nothing() {
+    let line = moved(Rig::ready().tool(), [0.0, 0.1, 0.0]);
+    let goals = [
+        joint_goal(AWAY),
+        pose_goal(ArmGoalKind::Pose, line),
+        pose_goal(ArmGoalKind::Line, line),
+    ];
+    for goal in goals {
+        for (speed_scale, acceleration_scale) in [
+            (5e-324, 1.0),
+            (1.0, 5e-324),
+            (5e-324, 5e-324),
+            (1e-300, 1e-300),
+            (1e-200, 1.0),
+            (1.0, 1e-200),
+            (1e-100, 1e-100),
+            (1e-30, 1e-12),
+            (1e-12, 1e-30),
+            (1e-9, 1.0),
+        ] {
+            let mut rig = Rig::ready();
+            let before = rig.last.status.setpoint.position_rad;
+            rig.send(ArmGoal {
+                speed_scale,
+                acceleration_scale,
+                ..goal
+            });
+            rig.run(300);
+            let after = rig.last.status.setpoint.position_rad;
+            for (before, after) in before.iter().zip(&after) {
+                let moved = (after - before).abs();
+                assert!(
+                    moved < 1e-3,
+                    "{speed_scale:e} {acceleration_scale:e}: {moved:e} rad, {:?}",
+                    rig.arm_state()
+                );
+            }
+            println!(
+                "{} {speed_scale:e} {acceleration_scale:e}: {:?}",
+                goal.kind,
+                rig.arm_state()
+            );
+            let stop = rig.last.status.stop_state;
+            assert_eq!(
+                stop,
+                StopState::Clear as u32,
+                "{speed_scale:e} {acceleration_scale:e}"
+            );
+            rig.send(joint_goal(AWAY));
+            assert_eq!(
+                rig.finish(5_000),
+                MotionState::Done,
+                "{speed_scale:e} {acceleration_scale:e}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_joint_move_keeps_the_tool_speed() {
     let mut rig = Rig::ready();

@@ -147,8 +147,8 @@ fn start(state: &mut RunState, goal: Goal) -> Result<u64, Error> {
         reserved: 0,
         joints_rad: [0.0; JOINTS],
         pose: Pose::IDENTITY,
-        speed_scale: goal.speed * state.grant.speed,
-        acceleration_scale: goal.acceleration * state.grant.acceleration,
+        speed_scale: share(goal.speed, state.grant.speed),
+        acceleration_scale: share(goal.acceleration, state.grant.acceleration),
         contact_force_n: 0.0,
     };
     let checked = |pose: crate::wire::Pose| {
@@ -216,6 +216,12 @@ fn start(state: &mut RunState, goal: Goal) -> Result<u64, Error> {
         return Err(Error::stopped());
     }
     Ok(shared.desk.send(now, Some(&status), message))
+}
+
+/// A share of a share, both above zero. So is the product, which would be rounded to zero where both are tiny: the loop takes
+/// no such goal, and the plugin would be told that the arm can't get there.
+fn share(asked: f64, granted: f64) -> f64 {
+    (asked * granted).max(f64::MIN_POSITIVE)
 }
 
 /// Refuses what the plugin was not granted: pressing harder, or going somewhere else.
@@ -301,6 +307,21 @@ fn arrived(ended: Ended) -> Result<MotionOutcome, Error> {
                 ),
             };
             Err(Error::failed(label, message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_of_a_share_is_above_zero() {
+        assert_eq!(share(0.5, 0.5).to_bits(), 0.25_f64.to_bits());
+        assert_eq!(share(1.0, 1.0).to_bits(), 1.0_f64.to_bits());
+        for (asked, granted) in [(5e-324, 0.5), (1e-200, 1e-200), (f64::MIN_POSITIVE, 1e-3)] {
+            let share = share(asked, granted);
+            assert!(share > 0.0 && share <= granted, "{asked:e} of {granted:e}");
         }
     }
 }
