@@ -1,6 +1,6 @@
 //! What a plugin says about itself: the JSON in its manifest section.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -183,6 +183,11 @@ pub enum ManifestError {
         /// The name.
         name: String,
     },
+    /// One name for two directories: nobody could grant both.
+    #[error(
+        "the manifest's directories have {0:?} twice; ask for it once, with all that it is for"
+    )]
+    Twice(String),
     /// A quantity that no equipment has.
     #[error("the manifest's equipment.{key} is {least}, which is no positive number")]
     Equipment {
@@ -257,6 +262,12 @@ impl Manifest {
                     key,
                     name: name.clone(),
                 });
+            }
+        }
+        let mut directories = BTreeSet::new();
+        for ask in &manifest.directories {
+            if !directories.insert(&ask.name) {
+                return Err(ManifestError::Twice(ask.name.clone()));
             }
         }
         for (key, least) in [
@@ -349,6 +360,14 @@ mod tests {
                 "equipment.gripper_force_n is -1",
             ),
             (r#""equipment":{"wheels":4}"#, "unknown field `wheels`"),
+            (
+                r#""directories":[{"name":"a","why":"w"},{"name":"b","why":"w"}]"#,
+                "",
+            ),
+            (
+                r#""directories":[{"name":"a","why":"w"},{"name":"a","why":"w","write":true}]"#,
+                "directories have \"a\" twice",
+            ),
             (r#""equipment":{"poses":["a b"]}"#, "equipment.poses have"),
             (
                 r#""policy_digests":{"grasp":"12"}"#,
