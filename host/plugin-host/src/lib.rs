@@ -61,6 +61,7 @@ pub use ports::{
 };
 pub use replay::{Replay, ReplayVerdict};
 pub use run::Run;
+pub use schema::Schema;
 pub use tape::{Difference, RecordError, RecordedEnd, RunRecord};
 
 /// Version of the WIT package that this host serves.

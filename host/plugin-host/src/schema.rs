@@ -1,19 +1,27 @@
 //! JSON against a plugin's schemas.
 
-use jsonschema::Validator;
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
 /// Most nodes of a schema, counted with what its references lead to as often as they lead there. Checking a value takes time
 /// by that number, and no fuel meters it.
 const NODES_MAX: usize = 5_000;
 
+/// Nodes that a pattern counts for: to look for it takes longer than whatever else a node asks.
+const PATTERN_NODES: usize = 500;
+/// Largest pattern, bytes of what it is compiled to. What it takes to look for one is this times the length of the text.
+const PATTERN_BYTES: usize = 16 << 10;
+
+/// Keyword that holds schemas by patterns.
+const BY_PATTERN: &str = "patternProperties";
 /// Keywords that hold schemas by name: the names are the plugin's own, whatever they look like.
 const BY_NAME: [&str; 6] = [
     "$defs",
     "definitions",
     "dependencies",
     "dependentSchemas",
-    "patternProperties",
+    BY_PATTERN,
     "properties",
 ];
 /// Keywords that hold values.
@@ -33,26 +41,41 @@ const ELSEWHERE: [&str; 7] = [
 /// sixty levels take for ever.
 const UNBOUNDED: [&str; 2] = ["unevaluatedItems", "unevaluatedProperties"];
 
-/// A compiled schema.
-pub(crate) struct Schema(Validator);
+/// A schema of a plugin, counted and compiled.
+pub struct Schema(Validator);
 
 impl Schema {
-    /// Compiles; nothing is ever fetched from elsewhere.
-    pub(crate) fn new(schema: &Value) -> Result<Self, String> {
+    /// Counts and compiles; nothing is ever fetched from elsewhere.
+    ///
+    /// # Errors
+    /// It is no JSON Schema, or what it takes to check a value can't be told or is too much.
+    pub fn new(schema: &Value) -> Result<Self, String> {
         let mut count = Count {
             root: schema,
             followed: Vec::new(),
             left: NODES_MAX,
         };
         count.walk(schema, Holds::Schema, "#")?;
-        match jsonschema::validator_for(schema) {
+        // An engine that goes back and tries again may do so a million times for each pattern and text; this one never does,
+        // and knows nothing that needs it.
+        let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES);
+        match (jsonschema::options().with_pattern_options(patterns)).build(schema) {
             Ok(validator) => Ok(Self(validator)),
+            Err(error) if matches!(error.kind(), ValidationErrorKind::Format { .. }) => {
+                Err(format!(
+                    "{error}: a pattern of a plugin looks neither around nor back, and is compiled to {PATTERN_BYTES} bytes at most; \
+                 say [a-zA-Z] for letters, and bound how often something is repeated"
+                ))
+            }
             Err(error) => Err(error.to_string()),
         }
     }
 
+    /// Checks a value.
+    ///
+    /// # Errors
     /// The JSON Pointer of the first value that is wrong (empty for the whole), and what is wrong with it.
-    pub(crate) fn check(&self, value: &Value) -> Result<(), (String, String)> {
+    pub fn check(&self, value: &Value) -> Result<(), (String, String)> {
         match self.0.iter_errors(value).next() {
             None => Ok(()),
             Some(error) => Err((error.instance_path().to_string(), error.to_string())),
@@ -90,9 +113,7 @@ struct Count<'s> {
 
 impl<'s> Count<'s> {
     fn walk(&mut self, node: &'s Value, holds: Holds, place: &str) -> Result<(), String> {
-        self.left = (self.left.checked_sub(1)).ok_or_else(|| {
-            format!("it has more than {NODES_MAX} nodes once its references are followed")
-        })?;
+        self.take(1)?;
         match node {
             Value::Array(items) => (items.iter().enumerate())
                 .try_for_each(|(index, item)| self.walk(item, holds, &format!("{place}/{index}"))),
@@ -106,6 +127,15 @@ impl<'s> Count<'s> {
             }),
             _ => Ok(()),
         }
+    }
+
+    fn take(&mut self, nodes: usize) -> Result<(), String> {
+        self.left = (self.left.checked_sub(nodes)).ok_or_else(|| {
+            format!(
+                "it has more than {NODES_MAX} nodes once its references are followed; a pattern counts for {PATTERN_NODES}"
+            )
+        })?;
+        Ok(())
     }
 
     fn keyword(&mut self, keyword: &str, value: &'s Value, place: &str) -> Result<(), String> {
@@ -123,6 +153,13 @@ impl<'s> Count<'s> {
         }
         if keyword == "$ref" {
             return self.follow(value, place);
+        }
+        if keyword == "pattern" {
+            self.take(PATTERN_NODES)?;
+        }
+        if keyword == BY_PATTERN {
+            let patterns = value.as_object().map_or(0, serde_json::Map::len);
+            self.take(PATTERN_NODES.saturating_mul(patterns))?;
         }
         self.walk(value, Holds::under(keyword), place)
     }
@@ -236,6 +273,51 @@ mod tests {
             ),
         ] {
             let error = Schema::new(&schema).err().expect("it can't be counted");
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_pattern_costs_has_a_bound() {
+        let word = json!({"pattern": "^[a-z][a-z0-9-]{1,63}$"});
+        let names = json!({"patternProperties": {"^[A-Z]\\w*\\d$": {"type": "integer"}}, "additionalProperties": false});
+        for (schema, fits, misses) in [
+            (word, json!("pick-2"), json!("2-pick")),
+            (names, json!({"A1": 1}), json!({"a1": 1})),
+            // Whoever goes back and tries again is done with it next year.
+            (
+                json!({"pattern": "^(a|a)*$"}),
+                json!("a".repeat(5_000)),
+                json!("a".repeat(5_000) + "b"),
+            ),
+        ] {
+            let schema = Schema::new(&schema).expect("it has a bound");
+            assert_eq!(schema.check(&fits), Ok(()));
+            assert!(schema.check(&misses).is_err());
+        }
+        let many = |count: usize| {
+            let all: Vec<Value> = (0..count)
+                .map(|n| json!({"pattern": format!("{n}$")}))
+                .collect();
+            json!({ "anyOf": all })
+        };
+        assert!(Schema::new(&many(9)).is_ok());
+        let by_name: serde_json::Map<String, Value> =
+            (0..10).map(|n| (format!("{n}$"), json!(true))).collect();
+        for (schema, expected) in [
+            (
+                json!({"pattern": "(?<!x)(a*)*\\1c"}),
+                "neither around nor back",
+            ),
+            (json!({"pattern": "(?=a)b"}), "neither around nor back"),
+            (json!({"pattern": "((a{1,60}){1,60}){1,60}"}), "16384 bytes"),
+            (many(10), "a pattern counts for 500"),
+            (
+                json!({ "patternProperties": by_name }),
+                "a pattern counts for 500",
+            ),
+        ] {
+            let error = Schema::new(&schema).err().expect("it has none");
             assert!(error.contains(expected), "{error}");
         }
     }
