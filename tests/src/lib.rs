@@ -1,6 +1,6 @@
 //! Harness of the integration tests: a whole host in virtual time, with every seam that a test needs.
 
-pub mod raw;
+pub use sinew_fuzz_bodies::raw;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};

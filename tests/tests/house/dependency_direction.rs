@@ -152,6 +152,8 @@ const ONLY_NAMED_BY: &[(&str, &[&str])] = &[
     ("ort", &["sinew-inference"]),
     ("tract-onnx", &["sinew-inference"]),
     ("sinew-skill-artifacts", &["sinew-cli", "sinew-tests"]),
+    // What is made to do harm is in no program.
+    ("sinew-fuzz-bodies", &["sinew-tests"]),
 ];
 
 /// Crates that may not name the listed ones in their manifest.

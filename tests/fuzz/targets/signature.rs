@@ -1,0 +1,7 @@
+//! The signature of an artifact.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| sinew_fuzz_bodies::signature(bytes));
