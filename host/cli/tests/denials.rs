@@ -1,43 +1,25 @@
 //! What is refused to a plugin, from the command line: in the audit log, in incidents, in the runs that are kept.
 
-use std::path::Path;
-use std::process::Command;
+mod folder;
 
+use folder::{Folder, MISBEHAVE_GRANTS};
 use serde_json::{Value, json};
 
-const GRANTS: &str = "[plugins.\"test/misbehave\"]\nforce_n = 5.0\ninterfaces = [\"clock\", \"events\", \"files\", \
-                      \"gripper\", \"lifecycle\", \"log\", \"memory\", \"motion\", \"operator\", \"policy\", \
-                      \"world\"]\n\
-                      [plugins.\"test/probe\"]\ninterfaces = [\"clock\", \"log\", \"motion\"]\n";
-
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    for (name, bytes) in [
+fn folder() -> Folder {
+    let more =
+        "force_n = 5.0\n[plugins.\"test/probe\"]\ninterfaces = [\"clock\", \"log\", \"motion\"]\n";
+    Folder::with(&[
         ("misbehave.wasm", sinew_skill_artifacts::MISBEHAVE),
         ("probe.wasm", sinew_skill_artifacts::PROBE),
-        ("grants.toml", GRANTS.as_bytes()),
-    ] {
-        std::fs::write(folder.path().join(name), bytes).expect("there is room");
-    }
-    folder
-}
-
-/// Runs `sinew` with `--json`, and gives what it printed.
-#[track_caller]
-fn json(folder: &Path, code: i32, arguments: &[&str]) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_sinew"))
-        .current_dir(folder)
-        .args(arguments)
-        .arg("--json")
-        .output()
-        .expect("the binary was built for this test");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
-    serde_json::from_slice(&output.stdout).expect("nothing but JSON")
+        (
+            "grants.toml",
+            format!("{MISBEHAVE_GRANTS}{more}").as_bytes(),
+        ),
+    ])
 }
 
 /// One cycle of `misbehave`.
-fn run(folder: &Path, code: i32, params: &Value, more: &[&str]) -> Value {
+fn run(folder: &Folder, code: i32, params: &Value, more: &[&str]) -> Value {
     let params = params.to_string();
     let arguments = [
         "run",
@@ -56,23 +38,23 @@ fn run(folder: &Path, code: i32, params: &Value, more: &[&str]) -> Value {
         "--params",
         &params,
     ];
-    json(folder, code, &[&arguments, more].concat())
+    folder.json_beside_words(code, &[&arguments, more].concat())
 }
 
 /// Content of the records of refused calls, in a log that verifies.
-fn denied(folder: &Path) -> Vec<Value> {
-    let verified = json(folder, 0, &["audit", "verify"]);
+fn denied(folder: &Folder) -> Vec<Value> {
+    let verified = folder.json(0, &["audit", "verify"]);
     assert_eq!(verified["ok"], true);
-    let exported = json(folder, 0, &["audit", "export"]);
+    let exported = folder.json(0, &["audit", "export"]);
     let records = exported["records"].as_array().expect("records");
     let denied = (records.iter()).filter(|record| record["kind"] == "grant-denied");
     denied.map(|record| record["content"].clone()).collect()
 }
 
 /// Names and words of the events of the only incident.
-fn events(folder: &Path, report: &Value) -> Vec<(String, String)> {
+fn events(folder: &Folder, report: &Value) -> Vec<(String, String)> {
     let incident = report["incidents"][0].as_str().expect("it failed");
-    let bytes = std::fs::read(folder.join(incident)).expect("it is there");
+    let bytes = std::fs::read(folder.path().join(incident)).expect("it is there");
     (mcap::MessageStream::new(&bytes).expect("it can be read"))
         .map(|message| message.expect("it can be read"))
         .filter(|message| message.channel.topic == "/events")
@@ -89,9 +71,9 @@ fn a_refused_call_is_in_the_audit_log_and_no_flood_hides_it() {
     let hide = json!({"act": "hide-refusal", "times": 3000, "force": 6.0});
     let story = || {
         let folder = folder();
-        let report = run(folder.path(), 1, &hide, &["--no-recovery"]);
-        let denied = denied(folder.path());
-        let events = events(folder.path(), &report);
+        let report = run(&folder, 1, &hide, &["--no-recovery"]);
+        let denied = denied(&folder);
+        let events = events(&folder, &report);
         let log = std::fs::read(folder.path().join("out/audit.jsonl")).expect("it is there");
         (denied, events, log, report["state_hash"].clone())
     };
@@ -139,9 +121,8 @@ fn a_refused_call_is_in_the_audit_log_and_no_flood_hides_it() {
 #[test]
 fn what_a_recovery_tries_while_it_assesses_is_kept() {
     let folder = folder();
-    let folder = folder.path();
-    run(folder, 0, &json!({"act": "safe-point"}), &["--keep-runs"]);
-    let denied = denied(folder);
+    run(&folder, 0, &json!({"act": "safe-point"}), &["--keep-runs"]);
+    let denied = denied(&folder);
     let told: Vec<_> = (denied.iter())
         .map(|content| (content["function"].as_str(), content["assess"].as_bool()))
         .collect();
@@ -156,10 +137,10 @@ fn what_a_recovery_tries_while_it_assesses_is_kept() {
         assert_eq!((&content["task"], &content["run"]), (&json!(1), &json!(2)));
     }
     let kept = "out/runs/seed1-cycle0-task1-02-assess.test_probe.run";
-    let replayed = json(folder, 0, &["replay", kept, "--plugin", "probe.wasm"]);
+    let replayed = folder.json(0, &["replay", kept, "--plugin", "probe.wasm"]);
     assert_eq!(replayed["runs"][0]["verdict"], "identical");
     assert!(
-        folder
+        (folder.path())
             .join("out/runs/seed1-cycle0-task1-02-test_probe.run")
             .is_file()
     );

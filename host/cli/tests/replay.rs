@@ -4,16 +4,13 @@ mod folder;
 
 use std::path::{Path, PathBuf};
 
-use folder::Folder;
-
-const GRANTS: &str = "[plugins.\"test/misbehave\"]\ninterfaces = [\"clock\", \"events\", \"gripper\", \"lifecycle\", \
-                      \"log\", \"memory\", \"motion\", \"operator\", \"policy\", \"world\"]\n";
+use folder::{Folder, MISBEHAVE_GRANTS};
 
 fn folder_with_plugins() -> Folder {
     Folder::with(&[
         ("misbehave.wasm", sinew_skill_artifacts::MISBEHAVE),
         ("go-home.wasm", sinew_skill_artifacts::GO_HOME),
-        ("grants.toml", GRANTS.as_bytes()),
+        ("grants.toml", MISBEHAVE_GRANTS.as_bytes()),
     ])
 }
 

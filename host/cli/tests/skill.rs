@@ -7,6 +7,7 @@ mod folder;
 mod repack;
 
 use cell::{Cell, GRANTS, RUN, look, says};
+use folder::MISBEHAVE_GRANTS;
 use serde_json::{Value, json};
 
 #[test]
@@ -270,10 +271,10 @@ fn a_rehearsal_tells_before_it_is_too_late() {
     cell.0
         .write("stubborn.wasm", sinew_skill_artifacts::MISBEHAVE);
     let act = r#"{"act":"stubborn","ticks":400}"#;
-    let grants = "[plugins.\"test/misbehave\"]\ninterfaces = [\"clock\", \"events\", \"gripper\", \"lifecycle\", \"log\", \
-                  \"memory\", \"motion\", \"operator\", \"policy\", \"world\"]\npolicies = [\"grasp\"]\n";
-    cell.0
-        .write("grants.toml", format!("{GRANTS}{grants}").as_bytes());
+    cell.0.write(
+        "grants.toml",
+        format!("{GRANTS}{MISBEHAVE_GRANTS}").as_bytes(),
+    );
     let tried = cell.json(
         1,
         &["test", "stubborn.wasm", "--runs", "1", "--params", act],

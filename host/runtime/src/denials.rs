@@ -2,7 +2,7 @@
 
 use sinew_audit::{Entry, PluginRun, Refusals};
 use sinew_plugin_host::{Denial, MoreDenials, line};
-use sinew_tasks::{DeniedRun, FaultyRun};
+use sinew_tasks::{DeniedRun, FaultyRun, TaskId};
 
 /// Longest name or version of a plugin in a record, characters: a record has a largest size, beyond which a log takes nothing
 /// more. The digest tells plugins apart whose names are cut.
@@ -11,14 +11,8 @@ const NAME_CHARS_MAX: usize = 128;
 /// A record for each kind of refusal of a run, and one for the kinds beyond those.
 pub(crate) fn denial_entries(run: &DeniedRun) -> Vec<Entry> {
     let denials = &run.denials;
-    let by = PluginRun {
-        plugin: cut(&denials.plugin),
-        version: cut(&denials.version),
-        digest: denials.digest.clone(),
-        task: run.task.0,
-        run: run.number,
-        assess: run.assess,
-    };
+    let whose = [&denials.plugin, &denials.version, &denials.digest];
+    let by = plugin_run(whose, run.task, run.number, run.assess);
     let each = denials.kinds.iter().map(|denial| of_kind(&by, denial));
     let more = denials.more.iter().map(|more| of_others(&by, more));
     each.chain(more).collect()
@@ -50,21 +44,31 @@ fn of_others(by: &PluginRun, more: &MoreDenials) -> Entry {
     }
 }
 
+fn plugin_run(
+    [plugin, version, digest]: [&String; 3],
+    task: TaskId,
+    run: u64,
+    assess: bool,
+) -> PluginRun {
+    PluginRun {
+        plugin: cut(plugin),
+        version: cut(version),
+        digest: digest.clone(),
+        task: task.0,
+        run,
+        assess,
+    }
+}
+
 fn cut(name: &str) -> String {
     name.chars().take(NAME_CHARS_MAX).collect()
 }
 
 /// A record of what a plugin did wrong.
 pub(crate) fn fault_entry(run: &FaultyRun) -> Entry {
+    let whose = [&run.plugin, &run.version, &run.digest];
     Entry::PluginFault {
-        by: PluginRun {
-            plugin: cut(&run.plugin),
-            version: cut(&run.version),
-            digest: run.digest.clone(),
-            task: run.task.0,
-            run: run.number,
-            assess: run.assess,
-        },
+        by: plugin_run(whose, run.task, run.number, run.assess),
         fault: run.fault.kind.name(),
         text: line(&run.fault.text),
     }
@@ -75,7 +79,7 @@ mod tests {
     use serde_json::{Value, json};
     use sinew_audit::{Stamp, WallClock, Writer};
     use sinew_plugin_host::{DENIAL_KINDS_MAX, DenialReason, RunDenials};
-    use sinew_tasks::{Fault, FaultKind, TaskId};
+    use sinew_tasks::{Fault, FaultKind};
     use sinew_units::Tick;
 
     use super::*;

@@ -146,13 +146,21 @@ impl Layout<'_> {
 /// Where the top-level sections of that name begin and end.
 fn signature_sections(bytes: &[u8]) -> Result<Vec<Range<usize>>, SignatureError> {
     let wrong = |reason: String| SignatureError::NotAComponent(reason);
+    // Said here because the parser prints the bytes one below the other.
+    if !bytes.starts_with(b"\0asm") {
+        return Err(wrong(
+            "it does not start with the bytes that every WebAssembly file starts with".to_owned(),
+        ));
+    }
     let mut found = Vec::new();
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|error| wrong(error.to_string()))? {
             Payload::Version { encoding, .. } => {
                 if depth == 0 && encoding != Encoding::Component {
-                    return Err(wrong("it is a core module".to_owned()));
+                    return Err(wrong(
+                        "it is a core WebAssembly module; build it for wasm32-wasip2".to_owned(),
+                    ));
                 }
                 depth += 1;
             }

@@ -3,6 +3,16 @@
 use std::path::Path;
 use std::process::Command;
 
+/// What `test/misbehave` needs to be loaded, as the last table of a grants file: more can be written behind it.
+#[allow(dead_code, reason = "not every test has it")]
+pub(crate) const MISBEHAVE_GRANTS: &str = r#"
+[plugins."test/misbehave"]
+interfaces = [
+    "clock", "events", "files", "gripper", "lifecycle", "log", "memory", "motion", "operator", "policy", "world",
+]
+policies = ["grasp"]
+"#;
+
 pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -33,20 +43,35 @@ impl Folder {
 
     /// Runs `sinew`: its exit code, and what it printed, errors last.
     pub(crate) fn output(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let (code, text, errors) = self.printed(arguments);
+        (code, text + &errors)
+    }
+
+    /// Exit code, output, errors.
+    fn printed(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_sinew"))
             .current_dir(self.path())
             .args(arguments)
             .output()
             .expect("the binary was built for this test");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &errors;
-        (output.status.code(), text)
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let code = output.status.code();
+        (code, text(output.stdout), text(output.stderr))
     }
 
     /// The same with `--json`: that is all that it prints.
     #[track_caller]
     pub(crate) fn json(&self, code: i32, arguments: &[&str]) -> serde_json::Value {
         let text = self.gives(code, &[arguments, &["--json"]].concat());
+        serde_json::from_str(&text).expect("nothing but JSON")
+    }
+
+    /// The same where it has something to say beside it, which is no part of its output.
+    #[allow(dead_code, reason = "not every test has such a run")]
+    #[track_caller]
+    pub(crate) fn json_beside_words(&self, code: i32, arguments: &[&str]) -> serde_json::Value {
+        let (given, text, errors) = self.printed(&[arguments, &["--json"]].concat());
+        assert_eq!(given, Some(code), "{arguments:?}: {errors}");
         serde_json::from_str(&text).expect("nothing but JSON")
     }
 }

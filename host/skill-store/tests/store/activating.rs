@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sinew_skill_store::{Activation, Held, RunOutcome, Selector, Store, SwapAt, Trust, Usage};
 
-use crate::rig::{Rig, allowed, by, keep, refused, states, usage};
+use crate::rig::{Rig, allowed, by, keep, ran, refused, states};
 
 fn faulted() -> RunOutcome {
     RunOutcome::Faulted("it trapped".to_owned())
@@ -16,32 +16,12 @@ fn a_version_is_proven_by_its_runs() {
     let mut store = rig.open();
     let one = rig.pick(&mut store, "1.0.0");
     rig.activate(&mut store, &one);
-    let mut run = |outcome| {
-        store
-            .count_run(
-                one.digest,
-                &outcome,
-                &usage(),
-                Some(&rig.trust),
-                &by("sinew"),
-            )
-            .unwrap()
-    };
+    let mut run = |outcome| ran(&mut store, &one, &outcome, Some(&rig.trust));
     assert_eq!(run(RunOutcome::Succeeded), None);
     assert_eq!(run(RunOutcome::Ended), None);
     assert_eq!(run(RunOutcome::Failed), None);
     assert_eq!(states(&store), ["1.0.0 probation"]);
-    let mut run = |outcome| {
-        store
-            .count_run(
-                one.digest,
-                &outcome,
-                &usage(),
-                Some(&rig.trust),
-                &by("sinew"),
-            )
-            .unwrap()
-    };
+    let mut run = |outcome| ran(&mut store, &one, &outcome, Some(&rig.trust));
     assert_eq!(run(RunOutcome::Succeeded), None);
     // It is good: what happens now is no reason to leave it.
     assert_eq!(run(faulted()), None);
@@ -70,14 +50,8 @@ fn a_version_is_proven_by_its_runs() {
 /// Proves the active version.
 fn prove(store: &mut Store, held: &Held) {
     for _ in 0..3 {
-        let left = store.count_run(
-            held.digest,
-            &RunOutcome::Succeeded,
-            &usage(),
-            Some(&Trust::default()),
-            &by("sinew"),
-        );
-        assert_eq!(left.unwrap(), None);
+        let left = ran(store, held, &RunOutcome::Succeeded, Some(&Trust::default()));
+        assert_eq!(left, None);
     }
 }
 
@@ -104,15 +78,7 @@ fn a_fault_in_probation_goes_back_all_the_way() {
     assert_eq!(states(&store), ["2.0.0 probation", "1.0.0 last-good"]);
     let changed = BTreeMap::from([("bins".to_owned(), b"none".to_vec())]);
     keep(&mut store, &changed);
-    let reason = store
-        .count_run(
-            two.digest,
-            &faulted(),
-            &usage(),
-            Some(&rig.trust),
-            &by("sinew"),
-        )
-        .unwrap();
+    let reason = ran(&mut store, &two, &faulted(), Some(&rig.trust));
     assert_eq!(reason.as_deref(), Some("it trapped"));
     assert_eq!(states(&store), ["2.0.0 rolled-back", "1.0.0 active"]);
     assert_eq!(store.memory("acme/pick").unwrap().entries, before);
@@ -142,17 +108,7 @@ fn failures_are_borne_up_to_a_number() {
     let mut store = rig.open();
     let one = rig.pick(&mut store, "1.0.0");
     rig.activate(&mut store, &one);
-    let mut fail = || {
-        store
-            .count_run(
-                one.digest,
-                &RunOutcome::Failed,
-                &usage(),
-                Some(&rig.trust),
-                &by("sinew"),
-            )
-            .unwrap()
-    };
+    let mut fail = || ran(&mut store, &one, &RunOutcome::Failed, Some(&rig.trust));
     assert_eq!(fail(), None);
     assert_eq!(
         fail().as_deref(),
@@ -179,15 +135,7 @@ fn only_what_was_good_is_gone_back_to() {
     rig.activate(&mut store, &two);
     keep(&mut store, &BTreeMap::new());
     rig.activate(&mut store, &three);
-    store
-        .count_run(
-            three.digest,
-            &faulted(),
-            &usage(),
-            Some(&rig.trust),
-            &by("sinew"),
-        )
-        .unwrap();
+    ran(&mut store, &three, &faulted(), Some(&rig.trust));
     assert_eq!(
         states(&store),
         ["3.0.0 rolled-back", "2.0.0 installed", "1.0.0 active"]
@@ -326,8 +274,8 @@ fn a_fault_does_not_go_back_to_what_is_revoked() {
         one.digest
     );
     let trust = Trust::from_toml_str(&text, "trust.toml").unwrap();
-    let left = store.count_run(two.digest, &faulted(), &usage(), Some(&trust), &by("sinew"));
-    assert_eq!(left.unwrap().as_deref(), Some("it trapped"));
+    let left = ran(&mut store, &two, &faulted(), Some(&trust));
+    assert_eq!(left.as_deref(), Some("it trapped"));
     assert!(store.active().unwrap().is_empty());
     let last = store.history(None).unwrap().pop().unwrap();
     assert_eq!(
@@ -341,8 +289,8 @@ fn without_a_trust_file_that_can_be_read_a_fault_goes_back_all_the_same() {
     let rig = Rig::new();
     let mut store = rig.open();
     let [_, two] = one_good_two_on_trial(&rig, &mut store);
-    let left = store.count_run(two.digest, &faulted(), &usage(), None, &by("sinew"));
-    assert!(left.unwrap().is_some());
+    let left = ran(&mut store, &two, &faulted(), None);
+    assert!(left.is_some());
     assert_eq!(states(&store), ["2.0.0 rolled-back", "1.0.0 active"]);
 }
 
@@ -357,7 +305,7 @@ fn why_a_version_was_left_is_one_bounded_line() {
         "x".repeat(9_000)
     );
     let fault = RunOutcome::Faulted(forged);
-    (store.count_run(one.digest, &fault, &usage(), None, &by("sinew"))).unwrap();
+    ran(&mut store, &one, &fault, None);
     let told = store.history(None).unwrap().pop().unwrap().reason;
     let condemned = store.all().unwrap().remove(0).condemned.unwrap();
     for text in [&told, &condemned] {
@@ -385,14 +333,8 @@ fn goodness_belongs_to_a_version_and_stays() {
     store.activate(&one, &anyway, &by("ben")).unwrap();
     store.activate(&one, &anyway, &by("ben")).unwrap();
     rig.activate(&mut store, &three);
-    let left = store.count_run(
-        three.digest,
-        &faulted(),
-        &usage(),
-        Some(&rig.trust),
-        &by("sinew"),
-    );
-    assert!(left.unwrap().is_some());
+    let left = ran(&mut store, &three, &faulted(), Some(&rig.trust));
+    assert!(left.is_some());
     assert_eq!(
         states(&store),
         ["3.0.0 rolled-back", "2.0.0 installed", "1.0.0 active"]
@@ -404,15 +346,7 @@ fn what_is_known_of_a_version_outlives_it() {
     let rig = Rig::new();
     let mut store = rig.open();
     let [_, two] = one_good_two_on_trial(&rig, &mut store);
-    store
-        .count_run(
-            two.digest,
-            &faulted(),
-            &usage(),
-            Some(&rig.trust),
-            &by("sinew"),
-        )
-        .unwrap();
+    ran(&mut store, &two, &faulted(), Some(&rig.trust));
     store.remove(&two, false, &by("ben")).unwrap();
     refused(
         rig.install(&mut store, "acme/pick 2.0.0 "),
@@ -436,7 +370,7 @@ fn what_is_here_is_not_condemned_or_acquitted_by_installing_it_again() {
     };
     let condemn = |store: &mut sinew_skill_store::Store| {
         store.activate(&one, &again, &by("ben")).unwrap();
-        (store.count_run(one.digest, &faulted(), &usage(), None, &by("sinew"))).unwrap();
+        ran(store, &one, &faulted(), None);
     };
     // It was removed before anything was known against it.
     store.remove(&one, false, &by("ben")).unwrap();
@@ -509,7 +443,7 @@ fn removing_the_active_one_takes_back_memory_of_a_trial_only() {
     // Nor does what was kept of it come back with a later one that breaks.
     let four = rig.pick(&mut store, "4.0.0");
     rig.activate(&mut store, &four);
-    (store.count_run(four.digest, &faulted(), &usage(), None, &by("sinew"))).unwrap();
+    ran(&mut store, &four, &faulted(), None);
     assert_eq!(store.memory("acme/pick").unwrap().entries, BTreeMap::new());
 }
 

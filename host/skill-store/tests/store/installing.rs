@@ -314,10 +314,11 @@ fn size_and_inside_are_checked() {
     let result = store.install(&artifact, &how, &mut Reader::default(), &by("ina"));
     refused(result, "20 are allowed");
     refused(rig.install(&mut store, "acme/pick one"), "pick.wasm: ");
-    refused(
+    let error = refused(
         try_in(&rig, &mut store, b"#!/bin/sh"),
         "no WebAssembly component",
     );
+    assert_eq!(error.to_string().lines().count(), 1, "{error}");
     refused(try_in(&rig, &mut store, b""), "no WebAssembly component");
 }
 

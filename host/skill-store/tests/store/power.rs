@@ -13,7 +13,7 @@ use sinew_skill_store::{
     Access, Activation, Installation, RunOutcome, Store, StoreError, Trust, layout,
 };
 
-use crate::rig::{ENGINE, Reader, Rig, TODAY, allowed, by, keep, states, usage};
+use crate::rig::{ENGINE, Reader, Rig, TODAY, allowed, by, keep, ran, states, usage};
 
 /// Set for the child: what it does, and the step that it dies at.
 const CHANGE: &str = "SINEW_TEST_CHANGE";
@@ -161,20 +161,17 @@ fn prepare(rig: &Rig) {
     let [one, two, _] = ["1.0.0", "2.0.0", "3.0.0"].map(|version| rig.pick(&mut store, version));
     rig.activate(&mut store, &one);
     for _ in 0..3 {
-        store
-            .count_run(
-                one.digest,
-                &RunOutcome::Succeeded,
-                &usage(),
-                Some(&Trust::default()),
-                &by("sinew"),
-            )
-            .unwrap();
+        ran(
+            &mut store,
+            &one,
+            &RunOutcome::Succeeded,
+            Some(&Trust::default()),
+        );
     }
     let broken = rig.pick(&mut store, "2.5.0");
     rig.activate(&mut store, &broken);
     let fault = RunOutcome::Faulted("it trapped".to_owned());
-    (store.count_run(broken.digest, &fault, &usage(), None, &by("sinew"))).unwrap();
+    ran(&mut store, &broken, &fault, None);
     store.remove(&broken, false, &by("ben")).unwrap();
     std::fs::write(
         rig.folder.path().join("gone.wasm"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sinew_skill_store::{
     Access, Activation, By, Date, Examined, Examiner, Gate, Held, Installation, Installed,
-    SecretKey, Store, StoreError, SwapAt, Trust, Unfit, Usage, sign,
+    RunOutcome, SecretKey, Store, StoreError, SwapAt, Trust, Unfit, Usage, sign,
 };
 use tempfile::TempDir;
 use wasm_encoder::{Component, CustomSection};
@@ -152,6 +152,19 @@ pub(crate) fn keep(store: &mut Store, entries: &BTreeMap<String, Vec<u8>>) {
     let epoch = store.memory("acme/pick").expect("it can be read").epoch;
     let kept = store.keep_memory("acme/pick", epoch, entries);
     assert!(kept.expect("it can be written"));
+}
+
+/// Books that a run of a version ended. Why the version was left, if it was.
+#[track_caller]
+pub(crate) fn ran(
+    store: &mut Store,
+    held: &Held,
+    outcome: &RunOutcome,
+    trust: Option<&Trust>,
+) -> Option<String> {
+    store
+        .count_run(held.digest, outcome, &usage(), trust, &by("sinew"))
+        .expect("it can be written")
 }
 
 pub(crate) fn usage() -> Usage {
