@@ -1,6 +1,6 @@
 //! The bytes of a plugin: one component with exactly one manifest section.
 
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{Chunk, Encoding, Parser, Payload};
 
 use crate::errors::LoadError;
 use crate::manifest::Manifest;
@@ -32,21 +32,35 @@ pub(crate) fn manifest_section(bytes: &[u8], origin: &str) -> Result<Vec<u8>, Lo
         ));
     }
     let mut found = Vec::new();
-    let mut depth = 0_u32;
-    for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(|error| not_a_component(error.to_string()))? {
-            Payload::Version { encoding, .. } => {
-                if depth == 0 && encoding != Encoding::Component {
-                    return Err(not_a_component(
-                        "it is a core WebAssembly module; build it for wasm32-wasip2".to_owned(),
-                    ));
-                }
-                depth += 1;
+    let mut parser = Parser::new(0);
+    let mut rest = bytes;
+    loop {
+        let chunk =
+            (parser.parse(rest, true)).map_err(|error| not_a_component(error.to_string()))?;
+        let Chunk::Parsed { consumed, payload } = chunk else {
+            return Err(not_a_component("it ends too early".to_owned()));
+        };
+        rest = &rest[consumed..];
+        match payload {
+            Payload::Version { encoding, .. } if encoding != Encoding::Component => {
+                return Err(not_a_component(
+                    "it is a core WebAssembly module; build it for wasm32-wasip2".to_owned(),
+                ));
             }
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::CustomSection(section) if depth == 1 && section.name() == MANIFEST_SECTION => {
+            // What is inside of it is another's business, and most of the bytes.
+            Payload::ModuleSection {
+                unchecked_range, ..
+            }
+            | Payload::ComponentSection {
+                unchecked_range, ..
+            } => {
+                rest = (rest.get(unchecked_range.len()..))
+                    .ok_or_else(|| not_a_component("it ends too early".to_owned()))?;
+            }
+            Payload::CustomSection(section) if section.name() == MANIFEST_SECTION => {
                 found.push(section.data().to_vec());
             }
+            Payload::End(_) => break,
             _ => {}
         }
     }

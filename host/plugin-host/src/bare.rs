@@ -1,7 +1,7 @@
 //! A skill in wasmtime alone: what its calls cost without this host, to compare with.
 //!
 //! Nothing is granted, booked, recorded or bounded here, so there is little that it can call: it is handed the world and the
-//! robot's state, what it says goes nowhere, and it can wait. Nothing can move by it. What a call is answered is made as
+//! robot's state, of what it says the last object is kept, and it can wait. Nothing can move by it. What a call is answered is made as
 //! in a run, so that the difference is what the host does beside answering.
 
 use std::future::Future;
@@ -44,6 +44,7 @@ pub struct BareSkill {
 pub struct BareRun {
     work: Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>,
     now: Arc<AtomicU64>,
+    said: Arc<AtomicU64>,
 }
 
 /// What the calls answer from.
@@ -51,6 +52,8 @@ struct State {
     world: WorldReader,
     status: Arc<sinew_messages::Mailbox>,
     now: Arc<AtomicU64>,
+    /// The object of its last step.
+    said: Arc<AtomicU64>,
     grant: Grant,
 }
 
@@ -94,10 +97,12 @@ impl BareSkill {
     /// It exports no `run`.
     pub fn start(&self, params_json: &str, ports: &HostPorts) -> Result<BareRun, HostError> {
         let now = Arc::new(AtomicU64::new(0));
+        let said = Arc::new(AtomicU64::new(0));
         let state = State {
             world: ports.world.clone(),
             status: Arc::clone(&ports.robot.mailbox),
             now: Arc::clone(&now),
+            said: Arc::clone(&said),
             grant: Grant::default(),
         };
         let mut store = Store::new(&self.engine, state);
@@ -125,11 +130,18 @@ impl BareSkill {
         Ok(BareRun {
             work: Box::pin(work),
             now,
+            said,
         })
     }
 }
 
 impl BareRun {
+    /// The object that its last step was on.
+    #[must_use]
+    pub fn said(&self) -> u64 {
+        self.said.load(Ordering::Relaxed)
+    }
+
     /// Lets it go on up to its next wait. True if it has ended, after which it must not be polled again.
     ///
     /// # Errors
@@ -171,9 +183,16 @@ fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         })
     })?;
     let mut events = linker.instance(&format!("sinew:plugin/events@{WIT_VERSION}"))?;
-    events.func_wrap_async("step", |_: Caller<'_>, (_, _): (String, Option<u64>)| {
-        Box::new(async move { Ok(()) })
-    })?;
+    events.func_wrap_async(
+        "step",
+        |store: Caller<'_>, (_, object): (String, Option<u64>)| {
+            Box::new(async move {
+                let said = &store.data().said;
+                said.store(object.unwrap_or_default(), Ordering::Relaxed);
+                Ok(())
+            })
+        },
+    )?;
     let mut clock = linker.instance(&format!("sinew:plugin/clock@{WIT_VERSION}"))?;
     clock.func_wrap_async("sleep", |store: Caller<'_>, (ticks,): (u64,)| {
         Box::new(async move {

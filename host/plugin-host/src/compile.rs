@@ -1,11 +1,16 @@
 //! Machine code: made once, kept, and used again.
 
 use std::collections::hash_map::DefaultHasher;
+use std::fs::File;
 use std::hash::{Hash as _, Hasher as _};
+use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use rustix::fs::{Mode, OFlags};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -15,7 +20,10 @@ use crate::state::{RunState, lock};
 
 /// Machine code that a host made of a component. To use it is to run it outside of every sandbox, so whoever has it in hand
 /// has to know where it comes from.
-pub struct MachineCode<'a>(&'a [u8]);
+pub struct MachineCode<'a> {
+    bytes: &'a [u8],
+    folder: Option<&'a Path>,
+}
 
 impl<'a> MachineCode<'a> {
     /// Vouches for machine code.
@@ -29,7 +37,21 @@ impl<'a> MachineCode<'a> {
         reason = "the bytes are run; where they come from is known to the caller only"
     )]
     pub unsafe fn made_here(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+        Self {
+            bytes,
+            folder: None,
+        }
+    }
+
+    /// Maps it from a file without a name in this folder: then it takes memory only where it was run, and that memory can be
+    /// taken back. The file is a copy that nobody else can change or cut off, unlike one with a name. Where there is no room for
+    /// it, or nothing may be run, it is in memory as a whole.
+    #[must_use]
+    pub fn mapped_in(self, folder: &'a Path) -> Self {
+        Self {
+            folder: Some(folder),
+            ..self
+        }
     }
 
     #[allow(
@@ -37,9 +59,24 @@ impl<'a> MachineCode<'a> {
         reason = "wasmtime can't check machine code that was made before"
     )]
     pub(crate) fn component(&self, engine: &Engine) -> wasmtime::Result<Component> {
+        if let Some(file) = self.folder.and_then(|folder| self.nameless(folder).ok()) {
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            // SAFETY: as below, and the file can't be opened by anybody else: it has no name.
+            if let Ok(component) = unsafe { Component::deserialize_file(engine, path) } {
+                return Ok(component);
+            }
+        }
         // SAFETY: whoever made `self` has vouched that these are bytes of `Component::serialize`; that they were made for
         // this engine is checked by wasmtime.
-        unsafe { Component::deserialize(engine, self.0) }
+        unsafe { Component::deserialize(engine, self.bytes) }
+    }
+
+    /// A file with these bytes that no name leads to.
+    fn nameless(&self, folder: &Path) -> io::Result<File> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?);
+        file.write_all(self.bytes)?;
+        Ok(file)
     }
 }
 

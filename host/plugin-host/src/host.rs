@@ -26,6 +26,7 @@ use crate::outcome::{Assessment, Checkpoint, Failure, Lease, RecoveryContext, Ru
 use crate::plugin::{Plugin, exports};
 use crate::ports::HostPorts;
 use crate::preflight;
+use crate::reaper::Reaper;
 use crate::replay::Replay;
 use crate::run::{Answer, Entry, Header, Job, Run, Trouble, Work, recorded_end, work};
 use crate::schema::Schema;
@@ -45,6 +46,7 @@ pub struct PluginHost {
     /// One clone a run that is alive.
     alive: Arc<()>,
     beats: Beats,
+    reaper: Reaper,
 }
 
 impl PluginHost {
@@ -61,6 +63,7 @@ impl PluginHost {
         let beats = guard::start(&engine)?;
         Ok(Self {
             beats,
+            reaper: Reaper::start()?,
             engine,
             linker,
             functions: Arc::new(functions),
@@ -78,6 +81,7 @@ impl PluginHost {
     pub fn with_ports(&self, ports: HostPorts) -> Self {
         Self {
             beats: self.beats.clone(),
+            reaper: self.reaper.clone(),
             engine: self.engine.clone(),
             linker: self.linker.clone(),
             functions: Arc::clone(&self.functions),
@@ -89,9 +93,10 @@ impl PluginHost {
         }
     }
 
-    /// Instances of plugins that are alive: those of runs that have not ended.
+    /// Instances of plugins that are alive: those of runs that have not ended. Waits for the ones that are being taken down.
     #[must_use]
     pub fn running(&self) -> usize {
+        self.reaper.settle();
         Arc::strong_count(&self.alive) - 1
     }
 
@@ -238,7 +243,7 @@ impl PluginHost {
             manifest,
             digest: hex(&Sha256::digest(bytes)),
             limits: Arc::new(grant.narrow(&self.limits)),
-            grant,
+            grant: Arc::new(grant),
             wasi,
             params,
             result,
@@ -394,7 +399,7 @@ impl PluginHost {
         let work = Box::pin(work(Arc::clone(plugin), state, entry));
         Run::new(
             Arc::clone(plugin),
-            work,
+            (work, self.reaper.clone()),
             shared,
             self.ports.clone(),
             Arc::clone(&plugin.limits),
@@ -423,7 +428,7 @@ impl PluginHost {
         let answer = loop {
             lock(&shared).step_began = Instant::now();
             // Only slices of fuel make it come back.
-            if let Poll::Ready(answer) = work.as_mut().poll(&mut context) {
+            if let Poll::Ready((answer, _)) = work.as_mut().poll(&mut context) {
                 break answer;
             }
         };
@@ -474,7 +479,7 @@ impl PluginHost {
         RunState {
             shared,
             plugin: plugin.manifest.name.as_str().into(),
-            grant: plugin.grant.clone(),
+            grant: Arc::clone(&plugin.grant),
             checkpoints: plugin.manifest.checkpoints.clone(),
             ports: self.ports.clone(),
             space: Space::new(&limits),

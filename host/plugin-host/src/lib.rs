@@ -15,7 +15,7 @@
 //! policy run is cancelled and its handles go with its store.
 
 mod artifact;
-mod bare;
+pub mod bare;
 mod capabilities;
 mod compile;
 mod denials;
@@ -32,6 +32,7 @@ mod outcome;
 mod plugin;
 mod ports;
 mod preflight;
+mod reaper;
 mod replay;
 mod run;
 mod schema;
@@ -41,7 +42,6 @@ mod wasi;
 mod wire;
 
 pub use artifact::{MANIFEST_SECTION, read_manifest};
-pub use bare::{BareCode, BareRun, BareSkill};
 pub use compile::MachineCode;
 pub use denials::{DENIAL_KINDS_MAX, Denial, DenialReason, MoreDenials, RunDenials, line};
 pub use errors::{HostError, LoadError, StartError};

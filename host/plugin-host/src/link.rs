@@ -5,7 +5,6 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
 
 use sinew_units::Tick;
 use wasmtime::StoreContextMut;
@@ -41,13 +40,9 @@ impl<R: Lower + Lift + Recorded + Debug + Send + Sync + 'static> Given for R {}
 pub(crate) async fn enter(store: &mut StoreContextMut<'_, RunState>) -> wasmtime::Result<()> {
     let left = store.get_fuel()?;
     let state = store.data_mut();
-    state.charge(left);
-    if state.mode == Mode::Replay {
-        // The guard is for one stretch of computing: done again, a run has no steps.
-        state.shared().step_began = Instant::now();
+    if !state.book_call(left) {
+        state.next_step().await?;
     }
-    state.pace().await?;
-    state.shared().usage.calls += 1;
     let fuel = state.limits.fuel_between_calls;
     state.fuel_given = fuel;
     store.set_fuel(fuel)
@@ -59,6 +54,9 @@ pub(crate) fn played<P: Recorded + Debug, R: Recorded + Debug>(
     function: &str,
     params: &P,
 ) -> Option<wasmtime::Result<R>> {
+    if state.mode != Mode::Replay {
+        return None;
+    }
     let mut shared = state.shared();
     let answer = shared.tape.play(function, params)?;
     Some(answer.map(|(tick, answer)| {

@@ -189,7 +189,8 @@ pub struct Usage {
     pub memory_peak_bytes: u64,
     /// Steps that ended before it came to a wait: it computes more than fits into one.
     pub overruns: u64,
-    /// Time on a processor, ns. Differs from run to run.
+    /// Time on a processor, ns. Differs from run to run. The first million units of fuel of a step count by the wall clock: what
+    /// another thread took meanwhile is in it.
     pub cpu_ns: u64,
 }
 

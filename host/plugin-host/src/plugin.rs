@@ -19,7 +19,7 @@ use crate::state::RunState;
 pub struct Plugin {
     pub(crate) manifest: Manifest,
     pub(crate) digest: String,
-    pub(crate) grant: Grant,
+    pub(crate) grant: Arc<Grant>,
     /// The budgets of its runs: the host's own, narrowed by its grant.
     pub(crate) limits: Arc<Limits>,
     pub(crate) wasi: Vec<String>,

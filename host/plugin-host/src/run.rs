@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use bytemuck::Zeroable as _;
 use rustix::time::{ClockId, clock_gettime};
+use sinew_messages::LoopStatus;
 use sinew_units::Tick;
 use wasmtime::component::{ComponentExportIndex, Instance};
 use wasmtime::{Store, Trap, UpdateDeadline};
@@ -16,6 +18,7 @@ use crate::limits::{FUEL_YIELD, Limits};
 use crate::outcome::{Checkpoint, Failure, Proposal, RunEnd, RunEvent, Usage};
 use crate::plugin::Plugin;
 use crate::ports::HostPorts;
+use crate::reaper::Reaper;
 use crate::state::{BUDGET_OF_STEP, RunState, Shared, lock};
 use crate::tape::{Budgets, RecordedEnd, RunRecord, recorded_cases, recorded_fields};
 use crate::wire;
@@ -62,13 +65,25 @@ pub(crate) enum Answer {
     Proposal(Option<Proposal>),
 }
 
+/// Where one stretch of computing came to.
+enum Slice {
+    /// An answer, or a wait.
+    Over(Option<Answer>),
+    /// It would go on if it had more fuel.
+    OutOfFuel,
+}
+
 /// A guest at work, to be polled.
-pub(crate) type Work = Pin<Box<dyn Future<Output = Answer> + Send>>;
+pub(crate) type Work = Pin<Box<dyn Future<Output = (Answer, Remains)> + Send>>;
+
+/// What is left of an instance that has ended, for the reaper.
+pub(crate) type Remains = Box<dyn Send>;
 
 /// One run of a plugin. Dropping it kills it.
 pub struct Run {
     plugin: Arc<Plugin>,
     work: Option<Work>,
+    reaper: Reaper,
     shared: Arc<Mutex<Shared>>,
     ports: HostPorts,
     limits: Arc<Limits>,
@@ -88,7 +103,7 @@ pub(crate) struct Header {
 impl Run {
     pub(crate) fn new(
         plugin: Arc<Plugin>,
-        work: Work,
+        (work, reaper): (Work, Reaper),
         shared: Arc<Mutex<Shared>>,
         ports: HostPorts,
         limits: Arc<Limits>,
@@ -100,6 +115,7 @@ impl Run {
             record: None,
             plugin,
             work: Some(work),
+            reaper,
             shared,
             ports,
             limits,
@@ -126,7 +142,7 @@ impl Run {
 
     pub(crate) fn step(&mut self, now: Tick) -> Option<Answer> {
         self.work.as_ref()?;
-        self.begin(now);
+        let begun = self.begin(now);
         if let Some(since) = self.cancelled
             && now.since(since).0 > self.limits.grace_ticks
         {
@@ -139,35 +155,58 @@ impl Run {
                 nondeterministic: false,
             })));
         }
-        let before = thread_time_ns();
-        let answer = self.go_on();
-        lock(&self.shared).usage.cpu_ns += thread_time_ns().saturating_sub(before);
+        let answer = self.go_on(begun);
         Some(self.end_with(answer?))
     }
 
-    /// Lets the guest go on up to its next wait, or for a step's worth of fuel.
-    fn go_on(&mut self) -> Option<Answer> {
-        let mut context = Context::from_waker(Waker::noop());
+    /// Lets the guest go on up to its next wait, or for a step's worth of fuel; the step has begun at `begun`.
+    fn go_on(&mut self, begun: Instant) -> Option<Answer> {
         let slices = (self.limits.fuel_per_step / FUEL_YIELD).max(1);
-        for _ in 0..slices {
-            lock(&self.shared).suspended = false;
-            let work = self.work.as_mut()?;
-            match work.as_mut().poll(&mut context) {
-                Poll::Ready(answer) => return Some(answer),
-                Poll::Pending => {
-                    let shared = lock(&self.shared);
-                    if shared.handed_over {
-                        return Some(Answer::End(RunEnd::HandedOver));
-                    }
-                    if shared.suspended {
-                        return None;
-                    }
-                    // Only a slice of fuel was used up.
-                }
+        // Most steps end in the first slice, which takes microseconds: to ask the kernel for the time that this thread has had
+        // would be a good part of them.
+        let first = self.slice()?;
+        let took_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        lock(&self.shared).usage.cpu_ns += took_ns;
+        if let Slice::Over(answer) = first {
+            return answer;
+        }
+        let before = thread_time_ns();
+        let mut last = first;
+        for _ in 1..slices {
+            last = self.slice()?;
+            if matches!(last, Slice::Over(_)) {
+                break;
             }
         }
-        lock(&self.shared).usage.overruns += 1;
-        None
+        let mut shared = lock(&self.shared);
+        shared.usage.cpu_ns += thread_time_ns().saturating_sub(before);
+        match last {
+            Slice::Over(answer) => answer,
+            Slice::OutOfFuel => {
+                shared.usage.overruns += 1;
+                None
+            }
+        }
+    }
+
+    /// Lets the guest go on up to its next wait, or until it has used up a slice of fuel.
+    fn slice(&mut self) -> Option<Slice> {
+        lock(&self.shared).suspended = false;
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = self.work.as_mut()?.as_mut().poll(&mut context);
+        let shared = lock(&self.shared);
+        Some(match polled {
+            Poll::Ready((answer, remains)) => {
+                self.work = None;
+                self.reaper.take(remains);
+                Slice::Over(Some(answer))
+            }
+            Poll::Pending if shared.handed_over => {
+                Slice::Over(Some(Answer::End(RunEnd::HandedOver)))
+            }
+            Poll::Pending if shared.suspended => Slice::Over(None),
+            Poll::Pending => Slice::OutOfFuel,
+        })
     }
 
     /// The guest came back, or stands where it is taken over.
@@ -275,36 +314,47 @@ impl Run {
         lock(&self.shared).usage
     }
 
-    fn begin(&mut self, now: Tick) {
+    fn begin(&mut self, now: Tick) -> Instant {
+        let begun = Instant::now();
         let mut shared = lock(&self.shared);
+        let shared = &mut *shared;
         shared.now = now;
         shared.calls_in_step = 0;
         shared.fuel_in_step = 0;
-        shared.step_began = Instant::now();
-        if let Some(status) = self.ports.robot.mailbox.status.latest() {
-            shared.status = Some(status);
-            shared.desk.step(now, &status);
-            shared.at_border = shared.fence.look(&status);
-            if let Some(reason) = shared.at_border.clone() {
-                let stops_motion = shared.desk.brake_at_border(now);
-                // Whatever the plugin calls meanwhile, this is what is refused.
-                let refused = match shared.policy_run {
-                    Some(_) => Some("policy.run"),
-                    None => stops_motion.then_some("motion"),
-                };
-                if let Some(function) = refused {
-                    shared.refuse_in(function, DenialReason::Border, &reason);
-                }
-                if let Some(policy) = shared.policy_run.take() {
-                    lock(&self.ports.policies).cancel(policy, now);
-                }
+        shared.step_began = begun;
+        let was_known = shared.status.is_some();
+        // In place: it is half a kilobyte.
+        let status = shared.status.get_or_insert_with(LoopStatus::zeroed);
+        if (self.ports.robot.mailbox.status.read_newer(0, status)).is_none() {
+            if !was_known {
+                shared.status = None;
+            }
+            return begun;
+        }
+        shared.desk.step(now, status);
+        shared.at_border = shared.fence.look(status);
+        if let Some(reason) = shared.at_border.clone() {
+            let stops_motion = shared.desk.brake_at_border(now);
+            // Whatever the plugin calls meanwhile, this is what is refused.
+            let refused = match shared.policy_run {
+                Some(_) => Some("policy.run"),
+                None => stops_motion.then_some("motion"),
+            };
+            if let Some(function) = refused {
+                shared.refuse_in(function, DenialReason::Border, &reason);
+            }
+            if let Some(policy) = shared.policy_run.take() {
+                lock(&self.ports.policies).cancel(policy, now);
             }
         }
+        begun
     }
 
     /// Everything that the run still holds of the host goes back. Does not depend on the guest.
     fn end(&mut self, answer: Answer) -> Answer {
-        self.work = None;
+        if let Some(work) = self.work.take() {
+            self.reaper.take(Box::new(work));
+        }
         self.keep_record(&answer, true);
         let mut shared = lock(&self.shared);
         let now = shared.now;
@@ -422,7 +472,7 @@ pub(crate) async fn instantiate(plugin: &Plugin, state: RunState) -> Result<(), 
 }
 
 /// Instantiates the plugin in a store of its own and calls its entry point.
-pub(crate) async fn work(plugin: Arc<Plugin>, state: RunState, entry: Entry) -> Answer {
+pub(crate) async fn work(plugin: Arc<Plugin>, state: RunState, entry: Entry) -> (Answer, Remains) {
     let fuel = state.limits.fuel_between_calls;
     let shared = Arc::clone(&state.shared);
     let mut store = store_for(&plugin, state);
@@ -431,10 +481,11 @@ pub(crate) async fn work(plugin: Arc<Plugin>, state: RunState, entry: Entry) -> 
         store.data_mut().charge(left);
     }
     lock(&shared).usage.memory_peak_bytes = store.data().space.peak_bytes as u64;
-    match outcome {
+    let answer = match outcome {
         Ok(answer) => answer,
         Err(error) => Answer::End(verdict(&error, store.data())),
-    }
+    };
+    (answer, Box::new(store))
 }
 
 async fn enter(

@@ -62,6 +62,22 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    fn burn(&mut self, fuel: u64) {
+        self.fuel_in_step = self.fuel_in_step.saturating_add(fuel);
+        self.usage.fuel = self.usage.fuel.saturating_add(fuel);
+    }
+
+    /// Takes a call out of this step's budget, if it is there.
+    fn take_call(&mut self, limits: &Limits) -> bool {
+        let over = self.calls_in_step >= limits.calls_per_step
+            || self.fuel_in_step >= limits.fuel_per_step;
+        if !over {
+            self.calls_in_step += 1;
+            self.usage.calls += 1;
+        }
+        !over
+    }
+
     /// Records that the call that goes on is refused.
     pub(crate) fn refuse(&mut self, reason: DenialReason, text: &str) {
         let function = self.tape.calling().to_owned();
@@ -120,7 +136,7 @@ pub(crate) enum Mode {
 pub(crate) struct RunState {
     pub(crate) shared: Arc<Mutex<Shared>>,
     pub(crate) plugin: Arc<str>,
-    pub(crate) grant: Grant,
+    pub(crate) grant: Arc<Grant>,
     pub(crate) checkpoints: Vec<u32>,
     pub(crate) ports: HostPorts,
     pub(crate) limits: Arc<Limits>,
@@ -154,9 +170,23 @@ impl RunState {
     pub(crate) fn charge(&mut self, fuel_left: u64) {
         let burnt = self.fuel_given.saturating_sub(fuel_left);
         self.fuel_given = fuel_left;
+        self.shared().burn(burnt);
+    }
+
+    /// Books a call, and the fuel burnt since the last one. False if it has to wait for the next step, because this one's budget
+    /// is used up.
+    pub(crate) fn book_call(&mut self, fuel_left: u64) -> bool {
+        let burnt = self.fuel_given.saturating_sub(fuel_left);
+        self.fuel_given = fuel_left;
         let mut shared = self.shared();
-        shared.fuel_in_step = shared.fuel_in_step.saturating_add(burnt);
-        shared.usage.fuel = shared.usage.fuel.saturating_add(burnt);
+        shared.burn(burnt);
+        if self.mode == Mode::Replay {
+            // The guard is for one stretch of computing: done again, a run has no steps.
+            shared.step_began = Instant::now();
+            shared.usage.calls += 1;
+            return true;
+        }
+        shared.take_call(&self.limits)
     }
 
     /// Whether this call of `interface` may go on.
@@ -241,24 +271,18 @@ impl RunState {
         .await
     }
 
-    /// Waits for the next step if this one's budget is used up.
-    pub(crate) async fn pace(&mut self) -> wasmtime::Result<()> {
-        if self.mode == Mode::Replay {
-            return Ok(());
-        }
-        let mut first = true;
+    /// Waits for the next step, because this one's budget is used up, and books the call there.
+    pub(crate) async fn next_step(&mut self) -> wasmtime::Result<()> {
+        let mut waited = false;
         std::future::poll_fn(|_| {
             let mut shared = lock(&self.shared);
-            let over = shared.calls_in_step >= self.limits.calls_per_step
-                || shared.fuel_in_step >= self.limits.fuel_per_step;
-            if !over {
-                shared.calls_in_step += 1;
+            if waited && shared.take_call(&self.limits) {
                 return Poll::Ready(Ok(()));
             }
-            if self.mode == Mode::Assess || !first {
+            if self.mode == Mode::Assess || waited {
                 return Poll::Ready(Err(wasmtime::Error::msg(BUDGET_OF_STEP)));
             }
-            first = false;
+            waited = true;
             shared.suspended = true;
             Poll::Pending
         })

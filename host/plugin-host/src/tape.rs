@@ -11,7 +11,7 @@ pub(crate) use record::Budgets;
 pub use record::{RecordError, RecordedEnd, RunRecord};
 
 use codec::{bytes_of, value_of};
-use record::{Call, Calls};
+use record::{Call, Calls, Writer};
 
 /// Longest text of one side of a difference, bytes.
 const WORDS_MAX: usize = 2 << 10;
@@ -22,7 +22,7 @@ pub(crate) enum Tape {
     Off,
     /// Calls are kept, up to so many bytes of them.
     Recording {
-        calls: Calls,
+        calls: Writer,
         most_bytes: usize,
         /// The function that is called, or was called last.
         calling: String,
@@ -72,7 +72,7 @@ impl Tape {
     /// An empty one.
     pub(crate) fn recording(most_bytes: usize) -> Self {
         Self::Recording {
-            calls: Calls::default(),
+            calls: Writer::default(),
             most_bytes,
             calling: String::new(),
         }
@@ -103,9 +103,7 @@ impl Tape {
         if let Self::Recording { calls, calling, .. } = self {
             calling.clear();
             calling.push_str(function);
-            if !calls.is_cut() {
-                calls.begin(function, bytes_of(params));
-            }
+            calls.begin(function, params);
         }
     }
 
@@ -115,18 +113,14 @@ impl Tape {
             calls, most_bytes, ..
         } = self
         {
-            if calls.is_cut() {
-                calls.left_out += 1;
-            } else {
-                calls.end(tick, answer, *most_bytes);
-            }
+            calls.end(tick, answer, *most_bytes);
         }
     }
 
     /// The calls that were recorded.
     pub(crate) fn take(&mut self) -> Option<Calls> {
         match std::mem::replace(self, Self::Off) {
-            Self::Recording { calls, .. } => Some(calls),
+            Self::Recording { calls, .. } => Some(calls.finish()),
             Self::Off | Self::Playing(_) => None,
         }
     }

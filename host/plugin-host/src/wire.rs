@@ -1,6 +1,8 @@
 //! The records of the WIT package as Rust types. The names and the order of fields and cases are the WIT's; the
 //! linker checks them against every component that is loaded.
 
+use std::sync::Arc;
+
 use sinew_messages as messages;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
@@ -71,8 +73,8 @@ pub(crate) struct Checkpoint {
 #[component(record)]
 pub(crate) struct Object {
     pub(crate) id: u64,
-    pub(crate) class: String,
-    pub(crate) color: String,
+    pub(crate) class: Arc<str>,
+    pub(crate) color: Arc<str>,
     pub(crate) pose: Pose,
     pub(crate) velocity: Vec3,
     pub(crate) size: Vec3,
@@ -83,13 +85,13 @@ pub(crate) struct Object {
     pub(crate) first_seen: u64,
     #[component(name = "last-seen")]
     pub(crate) last_seen: u64,
-    pub(crate) place: String,
+    pub(crate) place: Arc<str>,
 }
 
 #[derive(Clone, Debug, ComponentType, Lift, Lower)]
 #[component(record)]
 pub(crate) struct Place {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) kind: String,
     pub(crate) pose: Pose,
     pub(crate) size: Vec3,

@@ -318,7 +318,7 @@ pub(crate) fn places_row(tick: u64, places: &[Place], rows: &mut Vec<Row>) {
                     b: 0.6,
                     a: 0.15,
                 },
-                place.name.clone(),
+                place.name.to_string(),
                 vec![KeyValuePair {
                     key: "kind",
                     value: place.kind.clone(),

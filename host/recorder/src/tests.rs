@@ -95,7 +95,7 @@ fn recorder(folder: &Path) -> Recorder {
         ..RecorderConfig::default()
     };
     let places = vec![Place {
-        name: "A1".to_owned(),
+        name: "A1".into(),
         kind: "pocket".to_owned(),
         pose: Pose::IDENTITY,
         size_m: [0.08, 0.08, 0.05],

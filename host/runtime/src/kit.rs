@@ -138,7 +138,7 @@ impl Kit {
             classes: self.detector.classes().map(str::to_owned).collect(),
             colors: self.detector.colors().map(str::to_owned).collect(),
             places: (places.iter())
-                .map(|place| (place.name.clone(), place.kind.clone()))
+                .map(|place| (place.name.to_string(), place.kind.clone()))
                 .collect(),
             poses: named_poses(&self.config).into_keys().collect(),
         }
@@ -315,7 +315,7 @@ pub(crate) fn named_poses(config: &Config) -> BTreeMap<String, JointVector> {
 /// The cell's fixed places, as the world knows them.
 pub(crate) fn place(place: FixedPlace) -> Place {
     Place {
-        name: place.name,
+        name: place.name.into(),
         kind: place.kind.to_owned(),
         pose: place.pose,
         size_m: place.size_m,

@@ -345,9 +345,9 @@ impl<'a> WorldView<'a> {
     fn place(&self, name: &str) -> Result<&'a Place, String> {
         self.places
             .iter()
-            .find(|place| place.name == name)
+            .find(|place| *place.name == *name)
             .ok_or_else(|| {
-                let names: Vec<&str> = self.places.iter().map(|p| p.name.as_str()).collect();
+                let names: Vec<&str> = self.places.iter().map(|p| &*p.name).collect();
                 format!("no place is named `{name}`; there are {}", names.join(", "))
             })
     }

@@ -267,7 +267,7 @@ impl<P: Plugins> TaskEngine<P> {
                 .world
                 .places()
                 .iter()
-                .map(|place| (place.name.clone(), place.kind.clone()))
+                .map(|place| (place.name.to_string(), place.kind.clone()))
                 .collect(),
             poses: self.config.named_poses.keys().cloned().collect(),
         }

@@ -209,16 +209,22 @@ impl Version for FakeVersion {
     }
 }
 
+/// An object with what another one adds to it, or has instead.
+fn with(mut object: Value, extra: Value) -> Value {
+    let (Some(map), Value::Object(extra)) = (object.as_object_mut(), extra) else {
+        panic!("both are objects");
+    };
+    map.extend(extra);
+    object
+}
+
 fn version(name: &str, extra: Value) -> FakeVersion {
-    let mut manifest = json!({
+    let manifest = json!({
         "name": name, "version": "1.0.0", "kind": "skill", "wit": "0.1.0", "summary": "s",
         "params_schema": { "properties": { "class": { "x-sinew-class": true } } },
         "result_schema": true, "checkpoints": [1],
     });
-    let (Some(manifest_map), Value::Object(extra)) = (manifest.as_object_mut(), extra) else {
-        panic!("both are objects");
-    };
-    manifest_map.extend(extra);
+    let manifest = with(manifest, extra);
     let manifest = Manifest::from_json(manifest.to_string().as_bytes()).expect("a sound manifest");
     let conditions = Condition::parse_all(&manifest.post_conditions).expect("sound conditions");
     FakeVersion(Rc::new((manifest, conditions)))
@@ -380,7 +386,7 @@ struct Bench {
 
 fn bench(fakes: Fakes) -> Bench {
     let (writer, reader) = world(vec![Place {
-        name: "A1".to_owned(),
+        name: "A1".into(),
         kind: "pocket".to_owned(),
         pose: Pose::IDENTITY,
         size_m: [0.08, 0.08, 0.1],

@@ -34,7 +34,7 @@ pub struct ObjectTrack {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
     /// Unique name.
-    pub name: String,
+    pub name: Arc<str>,
     /// `bin`, `pocket`, `search`, …: free text of the cell's configuration.
     pub kind: String,
     /// Centre of its floor, base frame.

@@ -1,5 +1,7 @@
 //! `world`: what is perceived, read-only.
 
+use std::sync::Arc;
+
 use sinew_messages::LoopStatus;
 use sinew_world::{Place, WorldReader, WorldSnapshot};
 
@@ -15,7 +17,7 @@ pub(crate) fn link(world: &mut Interface<'_>) -> wasmtime::Result<()> {
     world.waits("wait-newer", |state, (tick,): (u64,)| {
         Box::pin(async move {
             let reader = state.ports.world.clone();
-            let grant = state.grant.clone();
+            let grant = Arc::clone(&state.grant);
             state
                 .until(|_| {
                     let snapshot = reader.snapshot();
@@ -30,7 +32,7 @@ pub(crate) fn link(world: &mut Interface<'_>) -> wasmtime::Result<()> {
         Ok(places
             .iter()
             .map(|place| wire::Place {
-                name: place.name.clone(),
+                name: Arc::clone(&place.name),
                 kind: place.kind.clone(),
                 pose: (&place.pose).into(),
                 size: place.size_m.into(),
@@ -83,8 +85,8 @@ pub(crate) fn look(
     let seen = (snapshot.objects.iter()).filter(|object| grant.allows_class(&object.class));
     let objects = seen.map(|object| wire::Object {
         id: object.id,
-        class: object.class.to_string(),
-        color: object.color.to_string(),
+        class: Arc::clone(&object.class),
+        color: Arc::clone(&object.color),
         pose: (&object.pose).into(),
         velocity: object.velocity_m_s.into(),
         size: object.size_m.into(),
@@ -101,11 +103,11 @@ pub(crate) fn look(
 }
 
 /// Name of the smallest place that holds the point: a pocket rather than the tray around it.
-fn place_of(places: &[Place], point_m: [f64; 3]) -> String {
+fn place_of(places: &[Place], point_m: [f64; 3]) -> Arc<str> {
     let area = |place: &Place| place.size_m[0] * place.size_m[1];
     places
         .iter()
         .filter(|place| place.contains(point_m))
         .min_by(|a, b| area(a).total_cmp(&area(b)))
-        .map_or_else(String::new, |place| place.name.clone())
+        .map_or_else(Arc::default, |place| Arc::clone(&place.name))
 }

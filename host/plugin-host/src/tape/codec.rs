@@ -3,6 +3,8 @@
 //! Numbers are little-endian, floats by their bits, lengths and indices `u32`, a variant is its case's number and
 //! content. Nothing names a field: what a call takes and gives is frozen with its version of the WIT package.
 
+use std::sync::Arc;
+
 use wasmtime::component::Resource;
 
 /// A value that can be recorded.
@@ -114,17 +116,23 @@ fn len_of(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
 
-impl Recorded for String {
-    fn put(&self, out: &mut Vec<u8>) {
-        put_len(self.len(), out);
-        out.extend_from_slice(self.as_bytes());
-    }
+macro_rules! texts {
+    ($($text:ty),*) => {$(
+        impl Recorded for $text {
+            fn put(&self, out: &mut Vec<u8>) {
+                put_len(self.len(), out);
+                out.extend_from_slice(self.as_bytes());
+            }
 
-    fn take(from: &mut &[u8]) -> Option<Self> {
-        let len = u32::take(from)? as usize;
-        Some(std::str::from_utf8(front(from, len)?).ok()?.to_owned())
-    }
+            fn take(from: &mut &[u8]) -> Option<Self> {
+                let len = u32::take(from)? as usize;
+                Some(std::str::from_utf8(front(from, len)?).ok()?.into())
+            }
+        }
+    )*};
 }
+
+texts!(String, Arc<str>);
 
 impl<T: Recorded> Recorded for Vec<T> {
     fn put(&self, out: &mut Vec<u8>) {
@@ -310,8 +318,8 @@ mod tests {
         }
         let object = Object {
             id: 7,
-            class: "block".to_owned(),
-            color: "red".to_owned(),
+            class: "block".into(),
+            color: "red".into(),
             pose: pose(),
             velocity: pose().position,
             size: pose().position,
@@ -319,7 +327,7 @@ mod tests {
             position_sigma: 0.001,
             first_seen: 4,
             last_seen: 12,
-            place: String::new(),
+            place: "".into(),
         };
         check(&Ok::<_, Error>(Snapshot {
             tick: 3,

@@ -1,6 +1,8 @@
 //! What is kept of a run: everything that came into the component, so that the run can be done again, and everything that
 //! it called, so that it can be told where another run differs.
 
+use std::ops::Range;
+
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
@@ -69,6 +71,15 @@ pub(crate) struct Calls {
     pub(crate) bytes: Vec<u8>,
     /// The call that was not answered any more: the host ended the component in it.
     pub(crate) pending: Option<Begun>,
+}
+
+/// Calls as they are taken down: in place, and not as values of their own, because this is most of what a call costs beside
+/// its work.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    calls: Calls,
+    /// Where the call begins in `calls.bytes` that was not answered yet.
+    open: Option<usize>,
 }
 
 /// What is called, before it is answered.
@@ -191,16 +202,22 @@ impl Budgets {
     }
 }
 
-impl Calls {
-    /// Nothing more is kept.
-    pub(crate) fn is_cut(&self) -> bool {
-        self.left_out > 0
-    }
+/// Where the tick of a [`Call`] stands: behind its function's number.
+const TICK: Range<usize> = 4..12;
 
+impl Writer {
     /// A call begins.
-    pub(crate) fn begin(&mut self, function: &str, params: Vec<u8>) {
-        let function = self.number(function);
-        self.pending = Some(Begun { function, params });
+    pub(crate) fn begin(&mut self, function: &str, params: &impl Recorded) {
+        if self.is_cut() {
+            return;
+        }
+        let number = self.number(function);
+        let bytes = &mut self.calls.bytes;
+        self.open = Some(bytes.len());
+        number.put(bytes);
+        // When it will be answered is not known yet.
+        0_u64.put(bytes);
+        put_bytes_of(params, bytes);
     }
 
     /// It was answered: it is kept as a [`Call`], unless there are more than `most_bytes` already. Then neither this one nor any
@@ -211,32 +228,53 @@ impl Calls {
         answer: Result<&R, String>,
         most_bytes: usize,
     ) {
-        let Some(Begun { function, params }) = self.pending.take() else {
+        if self.is_cut() {
+            self.calls.left_out += 1;
+            return;
+        }
+        let Some(begin) = self.open.take() else {
             return;
         };
-        let before = self.bytes.len();
-        // In place, and not as a value of its own: this is most of what a call costs beside its work.
-        function.put(&mut self.bytes);
-        tick.put(&mut self.bytes);
-        params.put(&mut self.bytes);
-        answer.is_ok().put(&mut self.bytes);
+        let bytes = &mut self.calls.bytes;
+        bytes[begin..][TICK].copy_from_slice(&tick.to_le_bytes());
+        answer.is_ok().put(bytes);
         match answer {
-            Ok(answer) => put_bytes_of(answer, &mut self.bytes),
-            Err(end) => end.put(&mut self.bytes),
+            Ok(answer) => put_bytes_of(answer, bytes),
+            Err(end) => end.put(bytes),
         }
-        if self.bytes.len() > most_bytes {
-            self.bytes.truncate(before);
-            self.left_out = 1;
+        if bytes.len() > most_bytes {
+            bytes.truncate(begin);
+            self.calls.left_out = 1;
             return;
         }
-        self.count += 1;
+        self.calls.count += 1;
+    }
+
+    /// What was taken down, with the call that was not answered any more.
+    pub(crate) fn finish(mut self) -> Calls {
+        if let Some(begin) = self.open {
+            let mut begun = &self.calls.bytes[begin..];
+            let function = u32::take(&mut begun);
+            let params = u64::take(&mut begun).and_then(|_| Vec::take(&mut begun));
+            self.calls.pending = function
+                .zip(params)
+                .map(|(function, params)| Begun { function, params });
+            self.calls.bytes.truncate(begin);
+        }
+        self.calls
+    }
+
+    /// Nothing more is kept.
+    fn is_cut(&self) -> bool {
+        self.calls.left_out > 0
     }
 
     fn number(&mut self, function: &str) -> u32 {
-        let known = self.functions.iter().position(|name| name == function);
+        let functions = &mut self.calls.functions;
+        let known = functions.iter().position(|name| name == function);
         let at = known.unwrap_or_else(|| {
-            self.functions.push(function.to_owned());
-            self.functions.len() - 1
+            functions.push(function.to_owned());
+            functions.len() - 1
         });
         at as u32
     }

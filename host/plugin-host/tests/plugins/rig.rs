@@ -257,7 +257,7 @@ impl Rig {
     fn build(host: &PluginHost, operator: Option<Arc<Mutex<dyn OperatorPort>>>) -> Self {
         let mailbox = Arc::new(Mailbox::default());
         let place = |name: &str, kind: &str, size: f64| Place {
-            name: name.to_owned(),
+            name: name.into(),
             kind: kind.to_owned(),
             pose: Pose {
                 position_m: [0.5, -0.2, 0.0],

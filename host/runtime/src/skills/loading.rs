@@ -1,6 +1,7 @@
 //! The active versions of a store, for a host that runs them.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use sinew_plugin_host::{Grants, MachineCode, PluginHost};
 use sinew_skill_store::{Access, Held, Loadable, State, Store};
@@ -17,6 +18,8 @@ pub(crate) struct FromStore {
     loaded: Loadable,
     /// What somebody has agreed that its versions may have.
     agreed: BTreeSet<String>,
+    /// Of the store.
+    folder: PathBuf,
 }
 
 /// The names of all plugins in a store, active or not.
@@ -51,6 +54,7 @@ pub(super) fn read(
     Ok(FromStore {
         loaded: store.load(held, &trust, code_for).map_err(trouble)?,
         agreed: store.consented(&held.name).map_err(trouble)?,
+        folder: place.folder.clone(),
     })
 }
 
@@ -107,6 +111,7 @@ impl FromStore {
                 // SAFETY: the store gives machine code only if it has the SHA-256 that was noted, in a folder that is its
                 // owner's alone, when the child process of this program had compiled this artifact.
                 let code = unsafe { MachineCode::made_here(compiled) };
+                let code = code.mapped_in(&self.folder);
                 host.load_compiled(&self.loaded.artifact, &origin, &code)?
             }
             None => host.load(&self.loaded.artifact, &origin)?,

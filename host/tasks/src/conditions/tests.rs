@@ -31,7 +31,7 @@ fn object(id: u64, class: &str, color: &str, pose: Pose) -> ObjectTrack {
 
 fn place(name: &str, x: f64, y: f64, size: f64) -> Place {
     Place {
-        name: name.to_owned(),
+        name: name.into(),
         kind: "pocket".to_owned(),
         pose: Pose {
             position_m: [x, y, 0.0],

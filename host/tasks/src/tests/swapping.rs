@@ -6,12 +6,7 @@ use crate::event::Happening;
 
 /// Makes another version of the skill the active one.
 fn activate(bench: &mut Bench, number: &str, extra: Value) {
-    let mut all = json!({ "version": number });
-    let (Some(map), Value::Object(extra)) = (all.as_object_mut(), extra) else {
-        panic!("both are objects");
-    };
-    map.extend(extra);
-    let version = version("t/skill", all);
+    let version = version("t/skill", with(json!({ "version": number }), extra));
     let versions = &bench.engine.plugins().versions;
     versions.borrow_mut().insert("t/skill".to_owned(), version);
 }

@@ -19,7 +19,7 @@ pub enum Params {
     Hold,
     /// Computes for ever, with a jump back every few instructions.
     Spin,
-    /// Copies memory that was touched before for ever, with one instruction for all of it.
+    /// Copies memory that was touched before onto itself, a byte further, for ever, with one instruction for all of it.
     Copy {
         /// Bytes of one instruction.
         bytes: usize,
@@ -74,13 +74,12 @@ fn run(params: Params, _resume: Option<()>, robot: &mut Robot) -> Result<Outcome
             }
         }
         Params::Copy { bytes } => {
-            let mut all = vec![1_u8; 2 * bytes];
-            let (to, from) = all.split_at_mut(bytes);
+            let mut all = vec![1_u8; bytes];
             // From here on all of it has been touched.
             robot.clock.sleep(1)?;
             loop {
-                to.copy_from_slice(black_box(from));
-                black_box(&to);
+                let all = black_box(&mut all);
+                all.copy_within(..bytes - 1, 1);
             }
         }
         Params::Fill { bytes } => {

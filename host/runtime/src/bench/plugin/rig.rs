@@ -61,10 +61,15 @@ impl Rig {
             world,
             mailbox,
             status,
-            objects: (1..=OBJECTS).map(object).collect(),
+            objects: Vec::new(),
         };
         rig.tick();
         Ok(rig)
+    }
+
+    /// So many objects are seen from the next tick on.
+    pub(super) fn see(&mut self, objects: u64) {
+        self.objects = (1..=objects).map(object).collect();
     }
 
     pub(super) fn load(&self, what: &PluginBench<'_>) -> anyhow::Result<Arc<Plugin>> {
@@ -113,16 +118,18 @@ pub(super) fn observation(world: &WorldReader, mailbox: &Mailbox) -> messages::O
         (places.iter())
             .filter(|place| place.contains(point_m))
             .min_by(|a, b| area(a).total_cmp(&area(b)))
-            .map_or_else(String::new, |place| place.name.clone())
+            .map_or_else(String::new, |place| place.name.to_string())
     };
     let objects = snapshot.objects.iter().map(|object| messages::Object {
         id: object.id,
         class: object.class.to_string(),
         color: object.color.to_string(),
         pose: Some(pose(&object.pose)),
+        velocity: object.velocity_m_s.to_vec(),
         size: object.size_m.to_vec(),
         confidence: object.confidence,
         position_sigma: object.position_sigma_m,
+        first_seen: object.first_seen_tick,
         last_seen: object.last_seen_tick,
         place: place_of(object.pose.position_m),
     });

@@ -1,8 +1,8 @@
 //! From the cache to a run that waits, and what a thousand of those take of the machine's memory.
 //!
 //! What they take is the growth of the process's PSS. From it their own linear memories are taken away: whatever of them is
-//! in memory, which `/proc/self/smaps` tells. A linear memory is the one mapping that begins from wasmtime's image of a
-//! component's memory and lies between its two guards, of 32 MiB before it and of gigabytes behind.
+//! in memory, which `/proc/self/smaps` tells. A linear memory is the one mapping that begins from a file, which holds the image
+//! of a component's memory, and lies between its two guards, of 32 MiB before it and of gigabytes behind.
 
 use std::fs;
 use std::path::Path;
@@ -125,17 +125,19 @@ fn version_of(artifact: &[u8], version: usize) -> Vec<u8> {
 }
 
 /// What a store would give.
-struct Cached {
+struct Cached<'a> {
+    folder: &'a Path,
     artifact: Vec<u8>,
     code: Vec<u8>,
 }
 
-impl Cached {
-    fn read(folder: &Path, version: usize) -> anyhow::Result<Self> {
+impl<'a> Cached<'a> {
+    fn read(folder: &'a Path, version: usize) -> anyhow::Result<Self> {
         let read = |kind: &str| {
             fs::read(folder.join(format!("{version}.{kind}"))).context("reading machine code")
         };
         Ok(Self {
+            folder,
             artifact: read("wasm")?,
             code: read("code")?,
         })
@@ -148,6 +150,7 @@ impl Cached {
         )]
         // SAFETY: `PluginHost::compile` gave them for this artifact, in this process, and nobody else may write there.
         let code = unsafe { MachineCode::made_here(&self.code) };
+        let code = code.mapped_in(self.folder);
         Ok(rig.host.load_compiled(&self.artifact, KIT_PARTS, &code)?)
     }
 
@@ -193,7 +196,7 @@ impl Area {
             start: u64::from_str_radix(start, 16).ok()?,
             end: u64::from_str_radix(end, 16).ok()?,
             is_guard: words.next()?.starts_with("---"),
-            is_image: line.contains("wasm-memory-image"),
+            is_image: words.nth(2).is_some_and(|inode| inode != "0"),
             pss_kib: 0,
         })
     }
@@ -253,8 +256,9 @@ mod tests {
     /// Mappings: start and end in MiB, permissions, what is mapped, KiB.
     fn smaps(areas: &[(u64, u64, &str, &str, u64)]) -> String {
         let one = |&(start, end, permissions, what, kib): &(u64, u64, &str, &str, u64)| {
+            let inode = if what.starts_with('/') { 7 } else { 0 };
             format!(
-                "{:x}-{:x} {permissions} 00000000 00:01 7   {what}\nRss: 9 kB\nPss:      {kib} kB\nPss_Dirty: 1 kB\n",
+                "{:x}-{:x} {permissions} 00000000 00:01 {inode}   {what}\nRss: 9 kB\nPss:      {kib} kB\nPss_Dirty: 1 kB\n",
                 start << 20,
                 end << 20
             )
@@ -264,7 +268,7 @@ mod tests {
 
     #[test]
     fn linear_memories_are_told_from_stacks_and_heap() {
-        const IMAGE: &str = "/memfd:wasm-memory-image (deleted)";
+        const IMAGE: &str = "/tmp/#1234 (deleted)";
         let text = smaps(&[
             (1, 90, "rw-p", "[heap]", 1_000),
             (100, 132, "---p", "", 0),
