@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use serde_json::{Value, json};
+use sinew_runtime::audit_log::Writer;
 use sinew_runtime::hardware::{Camera, Exposure, HardwareComponent, RgbdFrame};
 use sinew_runtime::host::{Host, HostOptions, Speed, Surroundings};
 use sinew_runtime::kit::{Kit, PluginFile};
@@ -55,6 +56,7 @@ pub struct Rig {
     pub events: Vec<TaskEvent>,
     /// The audit log.
     pub audit: PathBuf,
+    log: Writer,
     _folder: tempfile::TempDir,
 }
 
@@ -127,12 +129,13 @@ impl Rig {
             .collect();
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let audit = folder.path().join(AUDIT_FILE);
+        let log = open_audit(&audit).expect("a log can be begun");
         let options = HostOptions {
             speed,
             incidents: folder.path().to_owned(),
             keep_runs: false,
             audit: Some(AuditTarget {
-                writer: open_audit(&audit).expect("a log can be begun"),
+                writer: log.clone(),
                 episode: format!("seed{seed}-cycle{cycle}"),
                 seed,
             }),
@@ -144,6 +147,7 @@ impl Rig {
             order: scene.order,
             events: Vec::new(),
             audit,
+            log,
             _folder: folder,
         }
     }
@@ -255,6 +259,8 @@ impl Rig {
     /// If it does not.
     #[must_use]
     pub fn records(&self) -> Vec<(String, Value)> {
+        // A thread of its own writes it.
+        self.log.flush().expect("there is room");
         let mut records = Vec::new();
         let verification = sinew_runtime::audit_log::read(&self.audit, |record| {
             records.push((record.kind, record.content));

@@ -86,6 +86,10 @@ impl Shelf {
     /// Reads what has this digest, `most` bytes of it at most; it is what it was, or an error.
     pub(crate) fn get(&self, digest: Digest, most: u64) -> Result<Vec<u8>, StoreError> {
         let path = self.path(digest);
+        // Whoever opens a pipe waits for somebody at its other end.
+        if !fs::metadata(&path).map_err(trouble(&path))?.is_file() {
+            return Err(StoreError::Artifact { digest });
+        }
         let file = File::open(&path).map_err(trouble(&path))?;
         let mut bytes = Vec::new();
         (file.take(most.saturating_add(1)).read_to_end(&mut bytes)).map_err(trouble(&path))?;
@@ -108,8 +112,9 @@ impl Shelf {
         for entry in fs::read_dir(&self.folder).map_err(trouble(&self.folder))? {
             let entry = entry.map_err(trouble(&self.folder))?;
             let path = entry.path();
-            let is_ours =
-                (path.extension()).is_some_and(|end| end == self.extension || end == PART);
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let is_ours = !is_folder
+                && (path.extension()).is_some_and(|end| end == self.extension || end == PART);
             if is_ours && !kept.contains(&entry.file_name()) {
                 fs::remove_file(&path).map_err(trouble(&path))?;
                 step("file removed");

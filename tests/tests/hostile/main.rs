@@ -8,6 +8,7 @@ mod guests;
 mod recoveries;
 mod running;
 mod sharing;
+mod zones;
 
 use std::path::Path;
 use std::sync::OnceLock;

@@ -1,6 +1,6 @@
 //! The books on plugins out of a store, while a host runs: what each run has used, what its probation says, what it keeps.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ struct Inner {
     clock: Clock,
     /// What runs here: digests by name.
     active: BTreeMap<String, Digest>,
+    /// What is active in the store, ran here, and was revoked.
+    distrusted: BTreeSet<Digest>,
     /// What was read of memory, and not written since. What was never read is not written.
     read: BTreeMap<String, Memory>,
     /// Ends that are not in the store yet, the oldest first.
@@ -92,6 +94,7 @@ impl Books {
             store,
             clock,
             active,
+            distrusted: BTreeSet::new(),
             read: BTreeMap::new(),
             unbooked: VecDeque::new(),
             left: Vec::new(),
@@ -298,6 +301,19 @@ impl Inner {
             .collect()
     }
 
+    /// Revoked while it ran here: no task begins with it any more. One that runs comes to its end, as if it had been replaced.
+    fn distrust(&mut self, held: Held, why: &str) -> News {
+        let words = format!("no task begins with it any more: {why}");
+        self.note(words.clone());
+        self.active.remove(&held.name);
+        self.distrusted.insert(held.digest);
+        News {
+            name: held.name,
+            what: NewsOf::Gone,
+            words,
+        }
+    }
+
     /// What is active now beside what runs.
     fn compare(&mut self, active: Vec<Held>) -> Vec<News> {
         let mut news = Vec::new();
@@ -312,13 +328,23 @@ impl Inner {
                 name,
             });
         }
+        let trust = (!active.is_empty()).then(|| self.trust()).flatten();
         for held in active {
             let State::Active { swap_at, .. } = held.state else {
                 continue;
             };
-            if self.active.get(&held.name) == Some(&held.digest) {
-                continue;
-            }
+            // Without a trust file that can be read nothing is known, and nothing is taken up.
+            let distrust = (trust.as_ref()).and_then(|trust| held.check_trust(trust).err());
+            let runs = self.active.get(&held.name) == Some(&held.digest);
+            match distrust {
+                Some(error) if runs => {
+                    news.push(self.distrust(held, &error.to_string()));
+                    continue;
+                }
+                Some(_) if self.distrusted.contains(&held.digest) => continue,
+                _ if runs => continue,
+                _ => self.distrusted.remove(&held.digest),
+            };
             let (what, words) = match self.taking.take(&self.store, &held) {
                 Ok(version) => {
                     self.active.insert(held.name.clone(), held.digest);

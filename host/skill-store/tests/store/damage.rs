@@ -131,6 +131,36 @@ fn a_changed_file_is_noticed_and_mended_by_installing_it_again() {
     );
 }
 
+/// Pipes and folders where files ought to be: nobody waits for the other end of a pipe, and the next change goes on.
+#[test]
+fn what_is_no_file_holds_nothing_up() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let held = rig.pick(&mut store, "1.0.0");
+    let pipe_instead_of_the_one_in = |folder: &str| {
+        let mut files = fs::read_dir(rig.root().join(folder)).unwrap();
+        let path = files.next().unwrap().unwrap().path();
+        fs::remove_file(&path).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        path
+    };
+    pipe_instead_of_the_one_in("compiled");
+    let loaded = store.load(&held, &rig.trust, ENGINE).unwrap();
+    assert!(loaded.compiled.is_none());
+    let pipe = pipe_instead_of_the_one_in("artifacts");
+    refused(
+        store.load(&held, &rig.trust, ENGINE),
+        "is not what was installed any more",
+    );
+    fs::create_dir(pipe.with_file_name("folder.part")).unwrap();
+    rig.pick(&mut store, "1.0.0");
+    rig.pick(&mut store, "2.0.0");
+    let loaded = store.load(&held, &rig.trust, ENGINE).unwrap();
+    assert!(loaded.compiled.is_some());
+    assert_eq!(states(&store), ["2.0.0 installed", "1.0.0 installed"]);
+}
+
 #[test]
 fn a_row_that_makes_no_sense_is_an_error_and_no_panic() {
     let rig = Rig::new();
