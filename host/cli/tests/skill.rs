@@ -416,6 +416,40 @@ fn a_version_that_fails_too_often_is_left_for_the_one_before_by_itself() {
     );
 }
 
+/// With nothing to go back to, what was run is reported all the same.
+#[test]
+fn a_run_whose_only_version_was_left_ends_with_its_report() {
+    let cell = Cell::new();
+    cell.install("1.0.0", |manifest| {
+        manifest["post_conditions"] = json!([{"predicate": "holding", "value": true}]);
+    });
+    let activated = cell.skill(
+        0,
+        &["activate", "look", "--failures", "0", "--actor", "ben"],
+    );
+    says(
+        &activated,
+        &["sinew run --store out/skills --grants grants.toml --skill acme/look"],
+    );
+    let text = cell.0.gives(1, &RUN);
+    says(
+        &text,
+        &[
+            "ENDED EARLY",
+            "no version of `acme/look` is active",
+            "ROLLED BACK",
+        ],
+    );
+    let report = std::fs::read(cell.0.path().join("report.json")).expect("it was written");
+    let report: Value = serde_json::from_slice(&report).expect("it is JSON");
+    assert_eq!(
+        (&report["cycles"], &report["goal_reached"]),
+        (&json!(1), &json!(false))
+    );
+    assert!(report["ended_early"].is_string());
+    assert_eq!(cell.states(), ["1.0.0 rolled-back"]);
+}
+
 #[test]
 fn edited_machine_code_is_not_run_but_made_anew() {
     let cell = Cell::new();

@@ -115,6 +115,16 @@ macro_rules! narrowed {
                     .filter_map(|(name, most)| Some((name, most?)))
             }
 
+            /// Those that are above the host's own, and narrow nothing: name, and what the host has.
+            #[must_use]
+            pub fn above(&self, limits: &Limits) -> Vec<(&'static str, u64)> {
+                let mut above = Vec::new();
+                $(if self.$name.is_some_and(|most| most > limits.$name) {
+                    above.push((stringify!($name), limits.$name as u64));
+                })*
+                above
+            }
+
             pub(crate) fn narrow(&self, limits: &Limits) -> Limits {
                 let mut narrow = limits.clone();
                 $(if let Some(most) = self.$name {

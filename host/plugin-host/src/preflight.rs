@@ -28,7 +28,8 @@ pub(crate) fn check(
             Err(reason) => missing.push(reason),
             Ok(None) => {}
             Ok(Some(interface)) => {
-                if manifest.ask(interface).is_none() {
+                if manifest.ask(interface).is_none() && !undeclared.iter().any(|it| it == interface)
+                {
                     undeclared.push(interface.to_owned());
                 }
                 missing.extend(missing_functions(&instance, engine, functions, interface));
@@ -37,7 +38,7 @@ pub(crate) fn check(
     }
     let (origin, name) = (origin.to_owned(), manifest.name.clone());
     if !missing.is_empty() {
-        let reason = missing.join("; ");
+        let reason = first_of(&missing, "; ");
         return Err(LoadError::Import {
             origin,
             name,
@@ -48,10 +49,26 @@ pub(crate) fn check(
         return Err(LoadError::Undeclared {
             origin,
             name,
-            interface: undeclared.join("`, `"),
+            interface: first_of(&undeclared, "`, `"),
         });
     }
     Ok(())
+}
+
+/// What a message names of a component that can have any number of it.
+const NAMED_MAX: usize = 20;
+/// Longest name of those, characters.
+const NAME_CHARS_MAX: usize = 300;
+
+/// The first ones of a list, each up to a length.
+fn first_of(all: &[String], between: &str) -> String {
+    let named = all.iter().take(NAMED_MAX);
+    let cut = named.map(|name| name.chars().take(NAME_CHARS_MAX).collect::<String>());
+    let mut named = cut.collect::<Vec<_>>().join(between);
+    if all.len() > NAMED_MAX {
+        named += &format!("{between}and {} more", all.len() - NAMED_MAX);
+    }
+    named
 }
 
 /// The capability that an import names; `None` for what needs no grant.
@@ -103,7 +120,27 @@ fn missing_functions(
     (!missing.is_empty()).then(|| {
         format!(
             "it imports {} of `{interface}`, which this host does not have; it is made for a later version of sinew:plugin",
-            missing.join(", ")
+            first_of(&missing, ", ")
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_as_long_as_somebody_reads() {
+        let many: Vec<String> = (0..300_000)
+            .map(|n| format!("{n}-{}", "x".repeat(400)))
+            .collect();
+        let named = first_of(&many, "; ");
+        assert!(named.starts_with("0-xxx") && named.ends_with("; and 299980 more"));
+        assert!(named.chars().count() < 20 * 310 + 30, "{}", named.len());
+        assert_eq!(first_of(&many[..1], "; ").chars().count(), NAME_CHARS_MAX);
+        assert_eq!(
+            first_of(&["one".to_owned(), "two".to_owned()], ", "),
+            "one, two"
+        );
+    }
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::statistics::{Percentiles, wilson95};
 
@@ -35,6 +36,9 @@ pub struct CycleReport {
     /// One line on the failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What the skill gave back, if its task succeeded and it gave anything.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub result: Value,
     /// Labels of every failure on the way, the recovered ones included, in order.
     pub failures_met: Vec<String>,
     /// Its recoveries.
@@ -129,6 +133,9 @@ pub struct RunHeader {
     /// Versions of plugins that were left for the version before, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rollbacks: Vec<String>,
+    /// Why not all cycles were run, if it was not by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_early: Option<String>,
     /// Skill that was run.
     pub skill: String,
     /// Name of the robot.
@@ -289,6 +296,7 @@ mod tests {
                 (true, true) => None,
             },
             message: None,
+            result: Value::Null,
             failures_met: vec!["no-grasp".to_owned()],
             recoveries: RecoveryCount {
                 attempted: 2,

@@ -100,6 +100,7 @@ impl Kit {
         }
         requirements(&installed, &Provided::of(&config, &detector, &policies))?;
         grants_meet_plugins(sources, &config, &installed)?;
+        grants_meet_classes(&config, &installed, &detector)?;
         Ok(Self {
             config,
             backend,
@@ -236,6 +237,33 @@ fn requirements(installed: &Installed, there: &Provided) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A class that nothing is of would leave its plugin blind, and nobody would know.
+fn grants_meet_classes(
+    config: &Config,
+    installed: &Installed,
+    detector: &Detector,
+) -> anyhow::Result<()> {
+    let known: Vec<&str> = detector.classes().collect();
+    for name in [Kind::Skill, Kind::Recovery]
+        .map(|kind| installed.names(kind))
+        .concat()
+    {
+        let granted = config
+            .grants
+            .of(&name)
+            .and_then(|grant| grant.classes.as_ref());
+        for class in granted.into_iter().flatten() {
+            if !known.contains(&class.as_str()) {
+                return Err(input(format!(
+                    "the grants of plugins.\"{name}\": classes: nothing is a `{class}`; the detector knows {}",
+                    known.join(", ")
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A grant for a plugin that is not there is a slip of the pen: whoever wrote it believes that it says something.
 fn grants_meet_plugins(
     sources: &Sources,
@@ -266,7 +294,7 @@ fn grants_meet_plugins(
         .collect();
     Err(input(format!(
         "{origin}: plugins.\"{stray}\": no such plugin is loaded; loaded are {}. Correct the name, take the \
-         section out, or load the plugin with --plugin",
+         section out, or load the plugin: with --plugin FILE, or with --store FOLDER",
         loaded.join(", ")
     )))
 }

@@ -227,7 +227,16 @@ impl Store {
         if !is_first {
             held.check_consent(&how.allowed, &self.consented(&held.name)?)?;
         }
-        let mut said = Vec::new();
+        let probation = match how.gate {
+            _ if held.proven => "proven before".to_owned(),
+            Gate { runs, failures } => {
+                format!(
+                    "on probation for {} runs, of which {failures} may fail",
+                    runs.max(1)
+                )
+            }
+        };
+        let mut said = vec![probation.as_str()];
         said.extend(held.signer.is_none().then_some("UNSIGNED, for development"));
         said.extend(is_older.then_some("a downgrade"));
         said.extend(
@@ -305,6 +314,10 @@ impl Store {
                 name: held.name.clone(),
                 version: Some(held.version.clone()),
             });
+        }
+        if held.pinned == on {
+            // Nothing happens, and nothing is written down.
+            return Ok(held.clone());
         }
         let what = if on { What::Pinned } else { What::Unpinned };
         self.change(|change| {

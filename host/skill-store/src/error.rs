@@ -10,6 +10,16 @@ use crate::signature::SignatureError;
 use crate::store::Version;
 use crate::trust::TrustError;
 
+/// What to do about a database that can't be mended.
+fn advice(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            "; what it held is lost: put back a copy of the folder, or install and activate anew in another one"
+        }
+        _ => "",
+    }
+}
+
 /// Why something was not done. Nothing has changed then.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -87,7 +97,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The database can't be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", advice(source))]
     Database {
         /// The file.
         path: PathBuf,
@@ -216,7 +226,7 @@ pub enum StoreError {
     /// It would get more than the version before.
     #[error(
         "`{name}` {version} asks for more than it was allowed until now: {more}. Somebody has to agree first: sinew grants \
-         approve {name}@{version} --actor NAME"
+         approve {name}@{version} --actor NAME, with the same --store and --grants"
     )]
     Consent {
         /// The plugin.

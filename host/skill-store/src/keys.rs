@@ -40,6 +40,12 @@ pub enum KeyError {
         /// The file.
         path: PathBuf,
     },
+    /// What is there is somebody's key.
+    #[error("{path} is there already, and is not replaced: it may be a key; name another file")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// A secret that others can read.
     #[error(
         "{path} can be read by others (mode {mode:o}): chmod 600 it, and make a new key if somebody was there"
@@ -117,7 +123,12 @@ impl SecretKey {
         };
         let mut file = (OpenOptions::new().write(true).create_new(true).mode(0o600))
             .open(path)
-            .map_err(trouble)?;
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::AlreadyExists => KeyError::Exists {
+                    path: path.to_owned(),
+                },
+                _ => trouble(error),
+            })?;
         let text = format!("{SECRET_PREFIX}{}\n", HEXLOWER.encode(&self.0.to_bytes()));
         (file
             .write_all(text.as_bytes())

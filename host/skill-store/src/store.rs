@@ -225,6 +225,11 @@ impl Store {
             (builder.recursive(true).mode(0o700).create(root)).map_err(trouble)?;
             on_step("folder made");
         }
+        if root.exists() && !root.is_dir() {
+            return Err(StoreError::NotAStore {
+                path: root.to_owned(),
+            });
+        }
         if !root.is_dir() || (access != Access::Create && !Database::exists(root)) {
             return Err(StoreError::NoStore {
                 path: root.to_owned(),

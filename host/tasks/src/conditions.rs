@@ -280,8 +280,13 @@ impl Predicate {
                 if (min..=max).contains(&found) {
                     Ok(())
                 } else {
+                    let wanted = match (min, max) {
+                        (least, u64::MAX) => format!("{least} or more"),
+                        (0, most) => format!("{most} at most"),
+                        (least, most) => format!("{least} to {most}"),
+                    };
                     Err(format!(
-                        "{found} objects of {} in {}",
+                        "{found} objects of {} in {}, not {wanted}",
                         class.unwrap_or("any class"),
                         place.name
                     ))

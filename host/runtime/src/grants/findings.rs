@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
-use sinew_plugin_host::{DirectoryGrant, Grant, Grants};
+use sinew_plugin_host::{DirectoryGrant, Grant, Grants, Limits};
 
 use super::{Reviewed, is_within};
 
@@ -139,6 +139,11 @@ impl About<'_> {
                     format!("it does not need the {}", part.name()),
                 );
             }
+        }
+        for (name, most) in grant.limits.above(&Limits::default()) {
+            let problem =
+                format!("`{name}` is more than the host's own {most}, which it can't raise");
+            self.add(unused, "limits", problem);
         }
         for given in &grant.directories {
             let asked = manifest

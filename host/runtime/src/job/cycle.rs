@@ -258,6 +258,8 @@ impl Cycle<'_> {
                 Some(end) => Some(end.message.clone()),
                 None => Some("the task did not end when its time was over".to_owned()),
             },
+            result: (end.as_ref().filter(|_| believed))
+                .map_or(Value::Null, |end| end.result.clone()),
             failures_met: end.as_ref().map_or_else(Vec::new, |end| {
                 let labels = end.failures_met.iter();
                 labels.map(|label| label.code().to_owned()).collect()

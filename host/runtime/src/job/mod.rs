@@ -14,6 +14,7 @@ use sinew_audit::{WallClock, Writer};
 use sinew_recorder::IncidentWriter;
 use sinew_recorder::report::{RunHeader, RunReport, VerdictReport};
 use sinew_sim::{Cell, Scenario, Scenarios};
+use sinew_tasks::Plugins as _;
 
 use crate::audit::{AUDIT_FILE, now_unix_ms, open_audit_with};
 use crate::files;
@@ -117,6 +118,14 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
         }
         if number > 0 {
             take_news(&kit, None, watch);
+            if kit.plugins.current(&options.skill).is_none() {
+                // Whatever made it go is told by then; what was run is reported.
+                header.ended_early = Some(format!(
+                    "no version of `{}` is active any more: see `sinew skill list`",
+                    options.skill
+                ));
+                break;
+            }
         }
         let mut cycle = cycle::Cycle {
             kit: &kit,

@@ -69,6 +69,9 @@ fn write(report: &RunReport, out: &mut String) -> std::fmt::Result {
             header.unsigned.join(", ")
         )?;
     }
+    if let Some(why) = &header.ended_early {
+        writeln!(out, "  ENDED EARLY   {why}")?;
+    }
     for rollback in &header.rollbacks {
         writeln!(out, "  ROLLED BACK   {rollback}")?;
     }

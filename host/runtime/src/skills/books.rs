@@ -57,6 +57,8 @@ struct Inner {
     distrusted: BTreeSet<Digest>,
     /// What was read of memory, and not written since. What was never read is not written.
     read: BTreeMap<String, Memory>,
+    /// What is kept and not in the store yet.
+    unkept: BTreeMap<String, Memory>,
     /// Ends that are not in the store yet, the oldest first.
     unbooked: VecDeque<Booking>,
     /// Versions that were left, of which nobody was told: the ends by which they were.
@@ -96,6 +98,7 @@ impl Books {
             active,
             distrusted: BTreeSet::new(),
             read: BTreeMap::new(),
+            unkept: BTreeMap::new(),
             unbooked: VecDeque::new(),
             left: Vec::new(),
             handed_over: 0,
@@ -111,9 +114,17 @@ impl Books {
     /// What every plugin out of the store keeps, by name. What can't be read is not known in this cycle, and stays as it is.
     pub(crate) fn memories(&self) -> BTreeMap<String, BTreeMap<String, Vec<u8>>> {
         let mut inner = self.inner();
+        inner.keep_all();
         inner.read = match inner.store.memories() {
             Ok(mut all) => {
                 all.retain(|name, _| inner.active.contains_key(name));
+                for (name, there) in &mut all {
+                    // What could not be written is what it keeps, all the same.
+                    let unkept = inner.unkept.get(name);
+                    if let Some(unkept) = unkept.filter(|unkept| unkept.epoch == there.epoch) {
+                        there.entries.clone_from(&unkept.entries);
+                    }
+                }
                 all
             }
             Err(error) => {
@@ -126,18 +137,18 @@ impl Books {
             .collect()
     }
 
-    /// Keeps what the plugins out of the store keep. What somebody has put back meanwhile stays.
+    /// Keeps what the plugins out of the store keep. What somebody has put back meanwhile stays; what can't be written is
+    /// written the next time.
     pub(crate) fn keep_memories(&self, host: &PluginHost) {
         let mut inner = self.inner();
         for (name, read) in std::mem::take(&mut inner.read) {
-            let now = host.memory(&name);
-            if now == read.entries {
-                continue;
-            }
-            if let Err(error) = inner.store.keep_memory(&name, read.epoch, &now) {
-                inner.note(format!("the memory of {name}: {error}"));
+            let entries = host.memory(&name);
+            if entries != read.entries {
+                let epoch = read.epoch;
+                inner.unkept.insert(name, Memory { entries, epoch });
             }
         }
+        inner.keep_all();
     }
 
     /// What became active since the last time, by somebody else or because an end was booked late. What can't be taken up is
@@ -157,6 +168,7 @@ impl Books {
     pub(crate) fn tell(&self, log: &Writer) {
         let mut inner = self.inner();
         inner.book_all();
+        inner.keep_all();
         let Inner {
             store, handed_over, ..
         } = &mut *inner;
@@ -234,6 +246,17 @@ impl Inner {
                     self.unbooked.push_front(booking);
                     return;
                 }
+            }
+        }
+    }
+
+    /// Writes what is to be kept. What is left over is written the next time.
+    fn keep_all(&mut self) {
+        for (name, memory) in std::mem::take(&mut self.unkept) {
+            let kept = (self.store).keep_memory(&name, memory.epoch, &memory.entries);
+            if let Err(error) = kept {
+                self.note(format!("the memory of {name}: {error}"));
+                self.unkept.insert(name, memory);
             }
         }
     }

@@ -135,10 +135,10 @@ pub fn install(
         "installed"
     };
     let held = installed.held;
-    let next = format!(
+    let next = options.next(&format!(
         "sinew skill activate {}@{} --actor NAME",
         held.name, held.version
-    );
+    ));
     let mut change = Change::of(what, &held, next);
     if let Some(tried) = &examiner.tried {
         let (succeeded, runs) = (tried.succeeded, tried.runs);
@@ -182,7 +182,15 @@ pub fn activate(
     let activated = store.activate(&held, &how, &by(author));
     let held = told(author, &held.name, Some(held.digest), activated)?;
     telling::tell(&mut store, &mut log)?;
-    let next = format!("sinew run --store {}", options.place.folder.display());
+    let next = format!(
+        "sinew run --store {}{}{}",
+        options.place.folder.display(),
+        options.grants_flag(),
+        match held.kind.as_str() {
+            "skill" => format!(" --skill {}", held.name),
+            _ => String::new(),
+        }
+    );
     Ok(Change::of("activated", &held, next))
 }
 
@@ -282,10 +290,10 @@ pub fn approve(
     let approved = store.approve(&held, &allowed(&manifest, &config.grants), &by(author));
     let new = told(author, &held.name, Some(held.digest), approved)?;
     telling::tell(&mut store, &mut log)?;
-    let next = format!(
+    let next = options.next(&format!(
         "sinew skill activate {}@{} --actor NAME",
         held.name, held.version
-    );
+    ));
     Ok(Change {
         state: if new.is_empty() {
             "nothing that was not allowed before".to_owned()

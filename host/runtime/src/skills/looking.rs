@@ -96,6 +96,10 @@ pub fn keygen(file: &Path) -> anyhow::Result<String> {
 /// # Errors
 /// [`InputError`](crate::InputError): no artifact, signed already, no key, or the file can't be written.
 pub fn sign(file: &Path, key: &Path, out: &Path) -> anyhow::Result<Change> {
+    let artifact = files::read_bytes(file, BINARY_MAX)?;
+    let origin = file.display().to_string();
+    let named = |error: &dyn std::fmt::Display| input(format!("{origin}: {error}"));
+    let manifest = read_manifest(&artifact, &origin).map_err(|error| input(error.to_string()))?;
     if out.exists() {
         // Whatever else is there is somebody's: a key, a device, a text.
         let there = files::read_bytes(out, BINARY_MAX).map_err(|error| input(error.0))?;
@@ -107,10 +111,6 @@ pub fn sign(file: &Path, key: &Path, out: &Path) -> anyhow::Result<Change> {
         }
     }
     let key = SecretKey::read(key).map_err(|error| input(error.to_string()))?;
-    let artifact = files::read_bytes(file, BINARY_MAX)?;
-    let origin = file.display().to_string();
-    let named = |error: &dyn std::fmt::Display| input(format!("{origin}: {error}"));
-    let manifest = read_manifest(&artifact, &origin).map_err(|error| input(error.to_string()))?;
     let signed = sign_artifact(&artifact, &key).map_err(|error| named(&error))?;
     files::replace(out, &signed).map_err(|error| unwritable(&out.display().to_string(), &error))?;
     Ok(Change {

@@ -19,7 +19,7 @@ mod worker;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sinew_plugin_host::{Manifest, read_manifest};
 use sinew_skill_store::{Access, Held, Selector, Store, StoreError, Trust};
@@ -69,6 +69,22 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
+    /// A command that goes on from here: in the same store, with the same grants.
+    fn next(&self, command: &str) -> String {
+        let store = match &self.place.folder {
+            folder if folder.as_path() == Path::new(STORE_DEFAULT) => String::new(),
+            folder => format!(" --store {}", folder.display()),
+        };
+        let trust = (self.place.trust.as_ref())
+            .map_or_else(String::new, |file| format!(" --trust {}", file.display()));
+        format!("{command}{store}{}{trust}", self.grants_flag())
+    }
+
+    fn grants_flag(&self) -> String {
+        (self.sources.grants.as_ref())
+            .map_or_else(String::new, |file| format!(" --grants {}", file.display()))
+    }
+
     fn open(&self, access: Access) -> anyhow::Result<Store> {
         Store::open(&self.place.folder, access).map_err(trouble)
     }

@@ -55,8 +55,10 @@ pub struct Tried {
     pub floor: f64,
     /// Failures by label.
     pub failures: BTreeMap<String, u64>,
-    /// Seeds that failed.
-    pub seeds_failed: Vec<u64>,
+    /// Cycles of the seed that failed, from 0.
+    pub cycles_failed: Vec<u64>,
+    /// What was wrong in the first of them, one line each.
+    pub messages: Vec<String>,
     /// Everything was the same when the first seed was run again.
     pub deterministic: bool,
     /// Plugin runs that were done again from their records.
@@ -70,6 +72,9 @@ pub struct Tried {
     /// Fingerprint of everything that happened.
     pub state_hash: String,
 }
+
+/// Failures that are told one by one.
+const MESSAGES_MAX: usize = 3;
 
 /// Tries an artifact that is otherwise in order.
 ///
@@ -102,6 +107,9 @@ pub(crate) fn rehearse(
     let (replayed, identical) = stage.replay("first")?;
     let interrupted = stage.interrupt(tell)?;
     let deterministic = again.header.state_hash == first.header.state_hash;
+    let failed: Vec<_> = (all.cycle_list.iter())
+        .filter(|cycle| !cycle.succeeded)
+        .collect();
     let (runs, succeeded) = (all.cycles, all.succeeded);
     let success_rate = all.success_rate;
     Ok(Tried {
@@ -112,9 +120,19 @@ pub(crate) fn rehearse(
         success_rate,
         floor: how.floor,
         failures: all.failures.clone(),
-        seeds_failed: (all.cycle_list.iter())
-            .filter(|cycle| !cycle.succeeded)
-            .map(|cycle| cycle.cycle)
+        cycles_failed: failed.iter().map(|cycle| cycle.cycle).collect(),
+        messages: (failed.iter())
+            .take(MESSAGES_MAX)
+            .map(|cycle| {
+                let (label, message) = (&cycle.failure, &cycle.message);
+                let words = |words: &Option<String>| words.clone().unwrap_or_default();
+                format!(
+                    "cycle {}: {}: {}",
+                    cycle.cycle,
+                    words(label),
+                    words(message)
+                )
+            })
             .collect(),
         deterministic,
         replayed,
@@ -254,7 +272,11 @@ impl Tried {
         let failed = if failures.is_empty() {
             String::new()
         } else {
-            format!(": {}", failures.join(", "))
+            let messages = self
+                .messages
+                .iter()
+                .map(|message| format!("\n    {message}"));
+            format!(": {}{}", failures.join(", "), messages.collect::<String>())
         };
         let complaints: Vec<String> = (self.interrupted.iter())
             .flat_map(|one| {

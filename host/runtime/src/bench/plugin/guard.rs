@@ -37,7 +37,10 @@ pub(super) fn measure(
     let most = limits.memory_bytes - BESIDE;
     let mut rig = Rig::new(config, limits)?;
     let plugin = rig.load(what)?;
-    let thread = thread_class()?;
+    let mut thread = thread_class()?;
+    if std::env::var_os("RUST_BACKTRACE").is_some_and(|level| level != "0") {
+        thread += "; RUST_BACKTRACE is set, so that every error takes a backtrace first: unset it";
+    }
     let runs = if what.quick { 3 } else { RUNS };
     let mut part = Part::default();
     for (name, params, most_ms, about) in [

@@ -159,6 +159,27 @@ fn a_store_that_can_not_be_read_is_a_trouble_and_no_end() {
 }
 
 #[test]
+fn what_can_not_be_kept_is_kept_later() {
+    let rig = Rig::new();
+    let books = rig.books(Some(&rig.shelf.good[1]), None);
+    books.memories();
+    let database = rig.root().join("state.sqlite");
+    let sound = fs::read(&database).expect("it is there");
+    fs::write(&database, vec![7; sound.len()]).expect("it can be written");
+    rig.host.set_memory(NAME, memory("two"));
+    books.keep_memories(&rig.host);
+    assert_eq!(books.take_words().1.len(), 1);
+    fs::write(&database, sound).expect("it can be written");
+    assert_eq!(books.memories()[NAME], memory("two"));
+    assert_eq!(rig.kept(), memory("two"));
+    // Nobody changes it back for having been late.
+    rig.host.set_memory(NAME, memory("three"));
+    books.keep_memories(&rig.host);
+    assert_eq!(books.memories()[NAME], memory("three"));
+    assert!(books.take_words().1.is_empty());
+}
+
+#[test]
 fn what_became_active_since_it_was_loaded_is_news() {
     let rig = Rig::new();
     let books = rig.books(Some(&rig.shelf.good[0]), None);
