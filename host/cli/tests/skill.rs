@@ -416,6 +416,23 @@ fn a_version_that_fails_too_often_is_left_for_the_one_before_by_itself() {
     );
 }
 
+/// The job goes well without it.
+#[test]
+fn a_recovery_that_nothing_has_called_has_not_been_tried() {
+    let cell = Cell::new();
+    cell.0.write("probe.wasm", sinew_skill_artifacts::PROBE);
+    let grants = "[plugins.\"test/probe\"]\ninterfaces = [\"clock\", \"log\", \"motion\"]\n";
+    cell.0
+        .write("grants.toml", format!("{GRANTS}{grants}").as_bytes());
+    let tried = cell.json(1, &["test", "probe.wasm", "--runs", "1"]);
+    assert_eq!(
+        (&tried["succeeded"], &tried["passed"]),
+        (&json!(1), &json!(false))
+    );
+    let messages = tried["messages"].to_string();
+    assert!(messages.contains("it was never run"), "{messages}");
+}
+
 /// With nothing to go back to, what was run is reported all the same.
 #[test]
 fn a_run_whose_only_version_was_left_ends_with_its_report() {

@@ -20,6 +20,45 @@ pub fn read_manifest(bytes: &[u8], origin: &str) -> Result<Manifest, LoadError> 
     })
 }
 
+/// Components within components, at most: toolchains make two or three. Whoever compiles keeps what it knows of each level for
+/// every level below, so that a few kilobytes of them take gigabytes.
+const NESTED_MAX: u32 = 16;
+
+/// Looks into a component that lies that deep in another one.
+fn check_nesting(bytes: &[u8], depth: u32) -> Result<(), String> {
+    if depth > NESTED_MAX {
+        return Err(format!(
+            "there are more than {NESTED_MAX} components in one another"
+        ));
+    }
+    let mut parser = Parser::new(0);
+    let mut rest = bytes;
+    loop {
+        let chunk = parser
+            .parse(rest, true)
+            .map_err(|error| error.to_string())?;
+        let Chunk::Parsed { consumed, payload } = chunk else {
+            return Err("it ends too early".to_owned());
+        };
+        rest = &rest[consumed..];
+        let inside = match &payload {
+            Payload::ModuleSection {
+                unchecked_range, ..
+            }
+            | Payload::ComponentSection {
+                unchecked_range, ..
+            } => unchecked_range.len(),
+            Payload::End(_) => return Ok(()),
+            _ => continue,
+        };
+        let (inside, behind) = (rest.split_at_checked(inside)).ok_or("it ends too early")?;
+        if matches!(payload, Payload::ComponentSection { .. }) {
+            check_nesting(inside, depth + 1)?;
+        }
+        rest = behind;
+    }
+}
+
 /// Finds the manifest of a component, looking at the top level only.
 pub(crate) fn manifest_section(bytes: &[u8], origin: &str) -> Result<Vec<u8>, LoadError> {
     let not_a_component = |reason: String| LoadError::NotAComponent {
@@ -50,12 +89,17 @@ pub(crate) fn manifest_section(bytes: &[u8], origin: &str) -> Result<Vec<u8>, Lo
             // What is inside of it is another's business, and most of the bytes.
             Payload::ModuleSection {
                 unchecked_range, ..
-            }
-            | Payload::ComponentSection {
-                unchecked_range, ..
             } => {
                 rest = (rest.get(unchecked_range.len()..))
                     .ok_or_else(|| not_a_component("it ends too early".to_owned()))?;
+            }
+            Payload::ComponentSection {
+                unchecked_range, ..
+            } => {
+                let (inside, behind) = (rest.split_at_checked(unchecked_range.len()))
+                    .ok_or_else(|| not_a_component("it ends too early".to_owned()))?;
+                check_nesting(inside, 1).map_err(not_a_component)?;
+                rest = behind;
             }
             Payload::CustomSection(section) if section.name() == MANIFEST_SECTION => {
                 found.push(section.data().to_vec());

@@ -30,7 +30,7 @@ use crate::reaper::Reaper;
 use crate::replay::Replay;
 use crate::run::{Answer, Entry, Header, Job, Run, Trouble, Work, recorded_end, work};
 use crate::schema::Schema;
-use crate::state::{Memories, Mode, Rate, RunState, Shared, Space, lock};
+use crate::state::{Kept, Memories, Mode, Rate, RunState, Shared, Space, lock};
 use crate::tape::{Player, RunRecord, Tape};
 use crate::wasi::{self, Inert};
 
@@ -112,13 +112,13 @@ impl PluginHost {
     pub fn memory(&self, plugin: &str) -> BTreeMap<String, Vec<u8>> {
         lock(&self.memories)
             .get(plugin)
-            .cloned()
+            .map(|kept| kept.entries().clone())
             .unwrap_or_default()
     }
 
     /// Replaces what a plugin has stored with `memory`.
     pub fn set_memory(&self, plugin: &str, entries: BTreeMap<String, Vec<u8>>) {
-        lock(&self.memories).insert(plugin.to_owned(), entries);
+        lock(&self.memories).insert(plugin.to_owned(), Kept::new(entries));
     }
 
     /// Forgets what plugins have stored with `memory`.

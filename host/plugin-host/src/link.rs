@@ -36,13 +36,20 @@ impl<P: ComponentNamedList + Lift + Recorded + Debug + Send + 'static> Taken for
 pub(crate) trait Given: Lower + Lift + Recorded + Debug + Send + Sync + 'static {}
 impl<R: Lower + Lift + Recorded + Debug + Send + Sync + 'static> Given for R {}
 
-/// Refuels the guest for the stretch up to its next call, and makes it wait if it calls too often.
-pub(crate) async fn enter(store: &mut StoreContextMut<'_, RunState>) -> wasmtime::Result<()> {
+/// Counts a call, and makes the guest wait if it calls too often.
+pub(crate) async fn count(store: &mut StoreContextMut<'_, RunState>) -> wasmtime::Result<()> {
     let left = store.get_fuel()?;
     let state = store.data_mut();
-    if !state.book_call(left) {
-        state.next_step().await?;
+    if state.book_call(left) {
+        return Ok(());
     }
+    state.next_step().await
+}
+
+/// Counts a call, and refuels the guest for the stretch up to its next one.
+pub(crate) async fn enter(store: &mut StoreContextMut<'_, RunState>) -> wasmtime::Result<()> {
+    count(store).await?;
+    let state = store.data_mut();
     let fuel = state.limits.fuel_between_calls;
     state.fuel_given = fuel;
     store.set_fuel(fuel)

@@ -23,7 +23,47 @@ use crate::wasi::Inert;
 use crate::wire::Error;
 
 /// Key-value stores of all plugins, by name.
-pub(crate) type Memories = Arc<Mutex<BTreeMap<String, BTreeMap<String, Vec<u8>>>>>;
+pub(crate) type Memories = Arc<Mutex<BTreeMap<String, Kept>>>;
+
+/// What one plugin keeps.
+#[derive(Default)]
+pub(crate) struct Kept {
+    entries: BTreeMap<String, Vec<u8>>,
+    /// Of all keys and values: it is asked for at every change.
+    bytes: usize,
+}
+
+impl Kept {
+    pub(crate) fn new(entries: BTreeMap<String, Vec<u8>>) -> Self {
+        let bytes = entries.iter().map(|(key, value)| key.len() + value.len());
+        Self {
+            bytes: bytes.sum(),
+            entries,
+        }
+    }
+
+    pub(crate) fn entries(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.entries
+    }
+
+    /// Sets an entry, if all of them are at most that many bytes then.
+    pub(crate) fn set(&mut self, key: String, value: Vec<u8>, most: usize) -> bool {
+        let before = (self.entries.get(&key)).map_or(0, |value| key.len() + value.len());
+        let bytes = self.bytes - before + key.len() + value.len();
+        if bytes > most {
+            return false;
+        }
+        self.bytes = bytes;
+        self.entries.insert(key, value);
+        true
+    }
+
+    pub(crate) fn remove(&mut self, key: &str) {
+        if let Some(value) = self.entries.remove(key) {
+            self.bytes -= key.len() + value.len();
+        }
+    }
+}
 
 /// A mutex that a panicking neighbour can't take away: everything behind it stays consistent call by call.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

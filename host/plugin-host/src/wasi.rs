@@ -19,14 +19,14 @@ use wasmtime::component::{
 use wasmtime::{Engine, StoreContextMut};
 
 use crate::capabilities::line;
-use crate::link::{Taken, played, recorded, taped};
+use crate::link::{Taken, count, played, recorded, taped};
 use crate::state::RunState;
 use crate::tape::{Recorded, recorded_cases, recorded_fields};
 
 /// Bytes that a stream takes at once.
 const WRITE_MAX: u64 = 4 << 10;
-/// Random bytes that one call gives.
-const RANDOM_MAX: u64 = 64 << 10;
+/// Random bytes that one call gives: they are made by the host, where no fuel is burnt.
+const RANDOM_MAX: u64 = 4 << 10;
 /// Text of standard error that is kept to explain a trap, bytes.
 const TAIL_MAX: usize = 2 << 10;
 const NS_PER_S: u64 = 1_000_000_000;
@@ -186,10 +186,14 @@ impl Known<'_, '_> {
         R: ComponentNamedList + Lower + Recorded + Debug + 'static,
     {
         let function = self.function();
-        self.into.func_wrap(
+        self.into.func_wrap_async(
             self.name,
             move |mut store: StoreContextMut<'_, RunState>, params: P| {
-                taped(store.data_mut(), &function, params, body)
+                let function = Arc::clone(&function);
+                Box::new(async move {
+                    count(&mut store).await?;
+                    taped(store.data_mut(), &function, params, body)
+                })
             },
         )
     }
@@ -200,15 +204,19 @@ impl Known<'_, '_> {
         R: ComponentNamedList + Lower + Recorded + Debug + 'static,
     {
         let function = self.function();
-        self.into.func_wrap(
+        self.into.func_wrap_async(
             self.name,
             move |mut store: StoreContextMut<'_, RunState>, params: P| {
-                let state = store.data_mut();
-                if let Some(played) = played::<P, R>(state, &function, &params) {
-                    played?;
-                }
-                recorded(state, &function, params, |state, params| {
-                    Ok(body(state, params))
+                let function = Arc::clone(&function);
+                Box::new(async move {
+                    count(&mut store).await?;
+                    let state = store.data_mut();
+                    if let Some(played) = played::<P, R>(state, &function, &params) {
+                        played?;
+                    }
+                    recorded(state, &function, params, |state, params| {
+                        Ok(body(state, params))
+                    })
                 })
             },
         )
@@ -230,6 +238,7 @@ impl Known<'_, '_> {
             move |mut store: StoreContextMut<'_, RunState>, params: P| {
                 let function = Arc::clone(&function);
                 Box::new(async move {
+                    count(&mut store).await?;
                     let state = store.data_mut();
                     if let Some(played) = played(state, &function, &params) {
                         return played;
@@ -348,6 +357,7 @@ fn define_inert(
     into.func_new_async(name, move |mut store, ty, params, results| {
         let function = Arc::clone(&function);
         Box::new(async move {
+            count(&mut store).await?;
             taped(store.data_mut(), &function, (), |_, ()| Ok(()))?;
             for (result, ty) in results.iter_mut().zip(ty.results()) {
                 *result = nothing_of(&ty, &mut store)?;

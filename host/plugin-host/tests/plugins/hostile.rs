@@ -102,6 +102,10 @@ fn floods_are_cut_off_and_calls_are_paced() {
     let before = rig.now().0;
     assert_eq!(rig.said(r#"{"act":"call-often","times":10000}"#), "called");
     assert_eq!(rig.now().0, before + 10);
+    // Whoever asks by way of the standard library is counted, too.
+    let before = rig.now().0;
+    assert_eq!(rig.said(r#"{"act":"ask-std","times":10000}"#), "asked");
+    assert_eq!(rig.now().0, before + 10);
 }
 
 #[test]

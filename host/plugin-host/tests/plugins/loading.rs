@@ -45,6 +45,29 @@ fn what_is_no_component_is_refused() {
     check(&vec![0; (64 << 20) + 1], &["are allowed"]);
 }
 
+/// A component in a component in a component: 70 KB of them would take gigabytes to compile.
+#[test]
+fn components_in_one_another_have_a_bound() {
+    let nested = |depth: usize| {
+        let mut inside = b"\0asm\x0d\0\x01\0".to_vec();
+        for _ in 0..depth {
+            let mut around = b"\0asm\x0d\0\x01\0\x04".to_vec();
+            let mut length = inside.len();
+            while length >= 0x80 {
+                around.push(length as u8 | 0x80);
+                length >>= 7;
+            }
+            around.push(length as u8);
+            around.extend(inside);
+            inside = around;
+        }
+        inside
+    };
+    check(&nested(16), &["has 0 sections `sinew:manifest`"]);
+    check(&nested(17), &["more than 16 components in one another"]);
+    check(&nested(3_000), &["more than 16 components in one another"]);
+}
+
 #[test]
 fn a_plugin_has_one_manifest() {
     check(b"\0asm\x0d\0\x01\0", &["has 0 sections `sinew:manifest`"]);

@@ -2,7 +2,7 @@
 //! does the same again, on the same seed and by its own record; and that it can be interrupted.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -73,6 +73,9 @@ pub struct Tried {
     pub state_hash: String,
 }
 
+/// Of a recovery that nothing has called: what succeeded was the job's own doing.
+const NEVER_RAN: &str = "it was never run, so that nothing is known of it: try more runs, or a profile in which more goes wrong \
+                         (--runs, --profile)";
 /// Failures that are told one by one.
 const MESSAGES_MAX: usize = 3;
 
@@ -107,6 +110,7 @@ pub(crate) fn rehearse(
     let (replayed, identical) = stage.replay("first")?;
     let interrupted = stage.interrupt(tell)?;
     let deterministic = again.header.state_hash == first.header.state_hash;
+    let ran = stage.ran("all")?;
     let failed: Vec<_> = (all.cycle_list.iter())
         .filter(|cycle| !cycle.succeeded)
         .collect();
@@ -133,11 +137,13 @@ pub(crate) fn rehearse(
                     words(message)
                 )
             })
+            .chain((!ran).then(|| NEVER_RAN.to_owned()))
             .collect(),
         deterministic,
         replayed,
         identical,
         passed: runs == how.runs
+            && ran
             && success_rate >= how.floor
             && deterministic
             && identical
@@ -240,12 +246,33 @@ impl Stage<'_> {
         trial.interrupt(&mut |line| tell(&format!("rehearsal: {line}")))
     }
 
-    /// How many runs were done again, and whether all of them were the same.
-    fn replay(&self, name: &str) -> anyhow::Result<(usize, bool)> {
-        let mut files: Vec<_> = std::fs::read_dir(self.folder.join(name).join("runs"))?
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect::<Result<_, _>>()?;
+    /// What the runs of the artifact were recorded in.
+    fn records(&self, name: &str) -> anyhow::Result<Vec<PathBuf>> {
+        let of_it = format!("{}.run", self.manifest.name.replace('/', "_"));
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(self.folder.join(name).join("runs"))? {
+            let path = entry?.path();
+            let file = path.file_name().and_then(|file| file.to_str());
+            if file.is_some_and(|file| file.ends_with(&of_it)) {
+                files.push(path);
+            }
+        }
         files.sort();
+        Ok(files)
+    }
+
+    /// Whether it did anything: that a recovery was asked what it would do is no run.
+    fn ran(&self, name: &str) -> anyhow::Result<bool> {
+        let asked = format!("-assess.{}.run", self.manifest.name.replace('/', "_"));
+        let files = self.records(name)?;
+        Ok(files
+            .iter()
+            .any(|file| !file.to_string_lossy().ends_with(&asked)))
+    }
+
+    /// How many runs of it were done again, and whether all of them were the same.
+    fn replay(&self, name: &str) -> anyhow::Result<(usize, bool)> {
+        let files = self.records(name)?;
         let mut identical = true;
         for file in &files {
             let report = replay::replay(&ReplayOptions {
@@ -272,12 +299,10 @@ impl Tried {
         let failed = if failures.is_empty() {
             String::new()
         } else {
-            let messages = self
-                .messages
-                .iter()
-                .map(|message| format!("\n    {message}"));
-            format!(": {}{}", failures.join(", "), messages.collect::<String>())
+            format!(": {}", failures.join(", "))
         };
+        let messages = (self.messages.iter()).map(|message| format!("\n    {message}"));
+        let failed = failed + &messages.collect::<String>();
         let complaints: Vec<String> = (self.interrupted.iter())
             .flat_map(|one| {
                 let (by, after) = (one.by, one.after_ticks);

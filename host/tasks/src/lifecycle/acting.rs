@@ -1,5 +1,6 @@
 //! While a plugin runs: asking it to end, passing on what it says, filing how it ended.
 
+use serde_json::json;
 use sinew_plugin_host::{RunEnd, RunEvent};
 use sinew_units::{Tick, Ticks};
 
@@ -148,7 +149,14 @@ impl<P: Plugins> Task<P> {
                     detail: failure.detail,
                 })
             }
-            RunEnd::Trapped { message } => fault(format!("it trapped: {message}")),
+            RunEnd::Trapped { message } => {
+                // Where it was is for its author, and not for a line on a robot's screen.
+                let (words, place) = message.split_once('\n').unwrap_or((&message, ""));
+                Outcome::Failure(Problem {
+                    detail: json!({ "trap": place }),
+                    ..Problem::new(FailureLabel::SkillFault, format!("it trapped: {words}"))
+                })
+            }
             RunEnd::OutOfBudget { what, .. } => fault(format!("it used up its budget: {what}")),
             RunEnd::HandedOver => Outcome::Swapped,
             RunEnd::Cancelled { .. } => fault("the plugin host ended it".to_owned()),

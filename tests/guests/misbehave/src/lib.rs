@@ -63,6 +63,11 @@ pub enum Params {
         /// How often.
         times: u64,
     },
+    /// Asks the standard library often what time it is.
+    AskStd {
+        /// How often.
+        times: u64,
+    },
     /// Sleeps.
     Sleep {
         /// Ticks.
@@ -312,6 +317,12 @@ fn act(params: Params, resume: Option<Progress>, robot: &mut Robot) -> Result<St
                 black_box(robot.clock.now());
             }
             "called".to_owned()
+        }
+        Params::AskStd { times } => {
+            for _ in 0..times {
+                black_box(std::time::Instant::now());
+            }
+            "asked".to_owned()
         }
         Params::Sleep { ticks } => {
             robot.clock.sleep(ticks)?;
