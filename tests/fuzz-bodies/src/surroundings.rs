@@ -83,7 +83,7 @@ impl Surroundings {
     /// Them, and what a host lends of them.
     pub(crate) fn new(events: Events) -> (Self, HostPorts) {
         let place = |name: &str, size: f64| Place {
-            name: name.to_owned(),
+            name: name.into(),
             kind: name.to_owned(),
             pose: pose([0.5, -0.2, 0.0]),
             size_m: [size, size, 0.1],
