@@ -43,17 +43,22 @@ pub(crate) fn before(json: &JsonArgument, text: &str) -> anyhow::Result<()> {
 const MESSAGE_MAX: usize = 6_000;
 
 /// Characters that show nothing, and hide what stands beside them or turn its order around.
-const UNSEEN: [RangeInclusive<char>; 10] = [
+const UNSEEN: [RangeInclusive<char>; 15] = [
     '\u{ad}'..='\u{ad}',
+    '\u{34f}'..='\u{34f}',
     '\u{61c}'..='\u{61c}',
+    '\u{115f}'..='\u{1160}',
     '\u{180e}'..='\u{180e}',
     '\u{200b}'..='\u{200f}',
     '\u{2028}'..='\u{202e}',
     '\u{2060}'..='\u{206f}',
+    '\u{2800}'..='\u{2800}',
     '\u{3164}'..='\u{3164}',
+    '\u{fe00}'..='\u{fe0f}',
     '\u{feff}'..='\u{feff}',
     '\u{fff9}'..='\u{fffb}',
     '\u{e0000}'..='\u{e007f}',
+    '\u{e0100}'..='\u{e01ef}',
 ];
 
 /// A text as a terminal may have it: names from files and plugins bring no escape sequences with them.

@@ -177,8 +177,8 @@ fn what_is_no_record_says_so() {
         b"hello, this is no record at all",
         "no recorded run",
     );
-    check("cut.run", b"SINEWRN\x02abcdefgh", "damaged");
-    check("older.run", b"SINEWRN\x01abcdefgh", "an older sinew");
+    check("cut.run", b"SINEWRN\x03abcdefgh", "damaged");
+    check("older.run", b"SINEWRN\x02abcdefgh", "an older sinew");
     check("newer.run", b"SINEWRN\x07abcdefgh", "a newer sinew");
     check("cut.mcap", b"\x89MCAP0\r\n\x01\x02", "a damaged incident");
     let said = folder.gives(2, &["replay", "nowhere.run"]);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sinew_units::{Tick, Ticks};
 
-use crate::denials::{RunDenials, line};
+use crate::denials::RunDenials;
 use crate::tape::RunRecord;
 use crate::wire;
 
@@ -211,9 +211,8 @@ impl Usage {
 impl From<wire::Failure> for Failure {
     fn from(failure: wire::Failure) -> Self {
         Self {
-            // They are told on terminals and in reports, among the host's own lines.
-            label: line(&failure.label),
-            message: line(&failure.message),
+            label: failure.label,
+            message: failure.message,
             detail: serde_json::from_str(&failure.detail).unwrap_or(Value::Null),
         }
     }

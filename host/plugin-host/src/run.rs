@@ -194,18 +194,18 @@ impl Run {
         lock(&self.shared).suspended = false;
         let mut context = Context::from_waker(Waker::noop());
         let polled = self.work.as_mut()?.as_mut().poll(&mut context);
+        if let Poll::Ready((answer, remains)) = polled {
+            self.work = None;
+            self.reaper.take(remains);
+            return Some(Slice::Over(Some(answer)));
+        }
         let shared = lock(&self.shared);
-        Some(match polled {
-            Poll::Ready((answer, remains)) => {
-                self.work = None;
-                self.reaper.take(remains);
-                Slice::Over(Some(answer))
-            }
-            Poll::Pending if shared.handed_over => {
-                Slice::Over(Some(Answer::End(RunEnd::HandedOver)))
-            }
-            Poll::Pending if shared.suspended => Slice::Over(None),
-            Poll::Pending => Slice::OutOfFuel,
+        Some(if shared.handed_over {
+            Slice::Over(Some(Answer::End(RunEnd::HandedOver)))
+        } else if shared.suspended {
+            Slice::Over(None)
+        } else {
+            Slice::OutOfFuel
         })
     }
 

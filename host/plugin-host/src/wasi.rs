@@ -10,6 +10,7 @@ use std::fmt::Debug;
 use std::slice;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use sinew_units::{TICK_NS, Tick, Ticks};
 use wasmtime::component::types::{ComponentItem, Type};
 use wasmtime::component::{
@@ -19,6 +20,7 @@ use wasmtime::component::{
 use wasmtime::{Engine, StoreContextMut};
 
 use crate::capabilities::line;
+use crate::host::hex;
 use crate::link::{Taken, count, played, recorded, taped};
 use crate::state::RunState;
 use crate::tape::{Recorded, recorded_cases, recorded_fields};
@@ -27,6 +29,8 @@ use crate::tape::{Recorded, recorded_cases, recorded_fields};
 const WRITE_MAX: u64 = 4 << 10;
 /// Random bytes that one call gives: they are made by the host, where no fuel is burnt.
 const RANDOM_MAX: u64 = 4 << 10;
+/// Longest text that is recorded of the parameters of a function with nothing behind it, bytes.
+const WORDS_MAX: usize = 1 << 10;
 /// Text of standard error that is kept to explain a trap, bytes.
 const TAIL_MAX: usize = 2 << 10;
 const NS_PER_S: u64 = 1_000_000_000;
@@ -347,7 +351,7 @@ fn define_known(
     Ok(true)
 }
 
-/// A function with nothing behind it. That it was called is recorded; its answer is always the same.
+/// A function with nothing behind it. That it was called is recorded, and with what; its answer is always the same.
 fn define_inert(
     into: &mut LinkerInstance<'_, RunState>,
     interface: &str,
@@ -358,7 +362,8 @@ fn define_inert(
         let function = Arc::clone(&function);
         Box::new(async move {
             count(&mut store).await?;
-            taped(store.data_mut(), &function, (), |_, ()| Ok(()))?;
+            let taken = (in_words(params),);
+            taped(store.data_mut(), &function, taken, |_, _| Ok(()))?;
             for (result, ty) in results.iter_mut().zip(ty.results()) {
                 *result = nothing_of(&ty, &mut store)?;
             }
@@ -372,6 +377,41 @@ fn define_inert(
             Ok(())
         })
     })
+}
+
+/// Parameters of any type as their record has them. A handle is one, whatever its number is in this run.
+fn in_words(params: &[Val]) -> String {
+    let mut words = String::new();
+    params.iter().for_each(|param| put_words(param, &mut words));
+    if words.len() <= WORDS_MAX {
+        return words;
+    }
+    let all = hex(&Sha256::digest(&words));
+    let begin: String = words.chars().take(WORDS_MAX / 4).collect();
+    format!("{begin}… (SHA-256 of all: {all})")
+}
+
+fn put_words(value: &Val, words: &mut String) {
+    match value {
+        Val::Resource(_) => words.push_str("handle"),
+        Val::List(values) | Val::Tuple(values) => {
+            values.iter().for_each(|value| put_words(value, words));
+        }
+        Val::Record(fields) => {
+            (fields.iter()).for_each(|(_, value)| put_words(value, words));
+        }
+        Val::Option(Some(value)) => {
+            words.push_str("some ");
+            put_words(value, words);
+        }
+        Val::Variant(case, Some(value)) => {
+            words.push_str(case);
+            words.push(' ');
+            put_words(value, words);
+        }
+        other => words.push_str(&format!("{other:?}")),
+    }
+    words.push(';');
 }
 
 /// The answer of a function with nothing behind it.
@@ -504,5 +544,31 @@ fn write(state: &mut RunState, stream: u32, bytes: &[u8]) {
             tail.push('\n');
         }
         line(state, if index == 1 { "error" } else { "info" }, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_parameters_are_other_words() {
+        let list = |values: &[u32]| Val::List(values.iter().copied().map(Val::U32).collect());
+        let all = [
+            in_words(&[Val::U32(1)]),
+            in_words(&[Val::U32(2)]),
+            in_words(&[Val::U64(1)]),
+            in_words(&[Val::Float64(-0.0)]),
+            in_words(&[list(&[1, 2]), list(&[3])]),
+            in_words(&[list(&[1]), list(&[2, 3])]),
+            in_words(&[Val::Option(None)]),
+            in_words(&[Val::Option(Some(Box::new(Val::Option(None))))]),
+            in_words(&[list(&[7; 9_000])]),
+            in_words(&[list(&[7; 9_001])]),
+        ];
+        for (index, words) in all.iter().enumerate() {
+            assert!(words.len() <= WORDS_MAX, "{words}");
+            assert!(!all[..index].contains(words), "{words}");
+        }
     }
 }

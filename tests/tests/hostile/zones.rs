@@ -9,9 +9,8 @@ use sinew_tests::{Rig, kit_parts, plugins};
 
 use crate::nothing;
 
-/// What every plugin here may do if nothing narrows it.
-const MISBEHAVE: &str = "[plugins.\"test/misbehave\"]\ninterfaces = [\"clock\", \"events\", \"files\", \"gripper\", \"lifecycle\", \
-                         \"log\", \"memory\", \"motion\", \"operator\", \"policy\", \"world\"]\npolicies = [\"grasp\"]\n";
+/// What the plugins here may do if nothing narrows it.
+const MISBEHAVE: &str = crate::GRANTS;
 const KIT_PARTS: &str = "[plugins.\"sinew/kit-parts\"]\ninterfaces = [\"clock\", \"events\", \"gripper\", \"lifecycle\", \
                          \"motion\", \"policy\", \"world\"]\npolicies = [\"grasp\"]\n";
 

@@ -11,7 +11,7 @@ use crate::limits::Limits;
 use crate::run::Entry;
 
 /// What a file begins with; its last byte is the layout's number.
-const MAGIC: &[u8; 8] = b"SINEWRN\x02";
+const MAGIC: &[u8; 8] = b"SINEWRN\x03";
 /// Bytes of the hash at a file's end.
 const HASH: usize = 32;
 

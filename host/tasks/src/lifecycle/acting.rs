@@ -1,7 +1,7 @@
 //! While a plugin runs: asking it to end, passing on what it says, filing how it ended.
 
 use serde_json::json;
-use sinew_plugin_host::{RunEnd, RunEvent};
+use sinew_plugin_host::{RunEnd, RunEvent, line};
 use sinew_units::{Tick, Ticks};
 
 use super::{Context, EndAsked, Left, Outcome, Phase, Problem, Role, Task, stop_problem};
@@ -140,11 +140,13 @@ impl<P: Plugins> Task<P> {
             RunEnd::Finished(result) => Outcome::Success(result),
             RunEnd::Failed(failure) => {
                 let label = FailureLabel::of_plugin(&failure.label);
+                // It is told on terminals and in reports, among the host's own lines.
+                let message = line(&failure.message);
                 Outcome::Failure(Problem {
                     label: label.unwrap_or(FailureLabel::SkillFault),
                     message: match label {
-                        Some(_) => failure.message,
-                        None => format!("{}: {}", failure.label, failure.message),
+                        Some(_) => message,
+                        None => format!("{}: {message}", line(&failure.label)),
                     },
                     detail: failure.detail,
                 })
@@ -154,7 +156,10 @@ impl<P: Plugins> Task<P> {
                 let (words, place) = message.split_once('\n').unwrap_or((&message, ""));
                 Outcome::Failure(Problem {
                     detail: json!({ "trap": place }),
-                    ..Problem::new(FailureLabel::SkillFault, format!("it trapped: {words}"))
+                    ..Problem::new(
+                        FailureLabel::SkillFault,
+                        format!("it trapped: {}", line(words)),
+                    )
                 })
             }
             RunEnd::OutOfBudget { what, .. } => fault(format!("it used up its budget: {what}")),
