@@ -22,7 +22,7 @@ pub fn read_manifest(bytes: &[u8], origin: &str) -> Result<Manifest, LoadError> 
 
 /// Components within components, at most: toolchains make two or three. Whoever compiles keeps what it knows of each level for
 /// every level below, so that a few kilobytes of them take gigabytes.
-const NESTED_MAX: u32 = 16;
+const NESTED_MAX: u32 = 100;
 
 /// Looks into a component that lies that deep in another one.
 fn check_nesting(bytes: &[u8], depth: u32) -> Result<(), String> {

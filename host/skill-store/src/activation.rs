@@ -236,7 +236,7 @@ impl Store {
                 )
             }
         };
-        let mut said = vec![probation.as_str()];
+        let mut said = Vec::new();
         said.extend(held.signer.is_none().then_some("UNSIGNED, for development"));
         said.extend(is_older.then_some("a downgrade"));
         said.extend(
@@ -244,6 +244,7 @@ impl Store {
                 .is_some()
                 .then_some("again, after it was rolled back"),
         );
+        said.push(&probation);
         let swap = Swap::To {
             to: held,
             // Activated again, what was good before stays what it was.

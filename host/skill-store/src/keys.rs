@@ -41,7 +41,7 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// What is there is somebody's key.
-    #[error("{path} is there already, and is not replaced: it may be a key; name another file")]
+    #[error("{path} exists, and is not replaced: it may be a key; name another file")]
     Exists {
         /// The file.
         path: PathBuf,

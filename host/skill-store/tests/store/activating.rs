@@ -101,7 +101,7 @@ fn a_fault_in_probation_goes_back_all_the_way() {
     let reason = &store.history(None).unwrap().pop().unwrap().reason;
     assert_eq!(
         reason,
-        "on probation for 3 runs, of which 1 may fail, again, after it was rolled back"
+        "again, after it was rolled back, on probation for 3 runs, of which 1 may fail"
     );
 }
 
@@ -203,7 +203,7 @@ fn what_is_older_than_what_was_active_is_activated_on_purpose_only() {
     store.activate(&one, &anyway, &by("ben")).unwrap();
     assert_eq!(
         store.history(None).unwrap().pop().unwrap().reason,
-        "on probation for 3 runs, of which 1 may fail, a downgrade"
+        "a downgrade, on probation for 3 runs, of which 1 may fail"
     );
     // The mark does not sink, even if the higher version leaves the store.
     let two = store.select_one(&"pick@2.0.0".parse().unwrap()).unwrap();
