@@ -1,6 +1,6 @@
 //! While a plugin runs: asking it to end, passing on what it says, filing how it ended.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sinew_plugin_host::{RunEnd, RunEvent, line};
 use sinew_units::{Tick, Ticks};
 
@@ -153,9 +153,12 @@ impl<P: Plugins> Task<P> {
             }
             RunEnd::Trapped { message } => {
                 // Where it was is for its author, and not for a line on a robot's screen.
-                let (words, place) = message.split_once('\n').unwrap_or((&message, ""));
+                let (words, place) = match message.split_once('\n') {
+                    Some((words, place)) => (words, json!({ "trap": place })),
+                    None => (&*message, Value::Null),
+                };
                 Outcome::Failure(Problem {
-                    detail: json!({ "trap": place }),
+                    detail: place,
                     ..Problem::new(
                         FailureLabel::SkillFault,
                         format!("it trapped: {}", line(words)),
