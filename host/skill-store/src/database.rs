@@ -131,14 +131,14 @@ impl Database {
             error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase)
         };
         let found = (self.connection.busy_timeout(PATIENCE)).and_then(|()| {
-            let format = self
-                .connection
-                .pragma_query_value(None, "user_version", |row| row.get(0))?;
+            // At one moment: somebody else may be making it.
+            let now = self.connection.unchecked_transaction()?;
+            let format = now.pragma_query_value(None, "user_version", |row| row.get(0))?;
             let application: i64 =
-                (self.connection).pragma_query_value(None, "application_id", |row| row.get(0))?;
+                now.pragma_query_value(None, "application_id", |row| row.get(0))?;
             let tables: i64 =
-                (self.connection)
-                    .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+                now.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+            now.commit()?;
             Ok((format, application, tables))
         });
         let (format, application, tables): (i64, i64, i64) = match found {
