@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::json;
-use sinew_plugin_host::{Grants, Kind, Limits, PluginHost, read_manifest};
+use sinew_plugin_host::{CAPABILITIES, Grants, Kind, Limits, PluginHost, read_manifest};
 use sinew_skill_store::{
     Access, By, Date, Digest, Examined, Examiner, Installation, SecretKey, Store, Trust, Unfit,
     layout, sign,
@@ -143,7 +143,7 @@ fn artifact(choices: &mut Choices<'_>) -> Vec<u8> {
         "nobody/pick",
         "Lab/pick",
     ]);
-    let asks: [&[&str]; 3] = [&ALL, &[], &ALL[..3]];
+    let asks: [&[&str]; 3] = [&CAPABILITIES, &[], &CAPABILITIES[..3]];
     let mut manifest = manifest_of(name, kind, asks[choices.below(asks.len())]);
     manifest["version"] = json!(choices.one(&["1.0.0", "1.0.1", "2.0.0-rc.1+b", "1", ""]));
     artifact = if choices.once_in(6) {
@@ -167,20 +167,6 @@ fn artifact(choices: &mut Choices<'_>) -> Vec<u8> {
     }
     artifact
 }
-
-const ALL: [&str; 11] = [
-    "motion",
-    "world",
-    "clock",
-    "events",
-    "files",
-    "gripper",
-    "lifecycle",
-    "log",
-    "memory",
-    "operator",
-    "policy",
-];
 
 /// A store whose files are gone with it.
 fn store() -> (tempfile::TempDir, Store) {

@@ -10,6 +10,7 @@ mod running;
 mod sharing;
 mod zones;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -39,22 +40,27 @@ fn kit() -> &'static Kit {
         let raw = guests::all();
         let recoveries = recoveries::all();
         grants += &guests::grants((raw.iter().map(guests::asks)).chain(recoveries.iter().map(recoveries::asks)));
-        let path = folder.path().join("grants.toml");
-        std::fs::write(&path, grants).expect("there is room");
-        let sources = Sources {
-            default_grants: sinew_skill_artifacts::GRANTS.into(),
-            grants: Some(path),
-            backend: Choice::Embedded,
-            ..Sources::default()
-        };
         let mut all: Vec<PluginFile> = plugins();
         all.extend(raw.iter().map(guests::Guest::plugin));
         all.extend(recoveries.iter().map(recoveries::Recovery::plugin));
-        let kit = Kit::load(&sources, &all).expect("they can all be loaded");
+        let kit = kit_with(&grants, &all);
         // The guests write into it for as long as the tests run.
         std::mem::forget(folder);
         kit
     })
+}
+
+/// A host on which the operator has granted that.
+fn kit_with(grants: &str, plugins: &[PluginFile]) -> Kit {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(grants.as_bytes()).expect("there is room");
+    let sources = Sources {
+        default_grants: sinew_skill_artifacts::GRANTS.into(),
+        grants: Some(file.path().to_owned()),
+        backend: Choice::Embedded,
+        ..Sources::default()
+    };
+    Kit::load(&sources, plugins).expect("they can all be loaded")
 }
 
 /// A directory to get out of.

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 use sinew_runtime::kit::Kit;
 use sinew_runtime::sim::Profile;
 use sinew_runtime::tasks::{TaskEnd, TaskState};
-use sinew_runtime::{Choice, Sources};
 use sinew_tests::{Rig, kit_parts, plugins};
 
 use crate::nothing;
@@ -37,16 +36,7 @@ impl Post {
 }
 
 fn kit_with(grants: &str) -> Kit {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("grants.toml");
-    std::fs::write(&path, grants).expect("there is room");
-    let sources = Sources {
-        default_grants: sinew_skill_artifacts::GRANTS.into(),
-        grants: Some(path),
-        backend: Choice::Embedded,
-        ..Sources::default()
-    };
-    Kit::load(&sources, &plugins()).expect("they can all be loaded")
+    crate::kit_with(grants, &plugins())
 }
 
 /// Where the tool was in every tick of a task, and how that ended.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
+use sinew_plugin_host::CAPABILITIES;
 
 use crate::raw::with_manifest;
 use crate::seeds::manifest_of;
@@ -28,26 +29,12 @@ pub(super) const SPEED: f64 = 0.5;
 /// Half the length of the box that the tool stays in.
 pub(super) const ZONE_M: f64 = 2.0;
 
-const ASKS: [&str; 11] = [
-    "clock",
-    "events",
-    "files",
-    "gripper",
-    "lifecycle",
-    "log",
-    "memory",
-    "motion",
-    "operator",
-    "policy",
-    "world",
-];
-
 /// A little of everything, so that a guest soon has all that it may have.
 pub(super) fn grants(folder: &Path) -> String {
     let grant = |name: &str| {
         format!(
             "[plugins.\"{name}\"]
-interfaces = {ASKS:?}
+interfaces = {CAPABILITIES:?}
 policies = [\"grasp\"]
 classes = [\"block\"]
 force_n = {FORCE_N:?}
@@ -96,7 +83,7 @@ memory_store_bytes = {STORE_BYTES}
 /// A component with the manifest of the plugin that is granted that.
 pub(super) fn packed(world: &str, component: Vec<u8>) -> Vec<u8> {
     let name = if world == "skill" { SKILL } else { RECOVERY };
-    let mut manifest = manifest_of(name, world, &ASKS);
+    let mut manifest = manifest_of(name, world, &CAPABILITIES);
     manifest["policies"] = json!(["grasp"]);
     manifest["handles"] = json!(["no-grasp"]);
     manifest["directories"] = json!([
