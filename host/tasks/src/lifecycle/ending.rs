@@ -1,7 +1,7 @@
 //! Asking the world, and the end of a task.
 
 use serde_json::Value;
-use sinew_plugin_host::line;
+use sinew_plugin_host::{Usage, line};
 use sinew_units::Tick;
 
 use super::{Context, Phase, Problem, Role, Task};
@@ -136,13 +136,14 @@ impl<P: Plugins> Task<P> {
     ) {
         self.step_name.clear();
         self.step_object = None;
-        // A fault that it ended with was booked with the run.
-        if self.runs > 0 && !(self.fault_is_booked && label == Some(FailureLabel::SkillFault)) {
-            let account = match &self.abandoned {
-                // What it was left for is in the books.
-                Some(_) => Account::Ended,
-                None => account(self.state, label, &message),
-            };
+        // A fault that its last run ended with was booked with that run, and so is what the version was left for: only what
+        // the runs before it have used is still to be booked.
+        if self.abandoned.is_some() || self.fault_is_booked {
+            if self.used != Usage::default() {
+                context.account(&self.version, &Account::Ended, &self.used);
+            }
+        } else if self.runs > 0 {
+            let account = account(self.state, label, &message);
             context.account(&self.version, &account, &self.used);
         }
         self.end = Some(TaskEnd {

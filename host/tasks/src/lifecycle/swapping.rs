@@ -151,8 +151,13 @@ impl<P: Plugins> Task<P> {
         if *role == Role::Skill {
             self.fault_is_booked = false;
         }
-        // What it returned is judged with its task.
-        let fault = fault.filter(|fault| matches!(fault.kind, FaultKind::Trap | FaultKind::Budget));
+        let fault = fault.filter(|fault| match fault.kind {
+            FaultKind::Trap | FaultKind::Budget => true,
+            // Under a stop nobody has asked it to end.
+            FaultKind::Killed => !matches!(self.end_asked, Some(EndAsked::Stop)),
+            // What it returned is judged with its task.
+            FaultKind::Start | FaultKind::Result => false,
+        });
         if let Some(Fault { text: fault, .. }) = fault {
             let why = context.account(&self.running, &Account::Faulted(fault), &usage);
             if *role == Role::Skill {

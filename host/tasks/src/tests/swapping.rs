@@ -333,3 +333,32 @@ fn a_task_that_was_restarted_does_not_go_back_to_where_it_stood_before() {
         .collect();
     assert_eq!(from, [None, Some(7), None, None]);
 }
+
+#[test]
+fn who_does_not_end_when_it_is_asked_to_has_misbehaved() {
+    let killed = RunEnd::Cancelled { killed: true };
+    let mut bench = bench(skill(vec![script(50, killed).deaf()]));
+    let task = bench.submit(SubmitOptions::default());
+    bench.run(10);
+    bench.engine.cancel(task, "a test");
+    let end = bench.finish(task);
+    assert_eq!(end.state, TaskState::Cancelled, "it got what was asked for");
+    let fault = "it did not end when it was to, and was killed".to_owned();
+    let booked = bench.engine.plugins().booked.borrow().clone();
+    assert_eq!(
+        booked,
+        [("1.0.0".to_owned(), Account::Faulted(fault), 1)],
+        "once"
+    );
+}
+
+#[test]
+fn who_is_killed_under_a_stop_was_never_asked_to_end() {
+    let mut bench = bench(skill(vec![done(1_000_000)]));
+    let task = bench.submit(SubmitOptions::default());
+    bench.run(5);
+    bench.status.stop_state = StopState::Latched as u32;
+    assert_eq!(bench.finish(task).label, Some(FailureLabel::SafetyStop));
+    let booked = bench.engine.plugins().booked.borrow().clone();
+    assert_eq!(booked, [("1.0.0".to_owned(), Account::Ended, 1)]);
+}
