@@ -4,11 +4,13 @@
 //! be readable without files beside it. `synchronous = EXTRA` also syncs the folder when the journal goes.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::error::StoreError;
+use crate::history::line;
 use crate::store::PATIENCE;
 
 /// The format that this version writes, and the only one that it reads.
@@ -171,11 +173,38 @@ impl Database {
             }
             _ => return Err(self.not_a_store()),
         }
+        self.check_shape()?;
         let set = || {
             self.connection.pragma_update(None, "foreign_keys", true)?;
             self.connection.pragma_update(None, "synchronous", "EXTRA")
         };
         set().map_err(|error| self.trouble(error))
+    }
+
+    /// A table that became a view can be as long as somebody likes, and a trigger does what nobody has asked for.
+    fn check_shape(&self) -> Result<(), StoreError> {
+        static OURS: OnceLock<Vec<Shape>> = OnceLock::new();
+        let ours = match OURS.get() {
+            Some(ours) => ours,
+            None => {
+                let made = Connection::open_in_memory().and_then(|connection| {
+                    connection.execute_batch(SCHEMA)?;
+                    shapes(&connection)
+                });
+                let made = made.map_err(|error| self.trouble(error))?;
+                OURS.get_or_init(|| made)
+            }
+        };
+        let there = self.read(shapes)?;
+        let odd = (there.iter().find(|shape| !ours.contains(shape)))
+            .or_else(|| ours.iter().find(|shape| !there.contains(shape)));
+        match odd {
+            None => Ok(()),
+            Some((kind, name, _)) => {
+                let what = format!("the {kind} `{}` is not as it was made", line(name));
+                Err(self.damaged(what))
+            }
+        }
     }
 
     fn create(&mut self) -> Result<(), StoreError> {
@@ -245,6 +274,17 @@ impl Database {
         };
         change(&mut self.connection).map_err(|error| self.trouble(error))
     }
+}
+
+/// Kind, name and definition of a table, an index, or what else a database can have.
+type Shape = (String, String, Option<String>);
+
+/// Everything that a database has but what it makes for itself.
+fn shapes(connection: &Connection) -> rusqlite::Result<Vec<Shape>> {
+    let query = "SELECT type, name, sql FROM sqlite_schema WHERE substr(name, 1, 7) <> 'sqlite_' ORDER BY type, name";
+    let mut statement = connection.prepare(query)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    rows.collect()
 }
 
 /// A change that the power went in has left its journal: whoever may write takes it back, which reading alone can't. Where

@@ -180,17 +180,19 @@ impl Store {
             let mut statement = connection.prepare(query)?;
             let rows = statement.query_map([name], |row| {
                 let what: String = row.get(3)?;
+                // As it was written, unless somebody else has written it.
+                let told = |column| row.get::<_, String>(column).map(|text| line(&text));
                 Ok((
                     what,
                     Event {
                         seq: row.get(0)?,
                         time_unix_ms: row.get::<_, Option<i64>>(1)?.map(i64::cast_unsigned),
-                        actor: row.get(2)?,
+                        actor: told(2)?,
                         what: What::Installed,
-                        name: row.get(4)?,
-                        version: row.get(5)?,
-                        digest: row.get(6)?,
-                        reason: row.get(7)?,
+                        name: told(4)?,
+                        version: told(5)?,
+                        digest: told(6)?,
+                        reason: told(7)?,
                     },
                 ))
             })?;
@@ -201,7 +203,7 @@ impl Store {
                 let what = What::ALL.into_iter().find(|what| what.name() == word);
                 what.map(|what| Event { what, ..event }).ok_or_else(|| {
                     self.database
-                        .damaged(format!("an event `{word}` in its history"))
+                        .damaged(format!("an event `{}` in its history", line(&word)))
                 })
             })
             .collect()

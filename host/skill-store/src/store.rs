@@ -18,6 +18,7 @@ use crate::artifacts::Shelf;
 use crate::database::Database;
 use crate::digest::Digest;
 use crate::error::StoreError;
+use crate::history::line;
 use crate::keys::PublicKey;
 use crate::probation::Standing;
 use crate::selector::Selector;
@@ -546,6 +547,11 @@ impl Row {
 
     /// `None` if it makes no sense.
     fn held(self) -> Option<Held> {
+        let texts = [&self.name, &self.kind, &self.summary];
+        // Nobody writes lines of his own into what people read.
+        if texts.iter().any(|text| text.chars().any(char::is_control)) {
+            return None;
+        }
         let state = if self.is_active {
             State::Active {
                 standing: Standing::from_rows(self.runs, self.failures)?,
@@ -571,7 +577,7 @@ impl Row {
             bytes: u64::try_from(self.bytes).ok()?,
             installed_ms: self.installed_ms.map(i64::cast_unsigned),
             state,
-            condemned: self.condemned,
+            condemned: self.condemned.map(|why| line(&why)),
             pinned: self.pinned && self.is_active,
             proven: self.proven,
             compiled: self.compiled.parse().ok()?,

@@ -310,3 +310,50 @@ fn a_change_that_the_power_went_in_is_taken_back_by_whoever_opens_it() {
     assert_eq!(states(&read), ["1.0.0 installed"]);
     assert_eq!(read.all().unwrap()[0].summary, "a test");
 }
+
+#[test]
+fn a_database_that_somebody_has_rebuilt_is_not_looked_into() {
+    for (edit, odd) in [
+        (
+            "ALTER TABLE artifacts RENAME TO real;
+             CREATE VIEW artifacts AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT * FROM real, n",
+            "the ",
+        ),
+        (
+            "CREATE TRIGGER t AFTER INSERT ON history BEGIN DELETE FROM history; END",
+            "the trigger `t`",
+        ),
+        (
+            "DROP INDEX artifacts_by_name",
+            "the index `artifacts_by_name`",
+        ),
+    ] {
+        let rig = Rig::new();
+        drop(rig.open());
+        let path = rig.root().join("state.sqlite");
+        let database = rusqlite::Connection::open(path).unwrap();
+        database.execute_batch(edit).unwrap();
+        for access in [Access::Read, Access::Change] {
+            let opened = Store::open(&rig.root(), access).map(|_| ());
+            refused(opened, odd);
+            let opened = Store::open(&rig.root(), access).map(|_| ());
+            refused(opened, "is not as it was made");
+        }
+    }
+}
+
+#[test]
+fn what_somebody_has_written_into_it_makes_no_lines() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    rig.pick(&mut store, "1.0.0");
+    let edit = |sql: &str| {
+        let database = rusqlite::Connection::open(rig.root().join("state.sqlite")).unwrap();
+        assert_eq!(database.execute(sql, []).unwrap(), 1);
+    };
+    edit("UPDATE history SET actor = 'ann' || char(10) || 'all is well'");
+    let event = store.history(None).unwrap().remove(0);
+    assert_eq!(event.actor, "ann all is well");
+    edit("UPDATE artifacts SET summary = 'picks' || char(10) || 'all is well'");
+    refused(store.all(), "what it says about the artifact");
+}
