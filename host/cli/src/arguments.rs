@@ -131,7 +131,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         sinew grants show\n  \
         sinew grants show lab/pick --plugin pick.wasm --grants grants.toml\n  \
-        sinew grants audit --grants grants.toml\n\n\
+        sinew grants audit --grants grants.toml --store out/skills\n\n\
         The grants file, key by key: host/GRANTS.md\n\n\
         Exit codes: 0 shown, or nothing dangerous was found; 1 something was; 2 wrong usage or a file that can't be used. \
         Nothing is refused (4): nothing is loaded.")]
@@ -395,9 +395,8 @@ pub(crate) enum GrantsCommand {
         /// The operator's grants file (TOML); it is made if it is not there.
         #[arg(long, value_name = "FILE")]
         grants: PathBuf,
-        /// Component file (.wasm) beside the built-in plugins; may be given more than once.
-        #[arg(long, value_name = "FILE")]
-        plugin: Vec<PathBuf>,
+        #[command(flatten)]
+        plugins: GrantedPlugins,
         /// Where a directory is that it asks for; may be given more than once.
         #[arg(long, value_name = "NAME=PATH", value_parser = parse_directory)]
         directory: Vec<(String, PathBuf)>,
@@ -446,9 +445,23 @@ pub(crate) struct GrantsOf {
     /// Grants of the operator (TOML). Whatever plugin it names has what stands there and nothing else.
     #[arg(long, value_name = "FILE")]
     pub(crate) grants: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) plugins: GrantedPlugins,
+}
+
+/// Plugins whose grants are looked at beside the built-in ones.
+#[derive(Debug, Args)]
+pub(crate) struct GrantedPlugins {
     /// Component file (.wasm) beside the built-in plugins; may be given more than once.
     #[arg(long, value_name = "FILE")]
     pub(crate) plugin: Vec<PathBuf>,
+    /// Store whose plugins are looked at, too: of each name the active version, or the newest if none is active. `add` takes the
+    /// newest.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// Trust file (TOML) of the store, if it is not `trust.toml` in its folder.
+    #[arg(long, value_name = "FILE", requires = "store")]
+    pub(crate) trust: Option<PathBuf>,
 }
 
 /// `sinew doctor`.

@@ -133,7 +133,10 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<bool> {
 fn grants(what: GrantsCommand) -> anyhow::Result<bool> {
     let options = |of: GrantsOf| -> anyhow::Result<GrantsOptions> {
         Ok(GrantsOptions {
-            plugins: run::plugins(&of.plugin)?,
+            plugins: run::plugins(&of.plugins.plugin)?,
+            store: (of.plugins.store.as_ref())
+                .map(|folder| skill::place(folder, of.plugins.trust.as_ref()))
+                .transpose()?,
             sources: Sources {
                 default_grants: sinew_skill_artifacts::GRANTS.to_owned(),
                 grants: of.grants,
@@ -154,7 +157,7 @@ fn grants(what: GrantsCommand) -> anyhow::Result<bool> {
         GrantsCommand::Add {
             name,
             grants,
-            plugin,
+            plugins,
             directory,
             speed,
             force_n,
@@ -162,7 +165,7 @@ fn grants(what: GrantsCommand) -> anyhow::Result<bool> {
         } => {
             let of = GrantsOf {
                 grants: None,
-                plugin,
+                plugins,
             };
             let adding = Adding {
                 name,

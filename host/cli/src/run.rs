@@ -45,6 +45,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<bool> {
             store: (arguments.store.as_ref())
                 .map(|folder| skill::place(folder, arguments.trust.as_ref()))
                 .transpose()?,
+            examiner: skill::examiner()?,
             ..sources(&arguments.config)
         },
         interrupt: interrupt().context("waiting for an interrupt")?,
@@ -67,7 +68,10 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<bool> {
         run: arguments.run.clone(),
         skill: skill.transpose()?,
         plugins: plugins(&arguments.plugin)?,
-        sources: Sources::default(),
+        sources: Sources {
+            examiner: skill::examiner()?,
+            ..Sources::default()
+        },
     })?;
     output::result(&arguments.json, &report, &report.to_text())?;
     Ok(report.identical)
@@ -113,6 +117,7 @@ pub(crate) fn sources(arguments: &ConfigArguments) -> Sources {
             InferenceArgument::Embedded => Choice::Embedded,
         },
         grants_for_others: false,
+        examiner: Vec::new(),
         store: None,
     }
 }

@@ -52,6 +52,16 @@ pub(crate) fn skill(what: SkillCommand) -> anyhow::Result<bool> {
             output::result(&json, &tried, &tried.to_text())?;
             Ok(tried.passed)
         }
+        SkillCommand::Pack {
+            component,
+            manifest,
+            out,
+            json,
+        } => {
+            let change = skills::pack(&component, &manifest, &out)?;
+            output::result(&json, &change, &change.to_text())?;
+            Ok(true)
+        }
         SkillCommand::Sign {
             file,
             key,
@@ -186,7 +196,8 @@ pub(crate) fn place(folder: &Path, trust: Option<&PathBuf>) -> anyhow::Result<St
     })
 }
 
-fn examiner() -> anyhow::Result<Vec<OsString>> {
+/// What looks into artifacts: this program, started anew.
+pub(crate) fn examiner() -> anyhow::Result<Vec<OsString>> {
     Ok(vec![run::this_program()?, EXAMINE.into()])
 }
 

@@ -46,13 +46,12 @@ fn bomb(functions: u32, locals: u32, loops: u32) -> Vec<u8> {
     artifact
 }
 
-/// `sinew skill check` under a limit of the shell's, which the child takes over where it is lower than its own: exit code and
-/// words.
-fn check(cell: &Cell, limit: &str, file: &str) -> (Option<i32>, String) {
+/// `sinew …` under a limit of the shell's, which the child takes over where it is lower than its own: exit code and words.
+fn sinew(cell: &Cell, limit: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new("sh")
         .args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")])
-        .args([env!("CARGO_BIN_EXE_sinew"), "skill", "check", file])
-        .args(["--grants", "grants.toml"])
+        .arg(env!("CARGO_BIN_EXE_sinew"))
+        .args(arguments)
         .current_dir(cell.0.path())
         .output()
         .expect("there is a shell");
@@ -78,7 +77,7 @@ fn what_takes_too_much_to_compile_is_refused_and_the_host_goes_on() {
             "{file} is small enough to be read"
         );
         cell.0.write(file, &artifact);
-        let (code, said) = check(&cell, limit, file);
+        let (code, said) = sinew(&cell, limit, &["skill", "check", file]);
         assert_eq!(code, Some(2), "{file}: {said}");
         assert!(
             said.contains("it takes more than") && said.contains(words),
@@ -86,6 +85,14 @@ fn what_takes_too_much_to_compile_is_refused_and_the_host_goes_on() {
         );
         assert!(said.contains("make it smaller"), "{file}: {said}");
     }
+    // Whoever names it by hand is no better off.
+    let (code, said) = sinew(
+        &cell,
+        "-d 500000",
+        &["run", "--plugin", "large.wasm", "--grants", "grants.toml"],
+    );
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("MiB to compile"), "{said}");
     cell.0.write("good.wasm", &look("1.0.0", |_| {}));
     cell.skill(0, &["check", "good.wasm"]);
 }

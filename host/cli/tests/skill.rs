@@ -10,6 +10,8 @@ use cell::{Cell, GRANTS, RUN, look, says};
 use folder::MISBEHAVE_GRANTS;
 use serde_json::{Value, json};
 
+const FROM_STORE: [&str; 4] = ["--store", "out/skills", "--grants", "grants.toml"];
+
 #[test]
 fn a_skill_that_the_host_has_never_heard_of_is_installed_and_runs() {
     let cell = Cell::new();
@@ -128,12 +130,30 @@ fn an_update_that_wants_more_waits_until_somebody_agrees() {
             "[plugins.\"acme/look\"]",
         ],
     );
-    // A grant that covers it is not yet somebody who agrees.
-    cell.0.write(
-        "grants.toml",
-        GRANTS
-            .replace("\"clock\"", "\"clock\", \"files\"")
-            .as_bytes(),
+    let shown = cell.0.gives(
+        0,
+        &[&["grants", "show", "acme/look"], &FROM_STORE[..]].concat(),
+    );
+    says(
+        &shown,
+        &[
+            "acme/look 1.0.0",
+            "granted by grants.toml",
+            "interface motion",
+        ],
+    );
+    // A grant that covers the newest version is not yet somebody who agrees.
+    let added = cell.0.gives(
+        0,
+        &[&["grants", "add", "acme/look"], &FROM_STORE[..]].concat(),
+    );
+    says(&added, &["interface files: to keep notes"]);
+    let unused = cell
+        .0
+        .gives(0, &[&["grants", "audit"], &FROM_STORE[..]].concat());
+    says(
+        &unused,
+        &["acme/look", "unused", "it does not import `files`"],
     );
     let waits = cell.skill(4, &["activate", "look", "--actor", "ben"]);
     says(

@@ -39,13 +39,19 @@ pub enum LoadError {
     },
     /// None or several manifests.
     #[error(
-        "{origin} has {count} sections `sinew:manifest`, a plugin has one; how a component is packed with its manifest: `sdk/rust/README.md`, in Python `examples/python-skill`"
+        "{origin} has {count} sections `sinew:manifest`, a plugin has one: `sinew skill pack` makes a plugin of a component and its manifest"
     )]
     ManifestSections {
         /// The file.
         origin: String,
         /// How many were found.
         count: usize,
+    },
+    /// It was to be packed, and has a manifest.
+    #[error("{origin} has a manifest already; pack the component as it was built")]
+    Packed {
+        /// The file.
+        origin: String,
     },
     /// The manifest is wrong.
     #[error("{origin}: {source}")]

@@ -162,7 +162,7 @@ impl PluginHost {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn compile(&self, bytes: &[u8], origin: &str) -> Result<(Manifest, Vec<u8>), LoadError> {
-        let plugin = self.load_for_replay(bytes, origin)?;
+        let plugin = self.load_for_replay(bytes, origin, None)?;
         let how = (Mode::Assess, Lease::default());
         let limits = Arc::clone(&plugin.limits);
         let state = self.state(&plugin, limits, how, (0, Tick(0)), Tape::Off);
@@ -180,12 +180,18 @@ impl PluginHost {
         Ok((plugin.manifest.clone(), code))
     }
 
-    /// Loads a component to do recorded runs again with, which takes no grant: nothing that it calls happens.
+    /// Loads a component to do recorded runs again with, which takes no grant: nothing that it calls happens. With machine code
+    /// that was made of these bytes before nothing is compiled.
     ///
     /// # Errors
-    /// As [`Self::load`].
-    pub fn load_for_replay(&self, bytes: &[u8], origin: &str) -> Result<Arc<Plugin>, LoadError> {
-        self.load_with(bytes, origin, |_| Ok(Grant::default()), None)
+    /// As [`Self::load`], or as [`Self::load_compiled`].
+    pub fn load_for_replay(
+        &self,
+        bytes: &[u8],
+        origin: &str,
+        code: Option<&MachineCode<'_>>,
+    ) -> Result<Arc<Plugin>, LoadError> {
+        self.load_with(bytes, origin, |_| Ok(Grant::default()), code)
     }
 
     fn load_with(

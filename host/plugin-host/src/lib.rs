@@ -41,7 +41,7 @@ mod tape;
 mod wasi;
 mod wire;
 
-pub use artifact::{MANIFEST_SECTION, read_manifest};
+pub use artifact::{MANIFEST_SECTION, pack, read_manifest};
 pub use compile::MachineCode;
 pub use denials::{DENIAL_KINDS_MAX, Denial, DenialReason, MoreDenials, RunDenials, line};
 pub use errors::{HostError, LoadError, StartError};

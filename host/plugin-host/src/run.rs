@@ -10,9 +10,10 @@ use bytemuck::Zeroable as _;
 use rustix::time::{ClockId, clock_gettime};
 use sinew_messages::LoopStatus;
 use sinew_units::Tick;
-use wasmtime::component::{ComponentExportIndex, Instance};
+use wasmtime::component::{ComponentExportIndex, Instance, TypedFunc};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
+use crate::WIT_VERSION;
 use crate::denials::{DenialReason, RunDenials};
 use crate::limits::{FUEL_YIELD, Limits};
 use crate::outcome::{Checkpoint, Failure, Proposal, RunEnd, RunEvent, Usage};
@@ -457,12 +458,35 @@ async fn instance_in(
     plugin.instance.instantiate_async(&mut *store).await
 }
 
+type RunSkill = TypedFunc<(String, Option<wire::Checkpoint>), (Result<String, wire::Failure>,)>;
+type Recover =
+    TypedFunc<(wire::Failure, wire::Context), (Result<wire::RecoveryOutcome, wire::Failure>,)>;
+type Assess = TypedFunc<(wire::Failure, wire::Context), (Option<wire::Proposal>,)>;
+
+/// Whether the entry points are of the types that they are called with.
+fn fits(plugin: &Plugin, instance: &Instance, store: &mut Store<RunState>) -> wasmtime::Result<()> {
+    match &plugin.assess {
+        None => {
+            let _: RunSkill = instance.get_typed_func(&mut *store, plugin.entry)?;
+        }
+        Some(assess) => {
+            let _: Recover = instance.get_typed_func(&mut *store, plugin.entry)?;
+            let _: Assess = instance.get_typed_func(&mut *store, assess)?;
+        }
+    }
+    Ok(())
+}
+
 /// Instantiates the plugin and calls nothing.
 pub(crate) async fn instantiate(plugin: &Plugin, state: RunState) -> Result<(), String> {
     let fuel = state.limits.fuel_between_calls;
     let mut store = store_for(plugin, state);
     match instance_in(plugin, &mut store, fuel).await {
-        Ok(_) => Ok(()),
+        Ok(instance) => fits(plugin, &instance, &mut store).map_err(|error| {
+            format!(
+                "its entry point has another type than in sinew:plugin@{WIT_VERSION}: {error:#}"
+            )
+        }),
         Err(error) => Err(match verdict(&error, store.data()) {
             RunEnd::Trapped { message } => message,
             RunEnd::OutOfBudget { what, .. } => what,
@@ -501,10 +525,7 @@ async fn enter(
     };
     match entry {
         Entry::Skill(Job { params, resume }) => {
-            let run = instance.get_typed_func::<
-                (String, Option<wire::Checkpoint>),
-                (Result<String, wire::Failure>,),
-            >(&mut *store, index)?;
+            let run: RunSkill = instance.get_typed_func(&mut *store, index)?;
             let (result,) = run.call_async(&mut *store, (params, resume)).await?;
             Ok(Answer::End(match result {
                 Ok(json) => plugin.checked_result(&json),
@@ -512,10 +533,7 @@ async fn enter(
             }))
         }
         Entry::Recover(Trouble { failure, context }) => {
-            let recover = instance.get_typed_func::<
-                (wire::Failure, wire::Context),
-                (Result<wire::RecoveryOutcome, wire::Failure>,),
-            >(&mut *store, index)?;
+            let recover: Recover = instance.get_typed_func(&mut *store, index)?;
             let (result,) = recover.call_async(&mut *store, (failure, context)).await?;
             Ok(Answer::End(match result {
                 Ok(outcome) => recovered(outcome),
@@ -523,11 +541,7 @@ async fn enter(
             }))
         }
         Entry::Assess(Trouble { failure, context }) => {
-            let assess = instance
-                .get_typed_func::<(wire::Failure, wire::Context), (Option<wire::Proposal>,)>(
-                    &mut *store,
-                    index,
-                )?;
+            let assess: Assess = instance.get_typed_func(&mut *store, index)?;
             let (proposal,) = assess.call_async(&mut *store, (failure, context)).await?;
             Ok(Answer::Proposal(proposal.map(|proposal| Proposal {
                 plan: proposal.plan,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use sinew_plugin_host::{Grant, Grants, Manifest, RobotPart, read_manifest};
 
 use crate::kit::PluginFile;
-use crate::skills::kind_name;
+use crate::skills::{Pick, StorePlace, artifacts, kind_name};
 use crate::sources::Sources;
 use crate::trouble::input;
 
@@ -22,6 +22,8 @@ pub use findings::{Audited, Finding, FindingKind};
 pub struct GrantsOptions {
     /// Plugins that would be loaded.
     pub plugins: Vec<PluginFile>,
+    /// A store, of which one version of each name would be loaded, in place of a plugin that is part of the program.
+    pub store: Option<StorePlace>,
     /// Where the grants come from.
     pub sources: Sources,
 }
@@ -86,13 +88,23 @@ struct Reviewed {
 }
 
 /// Everything that is to be looked at, in the order of the names.
-fn review(options: &GrantsOptions) -> anyhow::Result<(Grants, Vec<String>, Vec<Reviewed>)> {
+fn review(
+    options: &GrantsOptions,
+    pick: Pick,
+) -> anyhow::Result<(Grants, Vec<String>, Vec<Reviewed>)> {
     let config = options.sources.load()?;
     let operator = options.sources.grants.as_deref();
-    let mut all = Vec::new();
-    for file in &options.plugins {
+    let stored = match &options.store {
+        Some(place) => artifacts(place, pick)?,
+        None => Vec::new(),
+    };
+    let mut all: Vec<Reviewed> = Vec::new();
+    for file in stored.iter().chain(&options.plugins) {
         let manifest =
             read_manifest(&file.bytes, &file.origin).map_err(|error| input(error.to_string()))?;
+        if file.built_in && all.iter().any(|one| one.manifest.name == manifest.name) {
+            continue;
+        }
         let grant = config.grants.of(&manifest.name).cloned();
         let is_operators = config.operator_grants.contains(&manifest.name);
         let by = match (&grant, operator) {
@@ -117,7 +129,7 @@ fn review(options: &GrantsOptions) -> anyhow::Result<(Grants, Vec<String>, Vec<R
 /// # Errors
 /// [`InputError`](crate::InputError) for configuration or a plugin file that can't be used.
 pub fn show(options: &GrantsOptions) -> anyhow::Result<ShownGrants> {
-    let (_, _, all) = review(options)?;
+    let (_, _, all) = review(options, Pick::Active)?;
     Ok(ShownGrants {
         plugins: all.iter().map(shown).collect(),
     })
@@ -128,7 +140,7 @@ pub fn show(options: &GrantsOptions) -> anyhow::Result<ShownGrants> {
 /// # Errors
 /// As [`show`].
 pub fn audit(options: &GrantsOptions) -> anyhow::Result<Audited> {
-    let (grants, operator, all) = review(options)?;
+    let (grants, operator, all) = review(options, Pick::Active)?;
     let file = options.sources.grants.as_deref();
     Ok(findings::of(&grants, &operator, &all, file))
 }
@@ -255,7 +267,7 @@ impl ShownGrants {
         self.plugins.retain(|plugin| plugin.name == name);
         if self.plugins.is_empty() {
             return Err(input(format!(
-                "no plugin `{name}` is loaded; there are {}. --plugin FILE loads another one",
+                "no plugin `{name}` is loaded; there are {}. --plugin FILE names another one, --store DIR those in a store",
                 names.join(", ")
             )));
         }

@@ -16,12 +16,16 @@ use sinew_plugin_host::{
 use sinew_policy::PolicyStore;
 use sinew_sim::FixedPlace;
 use sinew_skill_store::Digest;
-use sinew_tasks::{CellNames, InstallError, Installed, Plugins as _, Version as _};
+use sinew_tasks::{
+    CellNames, InstallError, Installed, InstalledVersion, Plugins as _, Version as _,
+};
 use sinew_units::Tick;
 use sinew_world::Place;
 
 use crate::assets;
-use crate::skills::{Books, Clock, FromStore, Provided, load_active, missing, names};
+use crate::skills::{
+    Books, Clock, FromStore, Provided, compiled, load_active, missing, names, vouched,
+};
 use crate::sources::{Config, Sources};
 use crate::trouble::{input, refused};
 
@@ -191,7 +195,18 @@ fn install(
         if plugin.built_in && stands_in(&stored, plugin)? {
             continue;
         }
-        let name = (installed.install(&plugin.bytes, &plugin.origin)).map_err(not_installed)?;
+        let host = installed.host();
+        let name = match compiled(&sources.examiner, plugin, &host.code_for())? {
+            Some(code) => {
+                let code = vouched(&code);
+                (host.load_compiled(&plugin.bytes, &plugin.origin, &code))
+                    .map_err(InstallError::from)
+                    .and_then(InstalledVersion::new)
+                    .and_then(|version| installed.add(version))
+            }
+            None => installed.install(&plugin.bytes, &plugin.origin),
+        };
+        let name = name.map_err(not_installed)?;
         let digest = sinew_inference::sha256_hex(&plugin.bytes);
         versions.insert(name, digest);
     }

@@ -10,6 +10,7 @@ use sinew_plugin_host::{
 
 use crate::files;
 use crate::kit::{PluginFile, idle_ports};
+use crate::skills::{compiled, vouched};
 use crate::sources::Sources;
 use crate::trouble::input;
 
@@ -253,8 +254,11 @@ impl Bench<'_> {
                     ))
                 })?,
         };
+        let examiner = &self.options.sources.examiner;
+        let code = compiled(examiner, file, &self.host.code_for())?;
+        let code = code.as_deref().map(vouched);
         let plugin = (self.host)
-            .load_for_replay(&file.bytes, &file.origin)
+            .load_for_replay(&file.bytes, &file.origin, code.as_ref())
             .map_err(|error| input(error.to_string()))?;
         self.loaded.push(std::sync::Arc::clone(&plugin));
         Ok(plugin)

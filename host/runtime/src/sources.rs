@@ -1,6 +1,7 @@
 //! Where configuration comes from, and all of it read and checked before anything is started.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,6 +43,8 @@ pub struct Sources {
     pub models: Option<PathBuf>,
     /// Inference backend.
     pub backend: Choice,
+    /// Command that starts a child that looks into plugins that come from files; they are looked into here if it is empty.
+    pub examiner: Vec<OsString>,
     /// Store whose active plugins are loaded; they stand in for built-in ones of their names.
     pub store: Option<StorePlace>,
 }

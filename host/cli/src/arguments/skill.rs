@@ -55,6 +55,24 @@ pub(crate) enum SkillCommand {
         #[command(flatten)]
         config: ConfigArguments,
     },
+    /// Make a plugin of a component, however it was built, and its manifest.
+    #[command(
+        after_help = "Example:\n  sinew skill pack target/wasm32-wasip2/release/pick.wasm --manifest pick.json --out pick.wasm\n\n\
+        What stands in a manifest: host/SKILLS.md\n\n\
+        Exit codes: 0 packed, 2 wrong usage, no component, a manifest that says something wrong, or the file can't be written."
+    )]
+    Pack {
+        /// The component.
+        component: PathBuf,
+        /// Its manifest: JSON, or TOML if its name ends in `.toml`.
+        #[arg(long, value_name = "FILE")]
+        manifest: PathBuf,
+        /// File for the plugin.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[command(flatten)]
+        json: JsonArgument,
+    },
     /// Put your signature at the end of an artifact.
     #[command(
         after_help = "Example:\n  sinew skill sign pick.wasm --key acme.key --out pick-1.2.0.wasm\n\n\

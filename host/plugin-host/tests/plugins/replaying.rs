@@ -22,7 +22,7 @@ fn recorded(run: &mut Run) -> RunRecord {
 fn replayed(record: &RunRecord) -> ReplayVerdict {
     let laptop = laptop();
     let plugin = laptop
-        .load_for_replay(sinew_skill_artifacts::MISBEHAVE, "misbehave.wasm")
+        .load_for_replay(sinew_skill_artifacts::MISBEHAVE, "misbehave.wasm", None)
         .unwrap();
     assert_eq!(plugin.digest(), record.digest);
     let replay = laptop.replay(&plugin, record);
@@ -149,7 +149,7 @@ fn a_recovery_is_recorded_too() {
     let record = recorded(&mut run);
     let laptop = laptop();
     let plugin = laptop
-        .load_for_replay(sinew_skill_artifacts::PROBE, "probe.wasm")
+        .load_for_replay(sinew_skill_artifacts::PROBE, "probe.wasm", None)
         .unwrap();
     let replay = laptop.replay(&plugin, &record);
     assert_eq!(replay.verdict, ReplayVerdict::Identical);

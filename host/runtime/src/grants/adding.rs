@@ -9,6 +9,7 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::{GrantsOptions, review};
 use crate::files;
+use crate::skills::Pick;
 use crate::trouble::{input, unwritable};
 
 /// What to grant.
@@ -46,13 +47,13 @@ pub fn add(options: &GrantsOptions, adding: &Adding) -> anyhow::Result<Added> {
     let path = &adding.file;
     let mut options = options.clone();
     options.sources.grants = path.exists().then(|| path.clone());
-    let (grants, operator, all) = review(&options)?;
+    let (grants, operator, all) = review(&options, Pick::Newest)?;
     let names: Vec<&str> = all.iter().map(|one| one.manifest.name.as_str()).collect();
     let manifest = (all.iter().map(|one| &one.manifest))
         .find(|manifest| manifest.name == adding.name)
         .ok_or_else(|| {
             input(format!(
-                "no plugin `{}` is known; there are {}. --plugin FILE names another one",
+                "no plugin `{}` is known; there are {}. --plugin FILE names another one, --store DIR those in a store",
                 adding.name,
                 names.join(", ")
             ))

@@ -1,6 +1,7 @@
 //! The active versions of a store, for a host that runs them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use sinew_plugin_host::{Grants, MachineCode, PluginHost};
@@ -10,6 +11,7 @@ use sinew_tasks::{InstallError, InstalledVersion, Version as _};
 use super::worker::examine;
 use super::{StorePlace, trouble};
 use crate::grants::allowed;
+use crate::kit::PluginFile;
 use crate::trouble::input;
 
 /// A plugin out of the store.
@@ -27,6 +29,47 @@ pub(crate) fn names(place: &StorePlace) -> anyhow::Result<BTreeSet<String>> {
     let store = Store::open(&place.folder, Access::Read).map_err(trouble)?;
     let all = store.all().map_err(trouble)?;
     Ok(all.into_iter().map(|held| held.name).collect())
+}
+
+/// Which version of a name is looked at, if there are several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pick {
+    /// The active one, or the newest if none is.
+    Active,
+    /// The newest that was not rolled back: what somebody is about to make active.
+    Newest,
+}
+
+/// One version of each plugin in a store, to be looked at; none that is revoked.
+pub(crate) fn artifacts(place: &StorePlace, pick: Pick) -> anyhow::Result<Vec<PluginFile>> {
+    let store = Store::open(&place.folder, Access::Read).map_err(trouble)?;
+    let trust = place.trust()?;
+    let mut best: BTreeMap<String, Held> = BTreeMap::new();
+    for held in store.all().map_err(trouble)? {
+        if held.condemned.is_some() || held.check_trust(&trust).is_err() {
+            continue;
+        }
+        let rank = |held: &Held| {
+            (
+                pick == Pick::Active && held.is_active(),
+                held.version.clone(),
+            )
+        };
+        let is_better = (best.get(&held.name)).is_none_or(|other| rank(&held) > rank(other));
+        if is_better {
+            best.insert(held.name.clone(), held);
+        }
+    }
+    (best.values())
+        .map(|held| {
+            let loaded = store.load(held, &trust, "").map_err(trouble)?;
+            Ok(PluginFile {
+                origin: held.to_string(),
+                bytes: loaded.artifact,
+                built_in: false,
+            })
+        })
+        .collect()
 }
 
 /// Reads every active version. One that is revoked, or not what was installed, is an error: a host that starts without
@@ -78,6 +121,38 @@ pub(super) fn read_or_compile(
     Ok(there)
 }
 
+/// Machine code of a plugin that comes from a file, made by a child; `None` if there is no child to make it, or no need of one.
+pub(crate) fn compiled(
+    examiner: &[OsString],
+    file: &PluginFile,
+    code_for: &str,
+) -> anyhow::Result<Option<Vec<u8>>> {
+    if file.built_in || examiner.is_empty() {
+        return Ok(None);
+    }
+    let compiled = examine(examiner, &file.bytes, &file.origin).map_err(input)?;
+    if compiled.code_for != code_for {
+        return Err(input(format!(
+            "{}: it was compiled for another host: was this program replaced a moment ago?",
+            file.origin
+        )));
+    }
+    Ok(Some(compiled.code))
+}
+
+/// Machine code that a child of this program has made: what [`compiled`] and the store give.
+pub(crate) fn vouched(code: &[u8]) -> MachineCode<'_> {
+    #[allow(
+        unsafe_code,
+        reason = "the store keeps the SHA-256 of what was compiled, and a child's answer comes through a pipe of its own"
+    )]
+    // SAFETY: the store gives machine code only if it has the SHA-256 that was noted, in a folder that is its owner's alone,
+    // when the child process of this program had compiled this artifact; anybody else's comes from that child itself.
+    unsafe {
+        MachineCode::made_here(code)
+    }
+}
+
 impl FromStore {
     /// Which version it is.
     pub(crate) fn held(&self) -> &Held {
@@ -104,14 +179,7 @@ impl FromStore {
         let origin = self.held().to_string();
         let plugin = match &self.loaded.compiled {
             Some(compiled) => {
-                #[allow(
-                    unsafe_code,
-                    reason = "the store keeps the SHA-256 of what was compiled, and these bytes have it"
-                )]
-                // SAFETY: the store gives machine code only if it has the SHA-256 that was noted, in a folder that is its
-                // owner's alone, when the child process of this program had compiled this artifact.
-                let code = unsafe { MachineCode::made_here(compiled) };
-                let code = code.mapped_in(&self.folder);
+                let code = vouched(compiled).mapped_in(&self.folder);
                 host.load_compiled(&self.loaded.artifact, &origin, &code)?
             }
             None => host.load(&self.loaded.artifact, &origin)?,

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use serde_json::Value;
 use sinew_inference::choose;
 use sinew_plugin_host::{Kind, Manifest, read_manifest};
 use sinew_skill_store::{
     Digest, Examined, Examiner, SecretKey, Unfit, Version, layout, sign as sign_artifact,
 };
+use sinew_tasks::check_manifest;
 
 use super::StoreOptions;
 use super::rehearsal::{Rehearsal, Tried, rehearse};
@@ -91,6 +93,57 @@ pub fn keygen(file: &Path) -> anyhow::Result<String> {
     Ok(key.public().to_string())
 }
 
+/// Makes a plugin of a component and its manifest, a file in JSON or, if its name ends in `.toml`, in TOML.
+///
+/// # Errors
+/// [`InputError`](crate::InputError): no component, one that is a plugin already, a manifest that says something wrong, or the
+/// file can't be written.
+pub fn pack(component: &Path, manifest: &Path, out: &Path) -> anyhow::Result<Change> {
+    let bytes = files::read_bytes(component, BINARY_MAX)?;
+    let text = files::read(manifest)?;
+    let said = manifest.display();
+    let wrong = |error: &dyn std::fmt::Display| input(format!("{said}: {error}"));
+    let json = if manifest.extension().is_some_and(|it| it == "toml") {
+        let value: Value = toml::from_str(&text).map_err(|error| wrong(&error))?;
+        value.to_string()
+    } else {
+        text
+    };
+    let checked = Manifest::from_json(json.as_bytes()).map_err(|error| wrong(&error))?;
+    check_manifest(&checked).map_err(|error| wrong(&error))?;
+    version_of(&checked).map_err(|error| wrong(&error))?;
+    check_place(out)?;
+    let origin = component.display().to_string();
+    let plugin = sinew_plugin_host::pack(&bytes, &origin, json.as_bytes())
+        .map_err(|error| input(error.to_string()))?;
+    files::replace(out, &plugin).map_err(|error| unwritable(&out.display().to_string(), &error))?;
+    Ok(Change {
+        what: "packed",
+        name: checked.name,
+        version: checked.version,
+        digest: Digest::of(&plugin).to_string(),
+        state: format!("in {}", out.display()),
+        unsigned: true,
+        next: format!("sinew skill check {}", out.display()),
+        warning: String::new(),
+    })
+}
+
+/// Whatever else is there is somebody's: a key, a device, a text.
+fn check_place(out: &Path) -> anyhow::Result<()> {
+    if !out.exists() {
+        return Ok(());
+    }
+    let there = files::read_bytes(out, BINARY_MAX).map_err(|error| input(error.0))?;
+    if !there.starts_with(b"\0asm") {
+        return Err(input(format!(
+            "{}: there is something else, which is not replaced: name another file",
+            out.display()
+        )));
+    }
+    Ok(())
+}
+
 /// Signs an artifact into another file.
 ///
 /// # Errors
@@ -100,16 +153,7 @@ pub fn sign(file: &Path, key: &Path, out: &Path) -> anyhow::Result<Change> {
     let origin = file.display().to_string();
     let named = |error: &dyn std::fmt::Display| input(format!("{origin}: {error}"));
     let manifest = read_manifest(&artifact, &origin).map_err(|error| input(error.to_string()))?;
-    if out.exists() {
-        // Whatever else is there is somebody's: a key, a device, a text.
-        let there = files::read_bytes(out, BINARY_MAX).map_err(|error| input(error.0))?;
-        if !there.starts_with(b"\0asm") {
-            return Err(input(format!(
-                "{}: there is something else, which is not replaced: name another file",
-                out.display()
-            )));
-        }
-    }
+    check_place(out)?;
     let key = SecretKey::read(key).map_err(|error| input(error.to_string()))?;
     let signed = sign_artifact(&artifact, &key).map_err(|error| named(&error))?;
     files::replace(out, &signed).map_err(|error| unwritable(&out.display().to_string(), &error))?;

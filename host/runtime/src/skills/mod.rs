@@ -33,9 +33,11 @@ use crate::trouble::{input, refused};
 pub(crate) use self::books::{Books, Clock, News, NewsOf};
 pub use self::changing::{Author, Terms, activate, approve, install, pin, remove, rollback};
 pub use self::conduct::{Interrupted, Interruption};
-pub(crate) use self::loading::{FromStore, load as load_active, names};
+pub(crate) use self::loading::{
+    FromStore, Pick, artifacts, compiled, load as load_active, names, vouched,
+};
 pub(crate) use self::looking::kind_name;
-pub use self::looking::{check, keygen, sign, test};
+pub use self::looking::{check, keygen, pack, sign, test};
 pub use self::rehearsal::{Rehearsal, Tried};
 pub(crate) use self::requirements::{Provided, missing};
 pub use self::words::{Change, Checked, Listed, ListedSkill, Shown};

@@ -97,6 +97,8 @@ pub(crate) fn rehearse(
         sources: Sources {
             // The operator's file is for all plugins of the robot; one of them is tried.
             grants_for_others: true,
+            // A child has looked into it a moment ago.
+            examiner: Vec::new(),
             ..options.sources.clone()
         },
         manifest: &manifest,
