@@ -419,7 +419,12 @@ impl PluginHost {
     #[must_use]
     pub fn replay(&self, plugin: &Arc<Plugin>, record: &RunRecord) -> Replay {
         let limits = Arc::new(record.budgets.to_limits(&self.limits));
-        let tape = Tape::Playing(Player::of(record.calls.clone()));
+        let functions = Arc::clone(&self.functions);
+        let describes = Box::new(move |function: &str| {
+            let (capability, name) = function.split_once('.')?;
+            functions.get(capability)?.get(name).copied()
+        });
+        let tape = Tape::Playing(Player::of(record.calls.clone(), describes));
         let how = (Mode::Replay, Lease::ALL);
         let state = self.state(
             plugin,
@@ -515,6 +520,8 @@ fn config() -> Config {
         .consume_fuel(true)
         .epoch_interruption(true)
         .cranelift_nan_canonicalization(true)
+        // What traps are told by needs none; debuggers would, and it would be a third of what a component takes in memory.
+        .native_unwind_info(false)
         .wasm_relaxed_simd(false)
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(FIBER_STACK);

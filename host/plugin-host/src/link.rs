@@ -1,6 +1,6 @@
 //! How host functions are put into the linker: every call of every capability goes through the same gate.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentNamedList, Lift, LinkerInstance, Lower};
 
 use crate::state::{Mode, RunState};
-use crate::tape::Recorded;
+use crate::tape::{Describe, Recorded, describe};
 use crate::wire::Error;
 
 /// A host function's work when it may have to wait.
@@ -22,7 +22,7 @@ pub(crate) struct Interface<'a> {
     pub(crate) linker: LinkerInstance<'a, RunState>,
     pub(crate) name: &'static str,
     /// Its functions, as they are linked.
-    pub(crate) functions: &'a mut BTreeSet<String>,
+    pub(crate) functions: &'a mut BTreeMap<String, Describe>,
 }
 
 /// What a call takes.
@@ -99,8 +99,8 @@ pub(crate) fn recorded<P: Recorded, R: Recorded>(
 }
 
 impl Interface<'_> {
-    fn function(&mut self, name: &str) -> Arc<str> {
-        self.functions.insert(name.to_owned());
+    fn function<P: Taken>(&mut self, name: &str) -> Arc<str> {
+        self.functions.insert(name.to_owned(), describe::<P>);
         format!("{}.{name}", self.name).into()
     }
 
@@ -110,7 +110,7 @@ impl Interface<'_> {
         name: &str,
         body: fn(&mut RunState, P) -> Result<R, Error>,
     ) -> wasmtime::Result<()> {
-        let (interface, function) = (self.name, self.function(name));
+        let (interface, function) = (self.name, self.function::<P>(name));
         self.linker.func_wrap_async(
             name,
             move |mut store: StoreContextMut<'_, RunState>, params: P| {
@@ -132,7 +132,7 @@ impl Interface<'_> {
         name: &str,
         body: for<'s> fn(&'s mut RunState, P) -> Waiting<'s, R>,
     ) -> wasmtime::Result<()> {
-        let (interface, function) = (self.name, self.function(name));
+        let (interface, function) = (self.name, self.function::<P>(name));
         self.linker.func_wrap_async(
             name,
             move |mut store: StoreContextMut<'_, RunState>, params: P| {
@@ -164,7 +164,7 @@ impl Interface<'_> {
     where
         R: ComponentNamedList + Lower + Recorded + Debug + Default + Send + 'static,
     {
-        let (interface, function) = (self.name, self.function(name));
+        let (interface, function) = (self.name, self.function::<P>(name));
         self.linker.func_wrap_async(
             name,
             move |mut store: StoreContextMut<'_, RunState>, params: P| {

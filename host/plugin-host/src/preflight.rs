@@ -113,7 +113,7 @@ fn missing_functions(
     let there = functions.get(interface)?;
     let missing: Vec<String> = (instance.exports(engine))
         .filter(|(name, item)| {
-            matches!(item.ty, ComponentItem::ComponentFunc(_)) && !there.contains(*name)
+            matches!(item.ty, ComponentItem::ComponentFunc(_)) && !there.contains_key(*name)
         })
         .map(|(name, _)| format!("`{name}`"))
         .collect();

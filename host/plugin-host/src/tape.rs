@@ -31,9 +31,21 @@ pub(crate) enum Tape {
     Playing(Player),
 }
 
+/// A call in words, by its function and its parameters as they were recorded; `None` if they are no parameters of that function.
+pub(crate) type Describe = fn(&str, &[u8]) -> Option<String>;
+
+/// How the calls of a function are described, for those that are known.
+pub(crate) type Describes = Box<dyn Fn(&str) -> Option<Describe> + Send>;
+
+/// Describes calls that take `P`.
+pub(crate) fn describe<P: Recorded + Debug>(function: &str, params: &[u8]) -> Option<String> {
+    value_of::<P>(params).map(|params| words(function, &params))
+}
+
 /// Answers from a record.
 pub(crate) struct Player {
     calls: Calls,
+    describes: Describes,
     /// Bytes of them that are played.
     played: usize,
     /// How many calls that was.
@@ -127,9 +139,10 @@ impl Tape {
 }
 
 impl Player {
-    pub(crate) fn of(calls: Calls) -> Self {
+    pub(crate) fn of(calls: Calls, describes: Describes) -> Self {
         Self {
             calls,
+            describes,
             played: 0,
             count: 0,
             stopped: None,
@@ -148,10 +161,13 @@ impl Player {
     /// The call that comes next in the record, in words: also one that the host ended the component in.
     pub(crate) fn next_in_words(&self) -> Option<String> {
         let mut rest = &self.calls.bytes[self.played..];
-        let answered = Call::take(&mut rest).map(|call| call.function);
-        let begun = || self.calls.pending.as_ref().map(|begun| begun.function);
-        let function = answered.or_else(begun)?;
-        Some(format!("{} was called", self.name(function)))
+        let answered = Call::take(&mut rest).map(|call| (call.function, call.params));
+        let begun = || {
+            let begun = self.calls.pending.as_ref();
+            begun.map(|begun| (begun.function, begun.params.clone()))
+        };
+        let (function, params) = answered.or_else(begun)?;
+        Some(format!("{} was called", self.in_words(function, &params)))
     }
 
     fn name(&self, function: u32) -> &str {
@@ -174,7 +190,7 @@ impl Player {
                 {
                     Stopped::Differs(Difference {
                         call: self.count,
-                        recorded: self.in_words::<P>(begun.function, &begun.params, function),
+                        recorded: self.in_words(begun.function, &begun.params),
                         replayed: called,
                     })
                 }
@@ -199,7 +215,7 @@ impl Player {
             _ => {
                 let difference = Difference {
                     call: self.count,
-                    recorded: self.in_words::<P>(call.function, &call.params, function),
+                    recorded: self.in_words(call.function, &call.params),
                     replayed: words(function, params),
                 };
                 self.stop(Stopped::Differs(difference))
@@ -207,13 +223,12 @@ impl Player {
         }
     }
 
-    /// A recorded call in words, with its parameters if it is one of the same function.
-    fn in_words<P: Recorded + Debug>(&self, called: u32, params: &[u8], function: &str) -> String {
+    /// A recorded call in words, with its parameters if its function is known.
+    fn in_words(&self, called: u32, params: &[u8]) -> String {
         let name = self.name(called);
-        match value_of::<P>(params) {
-            Some(params) if name == function => words(name, &params),
-            _ => name.to_owned(),
-        }
+        (self.describes)(name)
+            .and_then(|describe| describe(name, params))
+            .unwrap_or_else(|| name.to_owned())
     }
 
     fn stop<T>(&mut self, stopped: Stopped) -> wasmtime::Result<T> {

@@ -12,20 +12,21 @@ mod operator;
 mod policy;
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use wasmtime::component::Linker;
 
 use crate::WIT_VERSION;
 use crate::link::Interface;
 use crate::state::RunState;
+use crate::tape::Describe;
 
 pub(crate) use files::Tallies;
 pub(crate) use log::line;
 pub(crate) use world::{look, robot_state};
 
-/// The functions of every capability, by its name.
-pub(crate) type Functions = BTreeMap<&'static str, BTreeSet<String>>;
+/// The functions of every capability, by its name, and how their calls are described.
+pub(crate) type Functions = BTreeMap<&'static str, BTreeMap<String, Describe>>;
 
 /// Links every capability; gives their functions. Which of them a plugin may call is looked up at each call, and a plugin that was not
 /// granted what it needs does not get this far.

@@ -212,7 +212,23 @@ fn the_first_call_that_differs_is_shown_with_both_values() {
     let before = difference.call;
     assert!(before > 0, "it looked at the clock first");
 
-    // Another function altogether, and another end.
+    // Another function; what the recorded one was called with is said all the same.
+    let other = forged(
+        &record,
+        br#"{"act":"sleep","ticks":123}"#,
+        br#"{"act":"look"             }"#,
+    );
+    let ReplayVerdict::Differs(difference) = replayed(&other) else {
+        panic!("it looked instead");
+    };
+    assert_eq!(difference.recorded, "clock.sleep(123,)");
+    assert!(
+        difference.replayed.starts_with("world."),
+        "{}",
+        difference.replayed
+    );
+
+    // One that there is not, and another end.
     let other = forged(&record, b"clock.sleep", b"clock.sleeq");
     let ReplayVerdict::Differs(difference) = replayed(&other) else {
         panic!("there is no such function");

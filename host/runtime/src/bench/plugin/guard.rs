@@ -70,8 +70,8 @@ pub(super) fn measure(
             let before = allocations();
             let mut start = Instant::now();
             let mut end = run.poll(rig.now());
-            if end.is_none() {
-                // It has got ready, and waits for a step of its own.
+            while end.is_none() {
+                // It gets ready, and waits for another step.
                 rig.tick();
                 start = Instant::now();
                 end = run.poll(rig.now());
