@@ -341,7 +341,8 @@ pub(crate) struct RunArguments {
     /// Folder for incidents, pictures and the audit log, which is kept from run to run.
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub(crate) out: PathBuf,
-    /// Keep every plugin run in `runs` there, for `sinew replay`; those before an incident are in the incident anyway.
+    /// Keep every plugin run in `runs` there, for `sinew replay`; those before an incident are in the incident anyway. A
+    /// run takes the place of the one of an earlier job with the same seed, cycle and task.
     #[arg(long)]
     pub(crate) keep_runs: bool,
     #[command(flatten)]
@@ -387,7 +388,8 @@ pub(crate) enum GrantsCommand {
     #[command(after_help = "Examples:\n  \
         sinew grants add lab/pick --plugin pick.wasm --grants grants.toml --speed 0.5\n  \
         sinew grants add lab/notes --plugin notes.wasm --grants grants.toml --directory notes=/var/lib/notes\n\n\
-        Exit codes: 0 it has all that it needs now, 2 wrong usage or a file that can't be used, 4 it can't be written.")]
+        Exit codes: 0 it has all that it needs now, 2 wrong usage or a file that can't be used, 4 refused: \
+        no room, or a disk that is read only.")]
     Add {
         /// The plugin.
         #[arg(value_name = "PUBLISHER/NAME")]

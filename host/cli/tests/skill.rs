@@ -326,6 +326,12 @@ fn a_rehearsal_tells_before_it_is_too_late() {
     ];
     let text = cell.skill(2, &install);
     says(&text, &["its rehearsal", "0 of 1", "false-success 1"]);
+    cell.0.write("grants.toml", b"");
+    let text = cell.skill(4, &install);
+    says(
+        &text,
+        &["its rehearsal", "asks for what it was not granted"],
+    );
     assert!(cell.states().is_empty());
 }
 

@@ -45,7 +45,10 @@ pub struct Limits {
     pub memory_store_bytes: usize,
     /// What is kept of a run's calls, bytes. What is over it can't be done again.
     pub record_bytes: usize,
-    /// Wall time of one poll, milliseconds: a guard of the host's thread, far above what fuel allows.
+    /// Processor time of one poll, milliseconds, counted from the guard's first look: well above what fuel allows, and below the time
+    /// after which a brain that says nothing is taken for dead. What a machine with other things to do takes from it does not count.
+    pub step_cpu_ms: u64,
+    /// Wall time of one poll, milliseconds.
     pub step_wall_ms: u64,
 }
 
@@ -83,6 +86,7 @@ impl Default for Limits {
             log_bytes_per_second: 16 << 10,
             memory_store_bytes: 64 << 10,
             record_bytes: 16 << 20,
+            step_cpu_ms: 300,
             step_wall_ms: 2_000,
         }
     }

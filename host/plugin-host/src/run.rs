@@ -434,10 +434,19 @@ fn store_for(plugin: &Plugin, state: RunState) -> Store<RunState> {
     // The table of the host's resources is full before: a guest is answered that, and not ended.
     store.set_max_component_handles(limits.handles + BORROWED_HANDLES);
     store.set_epoch_deadline(1);
-    let wall_ms = limits.step_wall_ms;
+    let (cpu_ms, wall_ms) = (limits.step_cpu_ms, limits.step_wall_ms);
+    // Which step was looked at last, and what this thread had computed at the first look into it.
+    let mut looked: Option<(Instant, u64)> = None;
     store.epoch_deadline_callback(move |_| {
-        let spent = lock(&guarded).step_began.elapsed();
-        Ok(if spent.as_millis() > u128::from(wall_ms) {
+        let began = lock(&guarded).step_began;
+        let cpu_ns = thread_time_ns();
+        let (_, since_ns) = *match &mut looked {
+            Some(looked) if looked.0 == began => looked,
+            other => other.insert((began, cpu_ns)),
+        };
+        let computed_ms = cpu_ns.saturating_sub(since_ns) / 1_000_000;
+        let is_over = computed_ms > cpu_ms || began.elapsed().as_millis() > u128::from(wall_ms);
+        Ok(if is_over {
             UpdateDeadline::Interrupt
         } else {
             UpdateDeadline::Continue(1)
@@ -594,7 +603,10 @@ fn verdict(error: &wasmtime::Error, state: &RunState) -> RunEnd {
         }
         Some(Trap::Interrupt) => {
             return budget(
-                format!("host thread: {} ms in one step", state.limits.step_wall_ms),
+                format!(
+                    "host thread: {} ms of computing, or {} ms in all, in one step",
+                    state.limits.step_cpu_ms, state.limits.step_wall_ms
+                ),
                 true,
             );
         }

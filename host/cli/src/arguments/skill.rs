@@ -96,7 +96,7 @@ pub(crate) enum SkillCommand {
         sinew skill install pick.wasm --unsigned --actor ann          # on a robot for development\n  \
         sinew skill install pick-1.2.0.wasm --rehearse 20 --floor 0.95 --actor ann\n\n\
         Exit codes: 0 installed, or here already, 2 wrong usage or it can't be used, 4 refused: its signature, its signer, a \
-        version that is here with other contents, no room.")]
+        version that is here with other contents, a grant that its rehearsal needs, no room.")]
     Install {
         /// The artifact.
         file: PathBuf,

@@ -58,26 +58,29 @@ fn an_endless_loop_ends_at_the_same_tick_every_time() {
 
 #[test]
 fn a_loop_that_burns_time_without_fuel_meets_the_guard() {
-    let limits = Limits {
-        step_wall_ms: 300,
-        fuel_per_step: u64::MAX / 2,
-        // Else the faster of two machines meets the budget before the guard.
-        fuel_between_calls: u64::MAX / 2,
-        ..Limits::default()
-    };
-    let (mut rig, plugin) = Rig::with(limits, GRANTS);
-    let mut run = rig.start_of(&plugin, r#"{"act":"copy"}"#);
-    let end = rig.finish(&mut run, 10);
-    assert!(
-        matches!(
-            &end,
-            RunEnd::OutOfBudget {
-                nondeterministic: true,
-                ..
-            }
-        ),
-        "{end:?}"
-    );
+    for (step_cpu_ms, step_wall_ms) in [(u64::MAX, 300), (100, u64::MAX)] {
+        let limits = Limits {
+            step_cpu_ms,
+            step_wall_ms,
+            fuel_per_step: u64::MAX / 2,
+            // Else the faster of two machines meets the budget before the guard.
+            fuel_between_calls: u64::MAX / 2,
+            ..Limits::default()
+        };
+        let (mut rig, plugin) = Rig::with(limits, GRANTS);
+        let mut run = rig.start_of(&plugin, r#"{"act":"copy"}"#);
+        let end = rig.finish(&mut run, 10);
+        assert!(
+            matches!(
+                &end,
+                RunEnd::OutOfBudget {
+                    nondeterministic: true,
+                    ..
+                }
+            ),
+            "{end:?}"
+        );
+    }
 }
 
 #[test]

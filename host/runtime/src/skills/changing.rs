@@ -118,6 +118,7 @@ pub fn install(
         rehearsal,
         tell,
         tried: None,
+        refused: false,
     };
     let how = Installation {
         origin: &origin,
@@ -127,7 +128,11 @@ pub fn install(
         most_bytes: BINARY_MAX as usize,
     };
     let installed = store.install(&artifact, &how, &mut examiner, &by(author));
-    let installed = told(author, &origin, Some(Digest::of(&artifact)), installed)?;
+    let installed = told(author, &origin, Some(Digest::of(&artifact)), installed);
+    let installed = installed.map_err(|error| match examiner.refused {
+        true => refused(format!("{error:#}")),
+        false => error,
+    })?;
     telling::tell(&mut store, &mut log)?;
     let what = if installed.already {
         "is here already"

@@ -19,7 +19,7 @@ use crate::assets;
 use crate::files::{self, BINARY_MAX};
 use crate::grants::allowed;
 use crate::sources::{Config, Sources};
-use crate::trouble::{input, unwritable};
+use crate::trouble::{Refused, input, unwritable};
 
 /// Looks into artifacts by a child process, at whether this cell has what they need, and, if that was asked for, at how they do
 /// in it.
@@ -29,6 +29,8 @@ pub(super) struct ByChild<'a> {
     pub(super) rehearsal: Option<&'a Rehearsal>,
     pub(super) tell: &'a mut dyn FnMut(&str),
     pub(super) tried: Option<Tried>,
+    /// It could not be tried because it was not granted what it asks for.
+    pub(super) refused: bool,
 }
 
 impl Examiner for ByChild<'_> {
@@ -43,8 +45,11 @@ impl Examiner for ByChild<'_> {
             return Err(Unfit(missing.join("; ")));
         }
         if let Some(how) = self.rehearsal {
-            let tried = rehearse(self.options, artifact, origin, how, self.tell)
-                .map_err(|error| Unfit(format!("its rehearsal: {error:#}")))?;
+            let tried = rehearse(self.options, artifact, origin, how, self.tell);
+            let tried = tried.map_err(|error| {
+                self.refused = error.chain().any(|cause| cause.is::<Refused>());
+                Unfit(format!("its rehearsal: {error:#}"))
+            })?;
             if !tried.passed {
                 return Err(Unfit(format!("its rehearsal: {}", tried.to_text())));
             }
@@ -189,6 +194,7 @@ pub fn check(options: &StoreOptions, file: &Path) -> anyhow::Result<Checked> {
         rehearsal: None,
         tell: &mut |_| {},
         tried: None,
+        refused: false,
     };
     let examined = (examiner.examine(&artifact, &origin)).map_err(|unfit| input(unfit.0))?;
     let manifest = read_manifest(&artifact, &origin).map_err(|error| input(error.to_string()))?;
