@@ -28,7 +28,7 @@ use crate::ports::HostPorts;
 use crate::preflight;
 use crate::reaper::Reaper;
 use crate::replay::Replay;
-use crate::run::{Answer, Entry, Header, Job, Run, Trouble, Work, recorded_end, work};
+use crate::run::{Answer, Entry, Header, Job, Run, Trouble, recorded_end, work};
 use crate::schema::Schema;
 use crate::state::{Kept, Memories, Mode, Rate, RunState, Shared, Space, lock};
 use crate::tape::{Player, RunRecord, Tape};
@@ -402,7 +402,7 @@ impl PluginHost {
             entry: entry.clone(),
             seed,
         };
-        let work = Box::pin(work(Arc::clone(plugin), state, entry));
+        let work = work(Arc::clone(plugin), state, entry);
         Run::new(
             Arc::clone(plugin),
             (work, self.reaper.clone()),
@@ -434,7 +434,7 @@ impl PluginHost {
             tape,
         );
         let shared = Arc::clone(&state.shared);
-        let mut work: Work = Box::pin(work(Arc::clone(plugin), state, record.entry.clone()));
+        let mut work = work(Arc::clone(plugin), state, record.entry.clone());
         let mut context = Context::from_waker(Waker::noop());
         let answer = loop {
             lock(&shared).step_began = Instant::now();

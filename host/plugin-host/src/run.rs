@@ -505,34 +505,38 @@ pub(crate) async fn instantiate(plugin: &Plugin, state: RunState) -> Result<(), 
 }
 
 /// Instantiates the plugin in a store of its own and calls its entry point.
-pub(crate) async fn work(plugin: Arc<Plugin>, state: RunState, entry: Entry) -> (Answer, Remains) {
+pub(crate) fn work(plugin: Arc<Plugin>, state: RunState, entry: Entry) -> Work {
     let fuel = state.limits.fuel_between_calls;
     let shared = Arc::clone(&state.shared);
+    // Made here, so that what waits holds no room for what these were before.
     let mut store = store_for(&plugin, state);
-    let outcome = enter(&plugin, &mut store, fuel, entry).await;
-    if let Ok(left) = store.get_fuel() {
-        store.data_mut().charge(left);
-    }
-    lock(&shared).usage.memory_peak_bytes = store.data().space.peak_bytes as u64;
-    let answer = match outcome {
-        Ok(answer) => answer,
-        Err(error) => Answer::End(verdict(&error, store.data())),
-    };
-    (answer, Box::new(store))
+    let entry = Box::new(entry);
+    Box::pin(async move {
+        let outcome = enter(&plugin, &mut store, fuel, entry).await;
+        if let Ok(left) = store.get_fuel() {
+            store.data_mut().charge(left);
+        }
+        lock(&shared).usage.memory_peak_bytes = store.data().space.peak_bytes as u64;
+        let answer = match outcome {
+            Ok(answer) => answer,
+            Err(error) => Answer::End(verdict(&error, store.data())),
+        };
+        (answer, Box::new(store) as Remains)
+    })
 }
 
 async fn enter(
     plugin: &Plugin,
     store: &mut Store<RunState>,
     fuel: u64,
-    entry: Entry,
+    entry: Box<Entry>,
 ) -> wasmtime::Result<Answer> {
     let instance = instance_in(plugin, store, fuel).await?;
-    let index: &ComponentExportIndex = match &entry {
+    let index: &ComponentExportIndex = match &*entry {
         Entry::Assess(_) => plugin.assess.as_ref().unwrap_or(&plugin.entry),
         _ => &plugin.entry,
     };
-    match entry {
+    match *entry {
         Entry::Skill(Job { params, resume }) => {
             let run: RunSkill = instance.get_typed_func(&mut *store, index)?;
             let (result,) = run.call_async(&mut *store, (params, resume)).await?;
