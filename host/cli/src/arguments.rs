@@ -134,7 +134,8 @@ pub(crate) enum Command {
         sinew grants audit --grants grants.toml --store out/skills\n\n\
         The grants file, key by key: host/GRANTS.md\n\n\
         Exit codes: 0 shown, or nothing dangerous was found; 1 something was; 2 wrong usage or a file that can't be used. \
-        Nothing is refused (4): nothing is loaded.")]
+        Nothing is \
+        refused (4) but a store that others could change, or are changing.")]
     Grants {
         #[command(subcommand)]
         what: GrantsCommand,

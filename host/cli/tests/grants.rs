@@ -188,13 +188,24 @@ fn what_a_plugin_lacks_is_added_to_the_operators_file() {
         "mine.toml",
         b"# ours\n[plugins.\"test/misbehave\"]\ninterfaces = [\"log\"] # first\nspeed = 0.3\n",
     );
-    folder.gives(0, &add);
+    folder.gives(
+        0,
+        &[&add[..], &["--directory", "notes=/tmp/notes"]].concat(),
+    );
     let written = std::fs::read_to_string(folder.path().join("mine.toml")).expect("it is there");
-    for kept in ["# ours", "# first", "speed = 0.3", "\"log\", "] {
+    for kept in [
+        "# ours",
+        "# first",
+        "speed = 0.3",
+        "\"log\", ",
+        "/tmp/notes",
+    ] {
         assert!(written.contains(kept), "{kept}: {written}");
     }
     let wrong = folder.gives(2, &["grants", "add", "lab/none", "--grants", "mine.toml"]);
     assert!(wrong.contains("no plugin `lab/none` is known"), "{wrong}");
+    let wrong = folder.gives(2, &[&add[..], &["--directory", "nots=/tmp"]].concat());
+    assert!(wrong.contains("no such directory"), "{wrong}");
     let wrong = folder.gives(2, &[&add[..], &["--speed", "7"]].concat());
     assert!(wrong.contains("not in (0, 1]"), "{wrong}");
     folder.write("mine.toml", b"plugins = 3");

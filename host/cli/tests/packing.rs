@@ -103,6 +103,25 @@ fn what_can_not_be_packed_is_said_and_nothing_is_written() {
     refused(&["look.toml", "its version `1` is none"]);
     wrong("[[imports]]", "[[imports]");
     refused(&["look.toml"]);
+    wrong(
+        "result_schema = { type = \"object\" }",
+        "result_schema = 42",
+    );
+    refused(&["look.toml", "result_schema"]);
+    wrong("\"events\"", "\"motion\"");
+    refused(&["look.toml", "\"motion\" twice"]);
+    wrong("parts = [\"arm\"]", "parts = \"arm\"");
+    refused(&["look.toml", "line 7", "parts = \"arm\""]);
+    cell.0.write("look.txt", MANIFEST.as_bytes());
+    let mut other = PACK;
+    other[4] = "look.txt";
+    says(
+        &cell.0.gives(2, &other),
+        &[
+            "look.txt",
+            "read as JSON, because its name does not end in .toml",
+        ],
+    );
     wrong("summary", "summary");
     let component = std::fs::read(cell.0.path().join("component.wasm")).expect("it is there");
     for (bytes, words) in [

@@ -446,8 +446,12 @@ fn a_version_that_fails_too_often_is_left_for_the_one_before_by_itself() {
 #[test]
 fn a_recovery_that_nothing_has_called_has_not_been_tried() {
     let cell = Cell::new();
-    cell.0.write("probe.wasm", sinew_skill_artifacts::PROBE);
-    let grants = "[plugins.\"test/probe\"]\ninterfaces = [\"clock\", \"log\", \"motion\"]\n";
+    // The name of a recovery that is called ends like its own.
+    let mut manifest = repack::manifest(sinew_skill_artifacts::PROBE);
+    manifest["name"] = json!("w/regrasp");
+    let probe = repack::repack(sinew_skill_artifacts::PROBE, &[manifest]);
+    cell.0.write("probe.wasm", &probe);
+    let grants = "[plugins.\"w/regrasp\"]\ninterfaces = [\"clock\", \"log\", \"motion\"]\n";
     cell.0
         .write("grants.toml", format!("{GRANTS}{grants}").as_bytes());
     let tried = cell.json(1, &["test", "probe.wasm", "--runs", "1"]);
@@ -630,6 +634,39 @@ fn a_store_without_an_active_version_stops_nobody() {
 }
 
 #[test]
+fn grants_of_what_was_removed_stop_no_other_skill() {
+    let cell = Cell::new();
+    cell.install("1.0.0", |_| {});
+    let bears_all = ["activate", "look", "--probation", "3", "--failures", "3"];
+    let bears_all = [&bears_all[..], &["--actor", "ben"]].concat();
+    says(&cell.skill(2, &bears_all), &["proves nothing"]);
+    cell.skill(0, &["activate", "look", "--actor", "ben"]);
+    cell.skill(0, &["remove", "look@1.0.0", "--active", "--actor", "ben"]);
+    let mut run = RUN;
+    run[2] = "sinew/go-home";
+    cell.0.gives(0, &run);
+    let missing = cell.0.gives(2, &RUN);
+    says(
+        &missing,
+        &[
+            "there is no skill `acme/look`",
+            "sinew skill activate acme/look",
+        ],
+    );
+}
+
+#[test]
+fn a_trust_file_that_anybody_may_write_trusts_nobody() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let cell = Cell::new();
+    cell.install("1.0.0", |_| {});
+    let trust = cell.0.path().join("out/skills/trust.toml");
+    let open = std::fs::Permissions::from_mode(0o666);
+    std::fs::set_permissions(&trust, open).expect("it is ours");
+    says(&cell.skill(4, &["list"]), &["anybody can write into it"]);
+}
+
+#[test]
 fn nothing_is_written_over_that_is_no_artifact() {
     let cell = Cell::new();
     cell.0.write("look.wasm", &look("1.0.0", |_| {}));
@@ -666,8 +703,7 @@ fn nothing_is_written_over_that_is_no_artifact() {
 #[test]
 fn a_task_that_runs_goes_over_when_it_is_told_to() {
     let cell = Cell::new();
-    let grants = "[plugins.\"acme/count\"]\ninterfaces = [\"clock\", \"events\", \"gripper\", \"lifecycle\", \"log\", \
-                  \"memory\", \"motion\", \"operator\", \"policy\", \"world\"]\npolicies = [\"grasp\"]\n";
+    let grants = MISBEHAVE_GRANTS.replace("test/misbehave", "acme/count");
     cell.0.write("grants.toml", grants.as_bytes());
     for version in ["1.0.0", "2.0.0"] {
         let mut manifest = repack::manifest(sinew_skill_artifacts::MISBEHAVE);
@@ -681,7 +717,7 @@ fn a_task_that_runs_goes_over_when_it_is_told_to() {
     }
     cell.skill(0, &["activate", "count@1.0.0", "--actor", "ben"]);
     // Sixty steps of a tenth of a second, a safe point before each.
-    let host = std::process::Command::new(env!("CARGO_BIN_EXE_sinew"))
+    let mut host = std::process::Command::new(env!("CARGO_BIN_EXE_sinew"))
         .current_dir(cell.0.path())
         .args([
             "run",
@@ -710,6 +746,8 @@ fn a_task_that_runs_goes_over_when_it_is_told_to() {
             .is_ok_and(|log| log.contains("reset-granted"))
     };
     while !begun() {
+        let ended = host.try_wait().expect("it can be asked");
+        assert_eq!(ended, None, "it has ended before it began");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     let at = [

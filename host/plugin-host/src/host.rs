@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use sinew_units::Tick;
 use wasmtime::component::{Component, Linker, ResourceTable};
@@ -21,7 +20,7 @@ use crate::fence::Fence;
 use crate::grants::{Grant, Grants};
 use crate::guard::{self, Beats};
 use crate::limits::{FIBER_STACK, Limits, WASM_STACK};
-use crate::manifest::{Kind, Manifest, ManifestError, RobotPart};
+use crate::manifest::{Kind, Manifest, RobotPart};
 use crate::outcome::{Assessment, Checkpoint, Failure, Lease, RecoveryContext, RunEnd, Usage};
 use crate::plugin::{Plugin, exports};
 use crate::ports::HostPorts;
@@ -29,7 +28,6 @@ use crate::preflight;
 use crate::reaper::Reaper;
 use crate::replay::Replay;
 use crate::run::{Answer, Entry, Header, Job, Run, Trouble, recorded_end, work};
-use crate::schema::Schema;
 use crate::state::{Kept, Memories, Mode, Rate, RunState, Shared, Space, lock};
 use crate::tape::{Player, RunRecord, Tape};
 use crate::wasi::{self, Inert};
@@ -209,15 +207,10 @@ impl PluginHost {
             });
         }
         let manifest = read_manifest(bytes, origin)?;
-        let wrong = |source| LoadError::Manifest {
+        let (params, result) = (manifest.schemas()).map_err(|source| LoadError::Manifest {
             origin: origin.to_owned(),
             source,
-        };
-        let schema = |which, value: &Value| {
-            Schema::new(value).map_err(|reason| wrong(ManifestError::Schema { which, reason }))
-        };
-        let params = schema("params_schema", &manifest.params_schema)?;
-        let result = schema("result_schema", &manifest.result_schema)?;
+        })?;
         let grant = match meet(&manifest) {
             Ok(grant) => grant,
             Err(text) => {
@@ -395,7 +388,14 @@ impl PluginHost {
         now: Tick,
     ) -> Run {
         let tape = Tape::recording(plugin.limits.record_bytes);
-        let limits = Arc::clone(&plugin.limits);
+        let limits = match mode {
+            // Several are asked in one step of the brain.
+            Mode::Assess => Arc::new(Limits {
+                step_cpu_ms: plugin.limits.step_cpu_ms / ASSESSED_IN_A_STEP,
+                ..Limits::clone(&plugin.limits)
+            }),
+            Mode::Act | Mode::Replay => Arc::clone(&plugin.limits),
+        };
         let state = self.state(plugin, limits, (mode, lease), (seed, now), tape);
         let shared = Arc::clone(&state.shared);
         let header = Header {
@@ -418,6 +418,11 @@ impl PluginHost {
     /// answer that was recorded, up to the first one that is another call.
     #[must_use]
     pub fn replay(&self, plugin: &Arc<Plugin>, record: &RunRecord) -> Replay {
+        if let Entry::Skill(job) = &record.entry
+            && let Err(refused) = plugin.check_params(&job.params)
+        {
+            return Replay::not_started(refused.to_string());
+        }
         let limits = Arc::new(record.budgets.to_limits(&self.limits));
         let functions = Arc::clone(&self.functions);
         let describes = Box::new(move |function: &str| {
@@ -506,6 +511,9 @@ impl PluginHost {
         }
     }
 }
+
+/// Recoveries that share the processor time of one step when they are asked what they would do.
+const ASSESSED_IN_A_STEP: u64 = 4;
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

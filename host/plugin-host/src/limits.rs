@@ -45,8 +45,9 @@ pub struct Limits {
     pub memory_store_bytes: usize,
     /// What is kept of a run's calls, bytes. What is over it can't be done again.
     pub record_bytes: usize,
-    /// Processor time of one poll, milliseconds, counted from the guard's first look: well above what fuel allows, and below the time
-    /// after which a brain that says nothing is taken for dead. What a machine with other things to do takes from it does not count.
+    /// Processor time of one poll, milliseconds, counted from the guard's first look; an assessment has a quarter of it. Well above
+    /// what fuel allows; whoever runs a robot sets it below the time after which a brain that says nothing is taken for dead. What a
+    /// machine with other things to do takes from it does not count.
     pub step_cpu_ms: u64,
     /// Wall time of one poll, milliseconds.
     pub step_wall_ms: u64,

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::WIT_VERSION;
+use crate::schema::Schema;
 
 /// Every capability interface of the WIT package, by name.
 pub const CAPABILITIES: [&str; 11] = [
@@ -188,6 +189,9 @@ pub enum ManifestError {
         "the manifest's directories have {0:?} twice; ask for it once, with all that it is for"
     )]
     Twice(String),
+    /// One interface twice: which of the two would count?
+    #[error("the manifest's imports have {0:?} twice; ask for it once, with all that it is for")]
+    ImportedTwice(String),
     /// A quantity that no equipment has.
     #[error("the manifest's equipment.{key} is {least}, which is no positive number")]
     Equipment {
@@ -208,7 +212,7 @@ pub enum ManifestError {
     Text(String),
     /// Built for another version of the WIT package.
     #[error(
-        "the plugin was built against sinew:plugin@{0}, this host serves {WIT_VERSION}; rebuild it with the SDK of this host"
+        "the plugin was built against sinew:plugin@{0}, this host serves {WIT_VERSION}; rebuild it with the SDK of this host, or say in its manifest what it was built against: wit = \"{WIT_VERSION}\""
     )]
     Wit(String),
     /// Asks for something that does not exist.
@@ -225,7 +229,29 @@ pub enum ManifestError {
 }
 
 impl Manifest {
-    /// Parses and checks.
+    /// The schemas of its parameters and of its result, ready to check with.
+    ///
+    /// # Errors
+    /// Which one is none, or takes too much to check, and why.
+    pub(crate) fn schemas(&self) -> Result<(Schema, Schema), ManifestError> {
+        let schema = |which, value: &Value| {
+            Schema::new(value).map_err(|reason| ManifestError::Schema { which, reason })
+        };
+        Ok((
+            schema("params_schema", &self.params_schema)?,
+            schema("result_schema", &self.result_schema)?,
+        ))
+    }
+
+    /// Checks the schemas that it declares.
+    ///
+    /// # Errors
+    /// Which one is none, or takes too much to check, and why.
+    pub fn check_schemas(&self) -> Result<(), ManifestError> {
+        self.schemas().map(|_| ())
+    }
+
+    /// Parses and checks, all but the schemas that it declares.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -262,6 +288,12 @@ impl Manifest {
                     key,
                     name: name.clone(),
                 });
+            }
+        }
+        let mut interfaces = BTreeSet::new();
+        for ask in &manifest.imports {
+            if !interfaces.insert(&ask.interface) {
+                return Err(ManifestError::ImportedTwice(ask.interface.clone()));
             }
         }
         let mut directories = BTreeSet::new();

@@ -25,6 +25,18 @@ pub enum ReplayVerdict {
 }
 
 impl Replay {
+    /// It would not even be started with what was recorded.
+    pub(crate) fn not_started(why: String) -> Self {
+        Self {
+            calls: 0,
+            verdict: ReplayVerdict::Differs(Difference {
+                call: 0,
+                recorded: "it was started".to_owned(),
+                replayed: format!("it is not started: {why}"),
+            }),
+        }
+    }
+
     pub(crate) fn of(record: &RunRecord, player: &Player, end: &RecordedEnd) -> Self {
         let calls = player.count();
         let differs = |recorded: String, replayed: String| {

@@ -99,10 +99,13 @@ fn review(
         None => Vec::new(),
     };
     let mut all: Vec<Reviewed> = Vec::new();
-    for file in stored.iter().chain(&options.plugins) {
+    let (built_in, named): (Vec<_>, Vec<_>) =
+        options.plugins.iter().partition(|file| file.built_in);
+    for file in named.into_iter().chain(&stored).chain(built_in) {
         let manifest =
             read_manifest(&file.bytes, &file.origin).map_err(|error| input(error.to_string()))?;
-        if file.built_in && all.iter().any(|one| one.manifest.name == manifest.name) {
+        // A file that was named comes before the store, and that before what is part of the program.
+        if all.iter().any(|one| one.manifest.name == manifest.name) {
             continue;
         }
         let grant = config.grants.of(&manifest.name).cloned();

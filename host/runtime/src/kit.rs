@@ -24,7 +24,8 @@ use sinew_world::Place;
 
 use crate::assets;
 use crate::skills::{
-    Books, Clock, FromStore, Provided, compiled, load_active, missing, names, vouched,
+    Admission, Books, Clock, FromStore, Provided, compiled, load_active, missing, names,
+    unknown_class, vouched,
 };
 use crate::sources::{Config, Sources};
 use crate::trouble::{input, refused};
@@ -55,6 +56,8 @@ pub struct Kit {
     pub(crate) unsigned: Vec<String>,
     /// What was loaded out of the store: digests by name.
     stored: BTreeMap<String, Digest>,
+    /// What there is for plugins that need it.
+    provided: Provided,
     /// The books on plugins out of the store, once somebody runs them.
     pub(crate) books: Option<Arc<Books>>,
 }
@@ -73,9 +76,12 @@ impl Kit {
     pub(crate) fn load_within(
         sources: &Sources,
         plugins: &[PluginFile],
-        limits: Limits,
+        mut limits: Limits,
     ) -> anyhow::Result<Self> {
         let config = sources.load()?;
+        // A plugin that keeps the thread has to be gone before the brain is taken for dead. A tick is a millisecond.
+        let silence_ms = config.safety.config().heartbeat_ticks;
+        limits.step_cpu_ms = limits.step_cpu_ms.min(silence_ms.saturating_mul(3) / 5);
         let selection = choose(&sources.backend).map_err(|error| input(error.to_string()))?;
         let notes: Vec<String> = (selection.skipped.iter())
             .filter(|error| matches!(error, InferenceError::Library { .. }))
@@ -102,9 +108,9 @@ impl Kit {
             let name = format!("policy {}", manifest.name);
             versions.insert(name, manifest.model.sha256.clone());
         }
-        requirements(&installed, &Provided::of(&config, &detector, &policies))?;
+        let provided = Provided::of(&config, &detector, &policies);
+        requirements(&config, &installed, &provided)?;
         grants_meet_plugins(sources, &config, &installed)?;
-        grants_meet_classes(&config, &installed, &detector)?;
         Ok(Self {
             config,
             backend,
@@ -115,6 +121,7 @@ impl Kit {
             versions,
             unsigned,
             stored,
+            provided,
             books: None,
         })
     }
@@ -128,7 +135,10 @@ impl Kit {
         let books = Arc::new(Books::open(
             store.clone(),
             host,
-            self.config.grants.clone(),
+            Admission {
+                grants: self.config.grants.clone(),
+                provided: self.provided.clone(),
+            },
             clock,
             self.stored.clone(),
         )?);
@@ -236,8 +246,8 @@ fn stands_in(stored: &[FromStore], plugin: &PluginFile) -> anyhow::Result<bool> 
         .any(|stored| stored.held().name == manifest.name))
 }
 
-/// What the plugins need is there.
-fn requirements(installed: &Installed, there: &Provided) -> anyhow::Result<()> {
+/// What the plugins need is there, and what they were granted is something.
+fn requirements(config: &Config, installed: &Installed, there: &Provided) -> anyhow::Result<()> {
     for kind in [Kind::Skill, Kind::Recovery] {
         for name in installed.names(kind) {
             let Some(version) = installed.current(&name) else {
@@ -247,32 +257,8 @@ fn requirements(installed: &Installed, there: &Provided) -> anyhow::Result<()> {
             if !missing.is_empty() {
                 return Err(input(format!("`{name}`: {}", missing.join("; "))));
             }
-        }
-    }
-    Ok(())
-}
-
-/// A class that nothing is of would leave its plugin blind, and nobody would know.
-fn grants_meet_classes(
-    config: &Config,
-    installed: &Installed,
-    detector: &Detector,
-) -> anyhow::Result<()> {
-    let known: Vec<&str> = detector.classes().collect();
-    for name in [Kind::Skill, Kind::Recovery]
-        .map(|kind| installed.names(kind))
-        .concat()
-    {
-        let granted = config
-            .grants
-            .of(&name)
-            .and_then(|grant| grant.classes.as_ref());
-        for class in granted.into_iter().flatten() {
-            if !known.contains(&class.as_str()) {
-                return Err(input(format!(
-                    "the grants of plugins.\"{name}\": classes: nothing is a `{class}`; the detector knows {}",
-                    known.join(", ")
-                )));
+            if let Some(words) = unknown_class(&name, &config.grants, there) {
+                return Err(input(words));
             }
         }
     }

@@ -353,6 +353,15 @@ impl Store {
         Ok(new)
     }
 
+    /// A host that ran a version has found it revoked.
+    ///
+    /// # Errors
+    /// The database can't be written.
+    pub fn note_distrust(&mut self, held: &Held, why: &str, by: &By) -> Result<(), StoreError> {
+        let _lock = self.lock()?;
+        self.change(|change| note(change, by, What::Distrusted, held, why))
+    }
+
     /// What a version of this name may have without anybody being asked.
     ///
     /// # Errors

@@ -281,7 +281,10 @@ type Shape = (String, String, Option<String>);
 
 /// Everything that a database has but what it makes for itself.
 fn shapes(connection: &Connection) -> rusqlite::Result<Vec<Shape>> {
-    let query = "SELECT type, name, sql FROM sqlite_schema WHERE substr(name, 1, 7) <> 'sqlite_' ORDER BY type, name";
+    let query = "SELECT type, name, sql FROM sqlite_schema
+                 WHERE NOT (type = 'index' AND name GLOB 'sqlite_autoindex_*' AND sql IS NULL)
+                   AND NOT (type = 'table' AND name = 'sqlite_sequence')
+                 ORDER BY type, name";
     let mut statement = connection.prepare(query)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     rows.collect()

@@ -30,10 +30,12 @@ pub enum What {
     Unpinned,
     /// Somebody agreed to what it asks for.
     Approved,
+    /// It was revoked while a host ran it: no task begins with it any more.
+    Distrusted,
 }
 
 impl What {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Installed,
         Self::Activated,
         Self::Proven,
@@ -42,6 +44,7 @@ impl What {
         Self::Pinned,
         Self::Unpinned,
         Self::Approved,
+        Self::Distrusted,
     ];
 
     /// Its name.
@@ -56,6 +59,7 @@ impl What {
             Self::Pinned => "pinned",
             Self::Unpinned => "unpinned",
             Self::Approved => "approved",
+            Self::Distrusted => "distrusted",
         }
     }
 }

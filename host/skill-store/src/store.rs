@@ -340,6 +340,19 @@ impl Store {
         self.compiled.sweep(&compiled, &step)
     }
 
+    /// The names of every plugin that is or was in the store.
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub fn names(&self) -> Result<BTreeSet<String>, StoreError> {
+        self.database.read(|connection| {
+            let query = "SELECT name FROM artifacts UNION SELECT name FROM gone";
+            let mut statement = connection.prepare(query)?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            rows.collect()
+        })
+    }
+
     /// Everything that the store holds, by name, the newest version first.
     ///
     /// # Errors

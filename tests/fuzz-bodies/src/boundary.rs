@@ -130,13 +130,13 @@ pub fn wit_boundary(bytes: &[u8]) {
 }
 
 /// A guest out of any core module. `world` is `skill` or `recovery`; what does not fit it is no guest.
-pub fn guest(world: &str, events: &[u8], module: &[u8]) {
+pub fn guest(world: &str, events: &[u8], module: &[u8]) -> bool {
     let Ok(component) = try_component(world, module) else {
-        return;
+        return false;
     };
     GUESTS.with(|guests| {
         let Ok(plugin) = guests.host.load(&packed(world, component), "guest") else {
-            return;
+            return false;
         };
         let events = Events::drawn(&mut Choices::of(events));
         let entries: &[Entry] = match world {
@@ -146,7 +146,8 @@ pub fn guest(world: &str, events: &[u8], module: &[u8]) {
         for entry in entries {
             guests.twice(&plugin, *entry, events, &BTreeMap::new());
         }
-    });
+        true
+    })
 }
 
 impl Guests {

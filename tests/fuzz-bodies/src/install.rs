@@ -187,7 +187,8 @@ thread_local! {
     static EMPTY: RefCell<Option<(tempfile::TempDir, Store)>> = const { RefCell::new(None) };
 }
 
-fn check(artifact: &[u8], unsigned: bool) {
+/// Whether it was let in.
+fn check(artifact: &[u8], unsigned: bool) -> bool {
     let place = place();
     let how = Installation {
         origin: "it",
@@ -214,7 +215,7 @@ fn check(artifact: &[u8], unsigned: bool) {
         assert!(store.all().expect("it can be read").is_empty());
         assert!(files(folder.path()).is_empty(), "the store is as it was");
         EMPTY.set(Some((folder, store)));
-        return;
+        return false;
     };
     assert!(!installed.already);
     let held = installed.held;
@@ -231,6 +232,7 @@ fn check(artifact: &[u8], unsigned: bool) {
     );
     let again = store.install(artifact, &how, &mut examiner, &by);
     assert!(again.expect("it was let in before").already);
+    true
 }
 
 /// What the store has to find out before anything is looked into.
@@ -262,4 +264,24 @@ fn files(root: &Path) -> Vec<PathBuf> {
         );
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else the target would try refusals only, and nobody would see it.
+    #[test]
+    fn what_is_sound_is_let_in() {
+        let of = |name: &str| {
+            let manifest = manifest_of(name, "skill", &CAPABILITIES);
+            with_manifest(imports_everything("skill"), &manifest)
+        };
+        let (trusted, nobodys) = (of("lab/pick"), of("nobody/pick"));
+        let signed = sign(&trusted, &place().keys[0]).expect("it can be signed");
+        assert!(check(&signed, false));
+        assert!(!check(&trusted, true), "whoever has a key signs");
+        assert!(check(&nobodys, true));
+        assert!(!check(&nobodys, false), "nobody has signed it");
+    }
 }

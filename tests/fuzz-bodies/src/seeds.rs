@@ -62,7 +62,12 @@ fn full_manifest() -> Value {
                       "place_kinds": ["tray"]},
         "directories": [{"name": "orders", "why": "to read them", "write": true, "optional": false}],
         "handles": ["no-grasp"],
-        "post_conditions": [{"object_in_place": {"class": "block", "place": "tray"}}],
+        "post_conditions": [
+            {"predicate": "class-in-slot", "each": "/order", "class": "/class", "slot": "/slot"},
+            {"predicate": "count", "place": "tray", "class": "block", "min": 1},
+            {"predicate": "at-pose", "pose": "home", "tolerance_rad": 0.1},
+            {"predicate": "holding", "value": false},
+        ],
     });
     for (key, value) in more.as_object().into_iter().flatten() {
         manifest[key] = value.clone();

@@ -59,7 +59,8 @@ pub(crate) enum SkillCommand {
     #[command(
         after_help = "Example:\n  sinew skill pack target/wasm32-wasip2/release/pick.wasm --manifest pick.json --out pick.wasm\n\n\
         What stands in a manifest: host/SKILLS.md\n\n\
-        Exit codes: 0 packed, 2 wrong usage, no component, a manifest that says something wrong, or the file can't be written."
+        Exit codes: 0 packed, 2 wrong usage, no component, a manifest that says something wrong, or the file can't be written, 4 \
+        refused: no room, or a disk that is read only."
     )]
     Pack {
         /// The component.
@@ -76,7 +77,8 @@ pub(crate) enum SkillCommand {
     /// Put your signature at the end of an artifact.
     #[command(
         after_help = "Example:\n  sinew skill sign pick.wasm --key acme.key --out pick-1.2.0.wasm\n\n\
-        Exit codes: 0 signed, 2 wrong usage, no artifact, no key, or the file can't be written."
+        Exit codes: 0 signed, 2 wrong usage, no artifact, no key, or the file can't be written, 4 refused: no room, or a disk \
+        that is read only."
     )]
     Sign {
         /// The artifact.
@@ -95,8 +97,8 @@ pub(crate) enum SkillCommand {
         sinew skill install pick-1.2.0.wasm --actor ann\n  \
         sinew skill install pick.wasm --unsigned --actor ann          # on a robot for development\n  \
         sinew skill install pick-1.2.0.wasm --rehearse 20 --floor 0.95 --actor ann\n\n\
-        Exit codes: 0 installed, or here already, 2 wrong usage or it can't be used, 4 refused: its signature, its signer, a \
-        version that is here with other contents, a grant that its rehearsal needs, no room.")]
+        Exit codes: 0 installed, or here already, 2 wrong usage or it can't be used, or its rehearsal did not pass, 4 refused: its signature, its \
+        signer, a version that is here with other contents, a grant that its rehearsal needs, no room.")]
     Install {
         /// The artifact.
         file: PathBuf,
@@ -155,9 +157,9 @@ pub(crate) enum SkillCommand {
         /// Runs until it is proven.
         #[arg(long, value_name = "RUNS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         probation: u32,
-        /// Failures among them that are borne; misbehaving is not.
-        #[arg(long, value_name = "RUNS", default_value_t = 4)]
-        failures: u32,
+        /// Failures among them that are borne, fewer than that; a fifth if it is not said. Misbehaving is not borne.
+        #[arg(long, value_name = "RUNS")]
+        failures: Option<u32>,
         #[command(flatten)]
         change: ChangeArguments,
     },

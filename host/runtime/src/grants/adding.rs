@@ -99,7 +99,27 @@ fn write(
 ) -> anyhow::Result<Vec<String>> {
     let lack = grants.lack(manifest);
     let mut added = Vec::new();
-    if lack.is_empty() && adding.speed.is_none() && adding.force_n.is_none() {
+    let asks = &manifest.directories;
+    if let Some(name) =
+        (adding.directories.keys()).find(|name| asks.iter().all(|ask| ask.name != **name))
+    {
+        let asked: Vec<&str> = asks.iter().map(|ask| ask.name.as_str()).collect();
+        return Err(input(format!(
+            "--directory {name}: it asks for no such directory; it asks for {}",
+            if asked.is_empty() {
+                "none".to_owned()
+            } else {
+                asked.join(", ")
+            }
+        )));
+    }
+    // Those that it lacks, and whatever else was said where it is.
+    let directories = asks.iter().filter(|ask| {
+        adding.directories.contains_key(&ask.name)
+            || lack.directories.iter().any(|lack| lack.name == ask.name)
+    });
+    let is_done = lack.is_empty() && adding.directories.is_empty();
+    if is_done && adding.speed.is_none() && adding.force_n.is_none() {
         return Ok(added);
     }
     let table = table_of(document, &adding.name)?;
@@ -141,12 +161,17 @@ fn write(
                 .map(|policy| format!("policy {policy}")),
         );
     }
-    for ask in &lack.directories {
+    for ask in directories {
         added.push(add_directory(table, ask, &adding.directories)?);
     }
     for (key, amount) in [("speed", adding.speed), ("force_n", adding.force_n)] {
         if let Some(amount) = amount {
-            table[key] = value(amount);
+            let mut new = toml_edit::Value::from(amount);
+            // A comment behind it stays.
+            if let Some(old) = table.get(key).and_then(Item::as_value) {
+                new.decor_mut().clone_from(old.decor());
+            }
+            table[key] = Item::Value(new);
             added.push(format!("{key} {amount}"));
         }
     }

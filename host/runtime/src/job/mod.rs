@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sinew_audit::{WallClock, Writer};
@@ -23,7 +23,7 @@ use crate::host::{Host, Speed};
 use crate::kit::{Kit, PluginFile, place};
 use crate::picture::write_png;
 use crate::safety_change;
-use crate::skills::{News, NewsOf};
+use crate::skills::{News, NewsOf, names};
 use crate::sources::Sources;
 use crate::trouble::input;
 use crate::watch::{Progress, Watcher};
@@ -118,12 +118,9 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
         }
         if number > 0 {
             take_news(&kit, None, watch);
-            if kit.plugins.current(&options.skill).is_none() {
+            if let Err(why) = wait_for_skill(&kit, options, has_clock, watch) {
                 // Whatever made it go is told by then; what was run is reported.
-                header.ended_early = Some(format!(
-                    "no version of `{}` is active any more: see `sinew skill list`",
-                    options.skill
-                ));
+                header.ended_early = Some(why);
                 break;
             }
         }
@@ -192,6 +189,41 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
     // What was not run can't have reached its goal.
     report.goal_reached &= report.cycles == options.cycles;
     Ok(report)
+}
+
+/// How long a version that is active in the store is waited for between two cycles: its machine code may be made anew.
+const TAKEN_UP_WITHIN: Duration = Duration::from_secs(60);
+
+/// The skill is there, or will be: where a clock runs, what is active in the store and can't be taken up yet is waited for.
+///
+/// # Errors
+/// In words: nothing is active any more, or it can't be taken up.
+fn wait_for_skill(
+    kit: &Kit,
+    options: &JobOptions,
+    has_clock: bool,
+    watch: Watcher<'_>,
+) -> Result<(), String> {
+    let skill = &options.skill;
+    let since = Instant::now();
+    while kit.plugins.current(skill).is_none() {
+        let awaited = kit.books.as_ref().is_some_and(|books| books.awaits(skill));
+        if !awaited {
+            return Err(format!(
+                "no version of `{skill}` is active any more: see `sinew skill list`"
+            ));
+        }
+        let is_over =
+            since.elapsed() > TAKEN_UP_WITHIN || options.interrupt.load(Ordering::Relaxed);
+        if !has_clock || is_over {
+            return Err(format!(
+                "the active version of `{skill}` can't be taken up: see what is said of it, and `sinew skill list`"
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        take_news(kit, None, watch);
+    }
+    Ok(())
 }
 
 /// Versions that somebody has made active meanwhile become active here: for new tasks, and for those that run on `host` as it
@@ -272,7 +304,19 @@ fn check_task(kit: &Kit, cell: &Cell, options: &JobOptions) -> anyhow::Result<()
             sinew_tasks::check_task(&kit.plugins, &names, &options.skill, &params).map(|_| ())
         }
     }
-    .map_err(|error| input(error.to_string()))
+    .map_err(|error| {
+        let skill = &options.skill;
+        let place = options.sources.store.as_ref();
+        let is_stored = place.is_some_and(|place| {
+            kit.plugins.current(skill).is_none() && names(place).is_ok_and(|names| names.contains(skill))
+        });
+        let what = if is_stored {
+            format!("; no version of it is active in the store: sinew skill activate {skill} --actor NAME")
+        } else {
+            String::new()
+        };
+        input(format!("{error}{what}"))
+    })
 }
 
 fn header(kit: &Kit, options: &JobOptions) -> RunHeader {

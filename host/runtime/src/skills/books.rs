@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sinew_audit::Writer;
-use sinew_plugin_host::{Grants, PluginHost, Usage as RunUsage};
+use sinew_plugin_host::{PluginHost, Usage as RunUsage};
 use sinew_skill_store::{
     Access, By, Digest, Held, Memory, PATIENCE, RunOutcome, State, Store, SwapAt, Trust, Usage,
 };
@@ -13,7 +13,7 @@ use sinew_tasks::{
     Account, Bookkeeper, InstalledVersion, Left, SwapAt as TaskSwapAt, Version as _,
 };
 
-use super::taking::Taking;
+use super::taking::{Admission, Taking};
 use super::{StorePlace, telling, trouble};
 
 /// Who books: it stands in the audit log.
@@ -55,6 +55,8 @@ struct Inner {
     active: BTreeMap<String, Digest>,
     /// What is active in the store, ran here, and was revoked.
     distrusted: BTreeSet<Digest>,
+    /// What of these, and why, is not in the store's history yet.
+    unsaid: Vec<(Held, String, By)>,
     /// What was read of memory, and not written since. What was never read is not written.
     read: BTreeMap<String, Memory>,
     /// What is kept and not in the store yet.
@@ -84,19 +86,20 @@ impl Books {
     pub(crate) fn open(
         place: StorePlace,
         host: PluginHost,
-        grants: Grants,
+        admission: Admission,
         clock: Clock,
         active: BTreeMap<String, Digest>,
     ) -> anyhow::Result<Self> {
         let mut store = Store::open(&place.folder, Access::Change).map_err(trouble)?;
         (store.patience(PATIENCE_BESIDE_A_ROBOT)).map_err(trouble)?;
         Ok(Self(Mutex::new(Inner {
-            taking: Taking::new(place.clone(), host, grants, clock.is_some()),
+            taking: Taking::new(place.clone(), host, admission, clock.is_some()),
             place,
             store,
             clock,
             active,
             distrusted: BTreeSet::new(),
+            unsaid: Vec::new(),
             read: BTreeMap::new(),
             unkept: BTreeMap::new(),
             unbooked: VecDeque::new(),
@@ -164,11 +167,19 @@ impl Books {
         news
     }
 
+    /// Whether a version of this name is active in the store, and may become active here as soon as it can be taken up.
+    pub(crate) fn awaits(&self, name: &str) -> bool {
+        let mut inner = self.inner();
+        let held = inner.held(name);
+        held.is_some_and(|held| !inner.distrusted.contains(&held.digest))
+    }
+
     /// Tells the audit log what happened. What can't be written is told the next time.
     pub(crate) fn tell(&self, log: &Writer) {
         let mut inner = self.inner();
         inner.book_all();
         inner.keep_all();
+        inner.say_all();
         let Inner {
             store, handed_over, ..
         } = &mut *inner;
@@ -261,6 +272,16 @@ impl Inner {
         }
     }
 
+    /// Writes down what was found revoked. What is left over is written the next time.
+    fn say_all(&mut self) {
+        for (held, why, by) in std::mem::take(&mut self.unsaid) {
+            if let Err(error) = self.store.note_distrust(&held, &why, &by) {
+                self.note(format!("the store of skills: {error}"));
+                self.unsaid.push((held, why, by));
+            }
+        }
+    }
+
     fn held(&mut self, name: &str) -> Option<Held> {
         match self.store.active() {
             Ok(active) => active.into_iter().find(|held| held.name == name),
@@ -328,6 +349,8 @@ impl Inner {
     fn distrust(&mut self, held: Held, why: &str) -> News {
         let words = format!("no task begins with it any more: {why}");
         self.note(words.clone());
+        self.unsaid
+            .push((held.clone(), why.to_owned(), by(self.clock)));
         self.active.remove(&held.name);
         self.distrusted.insert(held.digest);
         News {
@@ -366,6 +389,7 @@ impl Inner {
                 }
                 Some(_) if self.distrusted.contains(&held.digest) => continue,
                 _ if runs => continue,
+                None if trust.is_none() && self.distrusted.contains(&held.digest) => continue,
                 _ => self.distrusted.remove(&held.digest),
             };
             let (what, words) = match self.taking.take(&self.store, &held) {
@@ -418,11 +442,16 @@ impl Booking {
                 memory_peak_bytes: usage.memory_peak_bytes,
                 ..Usage::default()
             },
-            by: By {
-                actor: ACTOR.to_owned(),
-                unix_ms: clock.map(|now| now()),
-            },
+            by: by(clock),
         })
+    }
+}
+
+/// Who books, and when.
+fn by(clock: Clock) -> By {
+    By {
+        actor: ACTOR.to_owned(),
+        unix_ms: clock.map(|now| now()),
     }
 }
 

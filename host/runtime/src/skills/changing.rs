@@ -11,9 +11,9 @@ use sinew_skill_store::{
 
 use super::looking::{ByChild, provided};
 use super::rehearsal::Rehearsal;
-use super::requirements::missing;
+use super::requirements::{missing, unknown_class};
 use super::words::Change;
-use super::{StoreOptions, manifest_of, telling, trouble};
+use super::{StoreOptions, manifest_of, pasted, telling, trouble};
 use crate::audit::now_unix_ms;
 use crate::files::{self, BINARY_MAX};
 use crate::grants::allowed;
@@ -140,10 +140,11 @@ pub fn install(
         "installed"
     };
     let held = installed.held;
-    let next = options.next(&format!(
+    let activate = format!(
         "sinew skill activate {}@{} --actor NAME",
         held.name, held.version
-    ));
+    );
+    let next = options.next(&activate, author);
     let mut change = Change::of(what, &held, next);
     if let Some(tried) = &examiner.tried {
         let (succeeded, runs) = (tried.succeeded, tried.runs);
@@ -171,7 +172,9 @@ pub fn activate(
     let mut store = options.open(Access::Change)?;
     let held = store.select_one(selector).map_err(trouble)?;
     let manifest = granted(&store, &held, &trust, &config, author)?;
-    let missing = missing(&manifest, &provided(&options.sources, &config)?);
+    let provided = provided(&options.sources, &config)?;
+    let mut missing = missing(&manifest, &provided);
+    missing.extend(unknown_class(&held.name, &config.grants, &provided));
     if !missing.is_empty() {
         let words = format!("{held}: {}", missing.join("; "));
         return Err(refuse(author, &held, words));
@@ -188,8 +191,9 @@ pub fn activate(
     let held = told(author, &held.name, Some(held.digest), activated)?;
     telling::tell(&mut store, &mut log)?;
     let next = format!(
-        "sinew run --store {}{}{}",
-        options.place.folder.display(),
+        "sinew run --store {}{}{}{}",
+        pasted(&options.place.folder),
+        options.trust_flag(),
         options.grants_flag(),
         match held.kind.as_str() {
             "skill" => format!(" --skill {}", held.name),
@@ -295,10 +299,11 @@ pub fn approve(
     let approved = store.approve(&held, &allowed(&manifest, &config.grants), &by(author));
     let new = told(author, &held.name, Some(held.digest), approved)?;
     telling::tell(&mut store, &mut log)?;
-    let next = options.next(&format!(
+    let activate = format!(
         "sinew skill activate {}@{} --actor NAME",
         held.name, held.version
-    ));
+    );
+    let next = options.next(&activate, author);
     Ok(Change {
         state: if new.is_empty() {
             "nothing that was not allowed before".to_owned()

@@ -24,11 +24,10 @@ pub(crate) struct FromStore {
     folder: PathBuf,
 }
 
-/// The names of all plugins in a store, active or not.
+/// The names of all plugins that are or were in a store, active or not.
 pub(crate) fn names(place: &StorePlace) -> anyhow::Result<BTreeSet<String>> {
     let store = Store::open(&place.folder, Access::Read).map_err(trouble)?;
-    let all = store.all().map_err(trouble)?;
-    Ok(all.into_iter().map(|held| held.name).collect())
+    store.names().map_err(trouble)
 }
 
 /// Which version of a name is looked at, if there are several.
@@ -174,12 +173,28 @@ impl FromStore {
         (self.loaded.held.check_consent(&allowed, &self.agreed)).map_err(trouble)
     }
 
-    /// Loads it: from machine code if the store has it, compiled otherwise.
+    /// Loads it: from machine code if the store has it, compiled otherwise. Machine code is mapped from a file.
     pub(crate) fn version(&self, host: &PluginHost) -> Result<InstalledVersion, InstallError> {
+        self.version_with(host, |code| code.mapped_in(&self.folder))
+    }
+
+    /// The same without a file: it takes more memory, and no disk is waited for.
+    pub(crate) fn version_in_memory(
+        &self,
+        host: &PluginHost,
+    ) -> Result<InstalledVersion, InstallError> {
+        self.version_with(host, |code| code)
+    }
+
+    fn version_with<'a>(
+        &'a self,
+        host: &PluginHost,
+        placed: impl FnOnce(MachineCode<'a>) -> MachineCode<'a>,
+    ) -> Result<InstalledVersion, InstallError> {
         let origin = self.held().to_string();
         let plugin = match &self.loaded.compiled {
             Some(compiled) => {
-                let code = vouched(compiled).mapped_in(&self.folder);
+                let code = placed(vouched(compiled));
                 host.load_compiled(&self.loaded.artifact, &origin, &code)?
             }
             None => host.load(&self.loaded.artifact, &origin)?,

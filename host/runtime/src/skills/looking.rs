@@ -10,11 +10,11 @@ use sinew_skill_store::{
 };
 use sinew_tasks::check_manifest;
 
-use super::StoreOptions;
 use super::rehearsal::{Rehearsal, Tried, rehearse};
 use super::requirements::{Provided, missing};
 use super::words::{Change, Checked};
 use super::worker::examine;
+use super::{StoreOptions, pasted};
 use crate::assets;
 use crate::files::{self, BINARY_MAX};
 use crate::grants::allowed;
@@ -106,15 +106,24 @@ pub fn keygen(file: &Path) -> anyhow::Result<String> {
 pub fn pack(component: &Path, manifest: &Path, out: &Path) -> anyhow::Result<Change> {
     let bytes = files::read_bytes(component, BINARY_MAX)?;
     let text = files::read(manifest)?;
+    let text = text.trim_start_matches('\u{feff}');
     let said = manifest.display();
     let wrong = |error: &dyn std::fmt::Display| input(format!("{said}: {error}"));
-    let json = if manifest.extension().is_some_and(|it| it == "toml") {
-        let value: Value = toml::from_str(&text).map_err(|error| wrong(&error))?;
+    let is_toml = (manifest.extension()).is_some_and(|it| it.eq_ignore_ascii_case("toml"));
+    let json = if is_toml {
+        // Once as what it is, for places in the file, and once as what becomes JSON.
+        toml::from_str::<Manifest>(text).map_err(|error| wrong(&error))?;
+        let value: Value = toml::from_str(text).map_err(|error| wrong(&error))?;
         value.to_string()
     } else {
-        text
+        serde_json::from_str::<Value>(text).map_err(|error| {
+            let as_what = "read as JSON, because its name does not end in .toml";
+            input(format!("{said}, {as_what}: {error}"))
+        })?;
+        text.to_owned()
     };
     let checked = Manifest::from_json(json.as_bytes()).map_err(|error| wrong(&error))?;
+    checked.check_schemas().map_err(|error| wrong(&error))?;
     check_manifest(&checked).map_err(|error| wrong(&error))?;
     version_of(&checked).map_err(|error| wrong(&error))?;
     check_place(out)?;
@@ -129,7 +138,7 @@ pub fn pack(component: &Path, manifest: &Path, out: &Path) -> anyhow::Result<Cha
         digest: Digest::of(&plugin).to_string(),
         state: format!("in {}", out.display()),
         unsigned: true,
-        next: format!("sinew skill check {}", out.display()),
+        next: format!("sinew skill check {}", pasted(out)),
         warning: String::new(),
     })
 }
@@ -169,7 +178,7 @@ pub fn sign(file: &Path, key: &Path, out: &Path) -> anyhow::Result<Change> {
         digest: Digest::of(&signed).to_string(),
         state: format!("in {}, with {}", out.display(), key.public()),
         unsigned: false,
-        next: format!("sinew skill install {} --actor NAME", out.display()),
+        next: format!("sinew skill install {} --actor NAME", pasted(out)),
         warning: String::new(),
     })
 }

@@ -27,6 +27,7 @@ use sinew_skill_store::{Access, Held, Selector, Store, StoreError, Trust};
 use crate::files;
 use crate::grants::allowed;
 use crate::kit::PluginFile;
+use crate::safety_change::AUDIT_DEFAULT;
 use crate::sources::{Config, Sources};
 use crate::trouble::{input, refused};
 
@@ -39,7 +40,8 @@ pub(crate) use self::loading::{
 pub(crate) use self::looking::kind_name;
 pub use self::looking::{check, keygen, pack, sign, test};
 pub use self::rehearsal::{Rehearsal, Tried};
-pub(crate) use self::requirements::{Provided, missing};
+pub(crate) use self::requirements::{Provided, missing, unknown_class};
+pub(crate) use self::taking::Admission;
 pub use self::words::{Change, Checked, Listed, ListedSkill, Shown};
 pub use self::worker::serve as serve_examiner;
 
@@ -71,20 +73,31 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
-    /// A command that goes on from here: in the same store, with the same grants.
-    fn next(&self, command: &str) -> String {
+    /// A command that goes on from here: in the same store, with the same grants and log.
+    fn next(&self, command: &str, author: &Author) -> String {
         let store = match &self.place.folder {
             folder if folder.as_path() == Path::new(STORE_DEFAULT) => String::new(),
-            folder => format!(" --store {}", folder.display()),
+            folder => format!(" --store {}", pasted(folder)),
         };
-        let trust = (self.place.trust.as_ref())
-            .map_or_else(String::new, |file| format!(" --trust {}", file.display()));
-        format!("{command}{store}{}{trust}", self.grants_flag())
+        let log = match &author.audit {
+            log if log.as_path() == Path::new(AUDIT_DEFAULT) => String::new(),
+            log => format!(" --audit {}", pasted(log)),
+        };
+        format!(
+            "{command}{store}{}{}{log}",
+            self.grants_flag(),
+            self.trust_flag()
+        )
+    }
+
+    fn trust_flag(&self) -> String {
+        (self.place.trust.as_ref())
+            .map_or_else(String::new, |file| format!(" --trust {}", pasted(file)))
     }
 
     fn grants_flag(&self) -> String {
         (self.sources.grants.as_ref())
-            .map_or_else(String::new, |file| format!(" --grants {}", file.display()))
+            .map_or_else(String::new, |file| format!(" --grants {}", pasted(file)))
     }
 
     fn open(&self, access: Access) -> anyhow::Result<Store> {
@@ -105,10 +118,35 @@ impl StorePlace {
         if self.trust.is_none() && !path.exists() {
             return Ok(Trust::default());
         }
+        files::check_regular(path).map_err(|error| input(error.0))?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = std::fs::metadata(path).map(|there| there.permissions().mode());
+            if mode.is_ok_and(|mode| mode & 0o002 != 0) {
+                return Err(refused(format!(
+                    "{}: anybody can write into it, so it says nothing about whom to trust: chmod o-w it",
+                    path.display()
+                )));
+            }
+        }
         let text = files::read(path)?;
         Trust::from_toml_str(&text, &path.display().to_string())
             .map_err(|error| input(error.to_string()))
     }
+}
+
+/// A path as it can be pasted into a shell, behind an option or a command.
+fn pasted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._+:@%,=-".contains(c);
+    if text.starts_with('-') {
+        return pasted(&Path::new(".").join(path));
+    }
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// As the command line has to end: refused, or wrong input.

@@ -97,8 +97,7 @@ pub(crate) fn rehearse(
         sources: Sources {
             // The operator's file is for all plugins of the robot; one of them is tried.
             grants_for_others: true,
-            // A child has looked into it a moment ago.
-            examiner: Vec::new(),
+            examiner: options.place.examiner.clone(),
             ..options.sources.clone()
         },
         manifest: &manifest,
@@ -250,12 +249,13 @@ impl Stage<'_> {
 
     /// What the runs of the artifact were recorded in.
     fn records(&self, name: &str) -> anyhow::Result<Vec<PathBuf>> {
-        let of_it = format!("{}.run", self.manifest.name.replace('/', "_"));
+        let plugin = self.manifest.name.replace('/', "_");
+        let (of_it, asked) = (format!("-{plugin}.run"), format!("-assess.{plugin}.run"));
         let mut files = Vec::new();
         for entry in std::fs::read_dir(self.folder.join(name).join("runs"))? {
             let path = entry?.path();
             let file = path.file_name().and_then(|file| file.to_str());
-            if file.is_some_and(|file| file.ends_with(&of_it)) {
+            if file.is_some_and(|file| file.ends_with(&of_it) || file.ends_with(&asked)) {
                 files.push(path);
             }
         }

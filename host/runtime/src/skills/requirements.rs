@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sinew_perception::Detector;
-use sinew_plugin_host::Manifest;
+use sinew_plugin_host::{Grants, Manifest};
 use sinew_policy::PolicyStore;
 use sinew_sim::Cell;
 
@@ -48,6 +48,16 @@ impl Provided {
                 .collect(),
         }
     }
+}
+
+/// A class that nothing is of would leave its plugin blind, and nobody would know: what is wrong with what it was granted.
+pub(crate) fn unknown_class(name: &str, grants: &Grants, there: &Provided) -> Option<String> {
+    let granted = grants.of(name).and_then(|grant| grant.classes.as_ref());
+    let class = (granted.into_iter().flatten()).find(|class| !there.classes.contains(*class))?;
+    Some(format!(
+        "the grants of plugins.\"{name}\": classes: nothing is a `{class}`; the detector knows {}",
+        list(there.classes.iter())
+    ))
 }
 
 /// Everything that a plugin needs and that is not there, each in words; empty if nothing is.

@@ -6,21 +6,30 @@ use std::time::{Duration, Instant};
 
 use sinew_plugin_host::{Grants, PluginHost};
 use sinew_skill_store::{Access, Digest, Held, Store};
-use sinew_tasks::InstalledVersion;
+use sinew_tasks::{InstalledVersion, Version as _};
 
 use super::loading::{FromStore, read, read_or_compile};
+use super::requirements::{Provided, missing, unknown_class};
 use super::{StorePlace, trouble};
 use crate::trouble::input;
 
 /// How long it takes until something that can't be taken up is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
 
+/// What a version has to meet.
+pub(crate) struct Admission {
+    /// What it may have.
+    pub(crate) grants: Grants,
+    /// What the cell has.
+    pub(crate) provided: Provided,
+}
+
 /// Takes versions up.
 pub(super) struct Taking {
     place: StorePlace,
     /// It shares its engine with the host that runs what is loaded here.
     host: PluginHost,
-    grants: Grants,
+    admission: Admission,
     /// Nobody may wait here: a robot works beside it.
     is_real_time: bool,
     /// Versions whose machine code is made anew.
@@ -40,13 +49,13 @@ impl Taking {
     pub(super) fn new(
         place: StorePlace,
         host: PluginHost,
-        grants: Grants,
+        admission: Admission,
         is_real_time: bool,
     ) -> Self {
         Self {
             place,
             host,
-            grants,
+            admission,
             is_real_time,
             making: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -95,9 +104,23 @@ impl Taking {
         } else {
             read_or_compile(&self.place, store, held, &self.host.code_for())?
         };
-        let version = (loaded.version(&self.host)).map_err(|error| input(error.to_string()))?;
-        loaded.check_consent(&version, &self.grants)?;
-        Ok(version)
+        let version = if self.is_real_time {
+            // Nothing is written to a disk while a robot waits.
+            loaded.version_in_memory(&self.host)
+        } else {
+            loaded.version(&self.host)
+        };
+        let version = version.map_err(|error| input(error.to_string()))?;
+        let Admission { grants, provided } = &self.admission;
+        loaded.check_consent(&version, grants)?;
+        let missing = missing(version.manifest(), provided);
+        if !missing.is_empty() {
+            return Err(input(missing.join("; ")));
+        }
+        match unknown_class(&held.name, grants, provided) {
+            Some(words) => Err(input(words)),
+            None => Ok(version),
+        }
     }
 
     /// Reads a version that has its machine code; where that is missing, it is made on a thread.

@@ -112,6 +112,7 @@ fn pending(event: &Event) -> Pending {
         What::Pinned => "plugin-pinned",
         What::Unpinned => "plugin-unpinned",
         What::Approved => "plugin-approved",
+        What::Distrusted => "plugin-distrusted",
     };
     Pending {
         stamp: Stamp {

@@ -324,6 +324,12 @@ fn a_database_that_somebody_has_rebuilt_is_not_looked_into() {
             "the trigger `t`",
         ),
         (
+            "CREATE TRIGGER t AFTER INSERT ON history BEGIN DELETE FROM history; END;
+             PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET name = 'sqlite_t', sql = replace(sql, 'TRIGGER t', 'TRIGGER sqlite_t') WHERE name = 't'",
+            "the trigger `sqlite_t`",
+        ),
+        (
             "DROP INDEX artifacts_by_name",
             "the index `artifacts_by_name`",
         ),

@@ -230,11 +230,10 @@ impl<P: Plugins> Task<P> {
         if failed.label.needs_person() {
             return self.fail(context, failed);
         }
-        // What it found out may be another recovery's business: the dropped part is missing by now.
-        let is_news = self
-            .problem
-            .as_ref()
-            .is_none_or(|problem| problem.label != failed.label);
+        // What it found out may be another recovery's business: the dropped part is missing by now. That it is broken itself is
+        // not: the skill has still failed for its own reason.
+        let is_news = failed.label != FailureLabel::SkillFault
+            && (self.problem.as_ref()).is_none_or(|problem| problem.label != failed.label);
         if is_news
             && !failed.detail.is_null()
             && !handlers(context.plugins, failed.label).is_empty()

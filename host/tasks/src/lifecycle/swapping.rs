@@ -155,8 +155,9 @@ impl<P: Plugins> Task<P> {
             FaultKind::Trap | FaultKind::Budget => true,
             // Under a stop nobody has asked it to end.
             FaultKind::Killed => !matches!(self.end_asked, Some(EndAsked::Stop)),
-            // What it returned is judged with its task.
-            FaultKind::Start | FaultKind::Result => false,
+            // What a skill returned is judged with its task, which a recovery has none of.
+            FaultKind::Result => *role != Role::Skill,
+            FaultKind::Start => false,
         });
         if let Some(Fault { text: fault, .. }) = fault {
             let why = context.account(&self.running, &Account::Faulted(fault), &usage);

@@ -269,6 +269,44 @@ fn a_fault_of_a_recovery_is_not_the_skills() {
 }
 
 #[test]
+fn what_a_broken_recovery_says_does_not_become_what_the_skill_failed_for() {
+    // Its trap has a place, which is more than one line.
+    let trap = RunEnd::Trapped {
+        message: "unreachable\nwasm backtrace".to_owned(),
+    };
+    let mut fakes = skill(vec![fails("jam")]);
+    fakes.recovery("t/broken", &["jam"], (10, 0.9), vec![script(50, trap)]);
+    let never = vec![fails("jam")];
+    fakes.recovery("t/faults", &["skill-fault"], (10, 0.9), never);
+    let mut bench = bench(fakes);
+    let task = bench.submit(SubmitOptions::default());
+    assert_eq!(bench.finish(task).label, Some(FailureLabel::Jam));
+    let asked: Vec<String> = bench.starts().iter().map(|it| it.0.clone()).collect();
+    assert!(!asked.contains(&"t/faults".to_owned()), "{asked:?}");
+    let booked = bench.engine.plugins().booked.borrow().clone();
+    let last = booked.last().map(|booked| booked.1.clone());
+    assert_eq!(last, Some(Account::Failed), "{booked:?}");
+}
+
+#[test]
+fn a_recovery_that_says_what_is_none_has_misbehaved() {
+    let mut fakes = skill(vec![fails("jam")]);
+    let wrong = vec![fails("skill-fault"), fails("no-such-label")];
+    fakes.recovery("t/help", &["jam"], (10, 0.9), wrong);
+    let mut bench = bench(fakes);
+    let task = bench.submit(SubmitOptions::default());
+    assert_eq!(bench.finish(task).label, Some(FailureLabel::Jam));
+    let booked = bench.engine.plugins().booked.borrow().clone();
+    let faults: Vec<_> = (booked.iter())
+        .filter(|booked| matches!(booked.1, Account::Faulted(_)))
+        .collect();
+    assert!(
+        !faults.is_empty() && faults.len() == booked.len() - 1,
+        "{booked:?}"
+    );
+}
+
+#[test]
 fn a_fault_of_the_skill_is_booked_once_whatever_a_recovery_does() {
     let mut fakes = skill(vec![script(50, trap())]);
     let fails = vec![fails("jam"), fails("jam")];

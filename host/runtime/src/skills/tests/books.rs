@@ -15,7 +15,8 @@ use tempfile::TempDir;
 
 use super::{NAME, Shelf, StorePlace, by, sources};
 use crate::kit::idle_ports;
-use crate::skills::{Books, Clock, News, NewsOf};
+use crate::skills::looking::provided;
+use crate::skills::{Admission, Books, Clock, News, NewsOf};
 
 /// A store with 1.0.0 proven and 2.0.0 on probation.
 pub(super) struct Rig {
@@ -62,7 +63,11 @@ impl Rig {
             .map(|held| (held.name.clone(), held.digest))
             .collect();
         let host = self.host.with_ports(idle_ports(&config));
-        Books::open(place, host, config.grants, clock, active).expect("the store is there")
+        let admission = Admission {
+            grants: config.grants.clone(),
+            provided: provided(&sources(&self.root()), &config).expect("what is built in is there"),
+        };
+        Books::open(place, host, admission, clock, active).expect("the store is there")
     }
 
     fn file(&self, folder: &str, held: &Held, end: &str) -> PathBuf {
@@ -282,15 +287,17 @@ fn what_is_revoked_while_it_runs_begins_no_task_any_more() {
     ));
     assert_eq!(books.take_words().1, [news[0].words.clone()]);
     assert!(books.news().is_empty() && books.take_words().1.is_empty());
-    // A trust file that can't be read takes nothing up again.
+    let path = rig.folder.path().join("audit.jsonl");
+    let log = Writer::open(&path, WallClock::VirtualTime).expect("a log");
+    books.tell(&log);
+    books.tell(&log);
+    let told = fs::read_to_string(&path).expect("it was written");
+    assert_eq!(told.matches("plugin-distrusted").count(), 1, "{told}");
+    assert!(told.contains("revoked: unsafe"), "{told}");
+    // A trust file that can't be read takes nothing up again, and forgets nothing.
     fs::write(&trust, "[[revoked").expect("it can be written");
-    assert!(matches!(
-        books.news()[..],
-        [News {
-            what: NewsOf::NotTaken,
-            ..
-        }]
-    ));
+    assert!(books.news().is_empty());
+    assert_eq!(books.take_words().1.len(), 1, "that it can't be read");
     fs::remove_file(&trust).expect("it is there");
     assert_eq!(number(&version(books.news())), "2.0.0");
     assert!(books.news().is_empty());
