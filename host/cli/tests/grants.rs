@@ -202,6 +202,18 @@ fn what_a_plugin_lacks_is_added_to_the_operators_file() {
     ] {
         assert!(written.contains(kept), "{kept}: {written}");
     }
+    // It is the file that is written, wherever it lies, and nobody else may read it all of a sudden.
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let real = folder.path().join("real.toml");
+    std::fs::write(&real, "# real\n").expect("there is room");
+    std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+    std::fs::remove_file(folder.path().join("mine.toml")).expect("it is there");
+    symlink("real.toml", folder.path().join("mine.toml")).expect("there is room");
+    folder.gives(0, &add);
+    let written = std::fs::read_to_string(&real).expect("it is there");
+    assert!(written.contains("# real") && written.contains("test/misbehave"));
+    let rights = real.metadata().expect("it is there").permissions();
+    assert_eq!(rights.mode() & 0o777, 0o600);
     let wrong = folder.gives(2, &["grants", "add", "lab/none", "--grants", "mine.toml"]);
     assert!(wrong.contains("no plugin `lab/none` is known"), "{wrong}");
     let wrong = folder.gives(2, &[&add[..], &["--directory", "nots=/tmp"]].concat());

@@ -112,6 +112,16 @@ fn what_can_not_be_packed_is_said_and_nothing_is_written() {
     refused(&["look.toml", "\"motion\" twice"]);
     wrong("parts = [\"arm\"]", "parts = \"arm\"");
     refused(&["look.toml", "line 7", "parts = \"arm\""]);
+    wrong(
+        "[[imports]]\ninterface = \"motion\"",
+        "[equipment]\ngripper_opening_m = nan\n[[imports]]\ninterface = \"motion\"",
+    );
+    refused(&["look.toml", "NaN is no number"]);
+    wrong(
+        "\"object\" }\n\n",
+        &format!("\"object\", title = \"{}\" }}\n\n", "t".repeat(1 << 20)),
+    );
+    refused(&["1048576 are allowed"]);
     cell.0.write("look.txt", MANIFEST.as_bytes());
     let mut other = PACK;
     other[4] = "look.txt";

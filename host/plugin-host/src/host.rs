@@ -18,7 +18,7 @@ use crate::desk::Desk;
 use crate::errors::{HostError, LoadError, StartError};
 use crate::fence::Fence;
 use crate::grants::{Grant, Grants};
-use crate::guard::{self, Beats};
+use crate::guard::{self, Beats, Look};
 use crate::limits::{FIBER_STACK, Limits, WASM_STACK};
 use crate::manifest::{Kind, Manifest, RobotPart};
 use crate::outcome::{Assessment, Checkpoint, Failure, Lease, RecoveryContext, RunEnd, Usage};
@@ -476,6 +476,7 @@ impl PluginHost {
             calls_in_step: 0,
             fuel_in_step: 0,
             step_began: Instant::now(),
+            look: Look::default(),
             desk: Desk::new(robot.clone(), limits.arm_lease_ticks),
             fence: Fence::new(plugin.grant.zones(), robot.tool_braking_m_s2),
             policy_run: None,

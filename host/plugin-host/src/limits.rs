@@ -49,7 +49,7 @@ pub struct Limits {
     /// what fuel allows; whoever runs a robot sets it below the time after which a brain that says nothing is taken for dead. What a
     /// machine with other things to do takes from it does not count.
     pub step_cpu_ms: u64,
-    /// Wall time of one poll, milliseconds.
+    /// Wall time of one poll, milliseconds: it is the machine that takes that long, so it is the last resort.
     pub step_wall_ms: u64,
 }
 
@@ -88,7 +88,7 @@ impl Default for Limits {
             memory_store_bytes: 64 << 10,
             record_bytes: 16 << 20,
             step_cpu_ms: 300,
-            step_wall_ms: 2_000,
+            step_wall_ms: 60_000,
         }
     }
 }

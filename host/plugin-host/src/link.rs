@@ -40,7 +40,7 @@ impl<R: Lower + Lift + Recorded + Debug + Send + Sync + 'static> Given for R {}
 pub(crate) async fn count(store: &mut StoreContextMut<'_, RunState>) -> wasmtime::Result<()> {
     let left = store.get_fuel()?;
     let state = store.data_mut();
-    if state.book_call(left) {
+    if state.book_call(left)? {
         return Ok(());
     }
     state.next_step().await

@@ -208,12 +208,32 @@ impl Usage {
     }
 }
 
+/// Longest label and message of a failure, characters, and longest detail, bytes: every recovery that might help is told all of it,
+/// and pays for reading it.
+const LABEL_MAX: usize = 100;
+const MESSAGE_MAX: usize = 4_000;
+const DETAIL_MAX: usize = 16 << 10;
+
 impl From<wire::Failure> for Failure {
     fn from(failure: wire::Failure) -> Self {
+        let cut = |text: String, most: usize| match text.char_indices().nth(most) {
+            Some((at, _)) => text[..at].to_owned(),
+            None => text,
+        };
+        let size = failure.detail.len();
+        let mut message = cut(failure.message, MESSAGE_MAX);
+        let detail = if size > DETAIL_MAX {
+            message.push_str(&format!(
+                " (its detail had {size} bytes and is left out: {DETAIL_MAX} are kept)"
+            ));
+            Value::Null
+        } else {
+            serde_json::from_str(&failure.detail).unwrap_or(Value::Null)
+        };
         Self {
-            label: failure.label,
-            message: failure.message,
-            detail: serde_json::from_str(&failure.detail).unwrap_or(Value::Null),
+            label: cut(failure.label, LABEL_MAX),
+            message,
+            detail,
         }
     }
 }
@@ -244,5 +264,32 @@ impl From<&RecoveryContext> for wire::Context {
             resumable: context.resumable,
             time_limit: context.time_limit.0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_no_longer_than_every_recovery_can_read() {
+        let of = |detail: String| {
+            Failure::from(wire::Failure {
+                label: "é".repeat(5_000),
+                message: "m".repeat(100_000),
+                detail,
+            })
+        };
+        let small = of("[1, 2]".to_owned());
+        assert_eq!(small.label.chars().count(), LABEL_MAX);
+        assert_eq!(small.message.len(), MESSAGE_MAX);
+        assert_eq!(small.detail, serde_json::json!([1, 2]));
+        let large = of(format!("\"{}\"", "d".repeat(DETAIL_MAX)));
+        assert_eq!(large.detail, Value::Null);
+        assert!(
+            large.message.ends_with("16384 are kept)"),
+            "{}",
+            &large.message[MESSAGE_MAX..]
+        );
     }
 }

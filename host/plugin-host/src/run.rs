@@ -7,7 +7,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytemuck::Zeroable as _;
-use rustix::time::{ClockId, clock_gettime};
 use sinew_messages::LoopStatus;
 use sinew_units::Tick;
 use wasmtime::component::{ComponentExportIndex, Instance, TypedFunc};
@@ -15,6 +14,7 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::WIT_VERSION;
 use crate::denials::{DenialReason, RunDenials};
+use crate::guard::thread_time_ns;
 use crate::limits::{FUEL_YIELD, Limits};
 use crate::outcome::{Checkpoint, Failure, Proposal, RunEnd, RunEvent, Usage};
 use crate::plugin::Plugin;
@@ -434,19 +434,8 @@ fn store_for(plugin: &Plugin, state: RunState) -> Store<RunState> {
     // The table of the host's resources is full before: a guest is answered that, and not ended.
     store.set_max_component_handles(limits.handles + BORROWED_HANDLES);
     store.set_epoch_deadline(1);
-    let (cpu_ms, wall_ms) = (limits.step_cpu_ms, limits.step_wall_ms);
-    // Which step was looked at last, and what this thread had computed at the first look into it.
-    let mut looked: Option<(Instant, u64)> = None;
     store.epoch_deadline_callback(move |_| {
-        let began = lock(&guarded).step_began;
-        let cpu_ns = thread_time_ns();
-        let (_, since_ns) = *match &mut looked {
-            Some(looked) if looked.0 == began => looked,
-            other => other.insert((began, cpu_ns)),
-        };
-        let computed_ms = cpu_ns.saturating_sub(since_ns) / 1_000_000;
-        let is_over = computed_ms > cpu_ms || began.elapsed().as_millis() > u128::from(wall_ms);
-        Ok(if is_over {
+        Ok(if lock(&guarded).step_is_over(&limits) {
             UpdateDeadline::Interrupt
         } else {
             UpdateDeadline::Continue(1)
@@ -632,10 +621,4 @@ fn verdict(error: &wasmtime::Error, state: &RunState) -> RunEnd {
         message.truncate(end);
     }
     RunEnd::Trapped { message }
-}
-
-/// Time that this thread has had on a processor, ns.
-fn thread_time_ns() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    (time.tv_sec.unsigned_abs() * 1_000_000_000).saturating_add(time.tv_nsec.unsigned_abs())
 }

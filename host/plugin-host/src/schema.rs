@@ -7,6 +7,8 @@ use serde_json::Value;
 /// Most nodes of a schema, counted with what its references lead to as often as they lead there. Checking a value takes time
 /// by that number, and no fuel meters it.
 const NODES_MAX: usize = 5_000;
+/// Nodes times bytes of a value, at most: about a tenth of a second of the thread that checks.
+const WORK_MAX: usize = 30_000_000;
 
 /// Nodes that a pattern counts for: to look for it takes longer than whatever else a node asks.
 const PATTERN_NODES: usize = 500;
@@ -42,7 +44,11 @@ const ELSEWHERE: [&str; 7] = [
 const UNBOUNDED: [&str; 2] = ["unevaluatedItems", "unevaluatedProperties"];
 
 /// A schema of a plugin, counted and compiled.
-pub struct Schema(Validator);
+pub struct Schema {
+    validator: Validator,
+    /// Its nodes, counted as often as they are referred to, and a pattern for many.
+    nodes: usize,
+}
 
 impl Schema {
     /// Counts and compiles; nothing is ever fetched from elsewhere.
@@ -60,7 +66,10 @@ impl Schema {
         // and knows nothing that needs it.
         let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES);
         match (jsonschema::options().with_pattern_options(patterns)).build(schema) {
-            Ok(validator) => Ok(Self(validator)),
+            Ok(validator) => Ok(Self {
+                validator,
+                nodes: NODES_MAX - count.left,
+            }),
             Err(error) if matches!(error.kind(), ValidationErrorKind::Format { .. }) => {
                 Err(format!(
                     "{error}: a pattern of a plugin looks neither around nor back, and is compiled to {PATTERN_BYTES} bytes at most; \
@@ -76,10 +85,32 @@ impl Schema {
     /// # Errors
     /// The JSON Pointer of the first value that is wrong (empty for the whole), and what is wrong with it.
     pub fn check(&self, value: &Value) -> Result<(), (String, String)> {
-        match self.0.iter_errors(value).next() {
+        let size = size_of(value);
+        if self.nodes.saturating_mul(size) > WORK_MAX {
+            let most = WORK_MAX / self.nodes.max(1);
+            let reason = format!(
+                "it has {size} bytes of names, texts and numbers; a schema with {} nodes (a pattern counts for {PATTERN_NODES}) checks {most}",
+                self.nodes
+            );
+            return Err((String::new(), reason));
+        }
+        match self.validator.iter_errors(value).next() {
             None => Ok(()),
             Some(error) => Err((error.instance_path().to_string(), error.to_string())),
         }
+    }
+}
+
+/// Bytes of all names and texts of a value, and eight for everything else in it.
+fn size_of(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(all) => 8 + all.iter().map(size_of).sum::<usize>(),
+        Value::Object(all) => {
+            let each = all.iter().map(|(name, value)| name.len() + size_of(value));
+            8 + each.sum::<usize>()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
     }
 }
 
@@ -212,6 +243,26 @@ mod tests {
                 .expect("it is too much");
             assert!(error.contains("more than 5000 nodes"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_it_takes_to_check_a_value_is_bounded() {
+        let text = |bytes: usize| json!("1".repeat(bytes));
+        let plain = Schema::new(&json!({"type": "string"})).expect("a schema");
+        assert_eq!(plain.check(&text(262_144)), Ok(()));
+        let pattern = Schema::new(&json!({"pattern": "^[01]*$"})).expect("a schema");
+        assert_eq!(pattern.check(&text(10_000)), Ok(()));
+        let (_, reason) = pattern.check(&text(262_144)).expect_err("too much");
+        assert!(
+            reason.contains("it has 262144 bytes") && reason.contains("checks "),
+            "{reason}"
+        );
+        let many: Vec<_> = (0..2_000)
+            .map(|most| json!({"minLength": most % 7}))
+            .collect();
+        let many = Schema::new(&json!({"allOf": many})).expect("a schema");
+        assert_eq!(many.check(&text(100)), Ok(()));
+        assert!(many.check(&json!([text(200_000)])).is_err());
     }
 
     #[test]

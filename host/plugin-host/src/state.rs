@@ -7,14 +7,15 @@ use std::time::Instant;
 
 use sinew_messages::LoopStatus;
 use sinew_units::Tick;
-use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, Trap};
 
 use crate::capabilities::Tallies;
 use crate::denials::{DenialReason, Ledger, line};
 use crate::desk::Desk;
 use crate::fence::Fence;
 use crate::grants::Grant;
+use crate::guard::Look;
 use crate::limits::Limits;
 use crate::outcome::{Checkpoint, Lease, RunEvent, Usage};
 use crate::ports::HostPorts;
@@ -85,6 +86,7 @@ pub(crate) struct Shared {
     pub(crate) calls_in_step: u32,
     pub(crate) fuel_in_step: u64,
     pub(crate) step_began: Instant,
+    pub(crate) look: Look,
     pub(crate) desk: Desk,
     pub(crate) fence: Fence,
     pub(crate) policy_run: Option<u64>,
@@ -102,6 +104,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Whether this step has kept the thread for longer than it may.
+    pub(crate) fn step_is_over(&mut self, limits: &Limits) -> bool {
+        let began = self.step_began;
+        self.look.is_over(began, limits)
+    }
+
     fn burn(&mut self, fuel: u64) {
         self.fuel_in_step = self.fuel_in_step.saturating_add(fuel);
         self.usage.fuel = self.usage.fuel.saturating_add(fuel);
@@ -136,6 +144,8 @@ impl Shared {
     }
 }
 
+/// Calls of a step between two looks at how long it takes: most steps have fewer.
+const LOOK_EVERY: u32 = 8;
 /// Refusals that are told one by one in any one second, beside the first one of each kind.
 const DENIALS_PER_SECOND: usize = 20;
 
@@ -215,7 +225,10 @@ impl RunState {
 
     /// Books a call, and the fuel burnt since the last one. False if it has to wait for the next step, because this one's budget
     /// is used up.
-    pub(crate) fn book_call(&mut self, fuel_left: u64) -> bool {
+    ///
+    /// # Errors
+    /// The step has kept the thread for longer than it may. Where calls follow one another without a loop, nobody else looks.
+    pub(crate) fn book_call(&mut self, fuel_left: u64) -> Result<bool, Trap> {
         let burnt = self.fuel_given.saturating_sub(fuel_left);
         self.fuel_given = fuel_left;
         let mut shared = self.shared();
@@ -224,9 +237,16 @@ impl RunState {
             // The guard is for one stretch of computing: done again, a run has no steps.
             shared.step_began = Instant::now();
             shared.usage.calls += 1;
-            return true;
+            return Ok(true);
         }
-        shared.take_call(&self.limits)
+        let has_called = shared.calls_in_step > 0;
+        if has_called
+            && shared.calls_in_step.is_multiple_of(LOOK_EVERY)
+            && shared.step_is_over(&self.limits)
+        {
+            return Err(Trap::Interrupt);
+        }
+        Ok(shared.take_call(&self.limits))
     }
 
     /// Whether this call of `interface` may go on.

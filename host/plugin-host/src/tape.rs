@@ -16,6 +16,9 @@ use record::{Call, Calls, Writer};
 /// Longest text of one side of a difference, bytes.
 const WORDS_MAX: usize = 2 << 10;
 
+/// Parameters of a recorded call that are described, bytes: what is read of them takes many times that, and few words are shown.
+const DESCRIBED_MAX: usize = 64 << 10;
+
 /// What a run is recorded on, or done again from.
 pub(crate) enum Tape {
     /// Nothing is kept.
@@ -226,6 +229,9 @@ impl Player {
     /// A recorded call in words, with its parameters if its function is known.
     fn in_words(&self, called: u32, params: &[u8]) -> String {
         let name = self.name(called);
+        if params.len() > DESCRIBED_MAX {
+            return format!("{name}(… {} bytes)", params.len());
+        }
         (self.describes)(name)
             .and_then(|describe| describe(name, params))
             .unwrap_or_else(|| name.to_owned())

@@ -287,6 +287,10 @@ fn define_known(
             "io/streams",
             "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush",
         ) => known.says(|state, (to, bytes): (Resource<Output>, Vec<u8>)| {
+            if bytes.len() as u64 > WRITE_MAX {
+                // It was told how much the stream takes; what is over that costs the host and not the guest.
+                return (Err(StreamError::Closed),);
+            }
             write(state, to.rep(), &bytes);
             (Ok::<(), StreamError>(()),)
         })?,

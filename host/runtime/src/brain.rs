@@ -51,6 +51,8 @@ pub(crate) struct Brain {
     pub(crate) runs: Vec<EncodedRun>,
     pub(crate) keep_runs: bool,
     pub(crate) time: BrainTime,
+    /// When it last said that it is alive.
+    pub(crate) beaten: Option<Tick>,
 }
 
 impl Brain {
@@ -65,8 +67,11 @@ impl Brain {
         };
         self.status_seen = sequence;
         let now = Tick(self.status.tick);
-        if now.0.is_multiple_of(self.heartbeat_every_ticks) {
+        // In its first step already: whoever keeps the thread in that one is missed, too.
+        let since = self.beaten.map(|beaten| now.since(beaten).0);
+        if since.is_none_or(|since| since >= self.heartbeat_every_ticks) {
             self.mailbox.requests.beat(now.0);
+            self.beaten = Some(now);
         }
         if let Some(log) = &mut self.safety_log {
             log.step();

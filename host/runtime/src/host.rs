@@ -276,6 +276,7 @@ impl Host {
             runs: Vec::new(),
             keep_runs: options.keep_runs,
             time: BrainTime::default(),
+            beaten: None,
         };
         Ok(Self {
             reflex: Reflex::new(control, options.speed)?,

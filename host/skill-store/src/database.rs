@@ -4,7 +4,8 @@
 //! be readable without files beside it. `synchronous = EXTRA` also syncs the folder when the journal goes.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
@@ -99,7 +100,15 @@ CREATE TABLE history (
 pub(crate) struct Database {
     path: PathBuf,
     connection: Connection,
+    /// Steps of the engine since somebody asked for something, in units of [`WORK_STEP`]: a file can be made so that there is no
+    /// end to what is in it.
+    worked: Arc<AtomicU64>,
 }
+
+/// Instructions of the engine between two counts.
+const WORK_STEP: i32 = 10_000;
+/// Counts until somebody who reads or changes something is refused: a thousand times what a large store takes.
+const WORK_MAX: u64 = 2_000;
 
 impl Database {
     pub(crate) fn exists(root: &Path) -> bool {
@@ -114,7 +123,7 @@ impl Database {
         } else {
             OpenFlags::SQLITE_OPEN_READ_ONLY
         };
-        if !writable {
+        if !writable && is_file_or_nothing(&path) {
             recover(&path);
         }
         let trouble = |source| StoreError::Database {
@@ -122,8 +131,20 @@ impl Database {
             source,
         };
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags).map_err(trouble)?;
-        let mut database = Self { path, connection };
+        // To open a pipe would wait for whoever writes to it.
+        if !is_file_or_nothing(&path) || !is_file_or_nothing(&journal_of(&path)) {
+            return Err(StoreError::NotAStore { path });
+        }
+        let mut connection = Connection::open_with_flags(&path, flags).map_err(trouble)?;
+        let worked = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&worked);
+        let is_too_much = move || counted.fetch_add(1, Ordering::Relaxed) >= WORK_MAX;
+        (connection.progress_handler(WORK_STEP, Some(is_too_much))).map_err(trouble)?;
+        let mut database = Self {
+            path,
+            connection,
+            worked,
+        };
         database.prepare(root, writable)?;
         Ok(database)
     }
@@ -255,6 +276,7 @@ impl Database {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
+        self.worked.store(0, Ordering::Relaxed);
         work(&self.connection).map_err(|error| self.trouble(error))
     }
 
@@ -264,6 +286,7 @@ impl Database {
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
         committing: impl FnOnce(),
     ) -> Result<T, StoreError> {
+        self.worked.store(0, Ordering::Relaxed);
         let change = |connection: &mut Connection| {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -274,6 +297,18 @@ impl Database {
         };
         change(&mut self.connection).map_err(|error| self.trouble(error))
     }
+}
+
+fn journal_of(path: &Path) -> PathBuf {
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-journal");
+    journal.into()
+}
+
+/// Nothing is there, or a file: no pipe, no folder, nothing that leads elsewhere.
+pub(crate) fn is_file_or_nothing(path: &Path) -> bool {
+    path.symlink_metadata()
+        .map_or(true, |there| there.is_file())
 }
 
 /// Kind, name and definition of a table, an index, or what else a database can have.
@@ -293,9 +328,8 @@ fn shapes(connection: &Connection) -> rusqlite::Result<Vec<Shape>> {
 /// A change that the power went in has left its journal: whoever may write takes it back, which reading alone can't. Where
 /// nobody may write, the reading says so.
 fn recover(path: &Path) {
-    let mut journal = path.as_os_str().to_owned();
-    journal.push("-journal");
-    if !Path::new(&journal).exists() {
+    let journal = journal_of(path);
+    if !journal.exists() || !is_file_or_nothing(&journal) {
         return;
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -303,4 +337,27 @@ fn recover(path: &Path) {
         connection.busy_timeout(PATIENCE)?;
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_end_is_given_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = Database::open(folder.path(), true).expect("it is made");
+        let count = |rows: &str| {
+            let query = format!(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n {rows}) SELECT count(*) FROM n"
+            );
+            database.read(|connection| connection.query_row(&query, [], |row| row.get::<_, i64>(0)))
+        };
+        let error = count("").expect_err("there is no end");
+        assert!(error.to_string().contains("interrupted"), "{error}");
+        assert_eq!(
+            count("WHERE i < 100000").expect("it is within bounds"),
+            100_000
+        );
+    }
 }

@@ -99,7 +99,7 @@ pub(crate) fn forget(change: &Transaction<'_>, name: &str) -> rusqlite::Result<(
 /// Puts that copy back; nothing is there if there was no version before. What a host has read before does not count any more.
 pub(crate) fn restore(change: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
     change.execute(
-        "UPDATE skills SET memory_epoch = memory_epoch + 1 WHERE name = ?",
+        "UPDATE skills SET memory_epoch = (memory_epoch & 0x3fffffffffffffff) + 1 WHERE name = ?",
         [name],
     )?;
     change.execute("DELETE FROM memory WHERE name = ?", [name])?;

@@ -15,7 +15,7 @@ use rusqlite::Transaction;
 
 use crate::activation::SwapAt;
 use crate::artifacts::Shelf;
-use crate::database::Database;
+use crate::database::{Database, is_file_or_nothing};
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::history::line;
@@ -296,6 +296,12 @@ impl Store {
             path: path.clone(),
             source,
         };
+        if !is_file_or_nothing(&path) {
+            // To open a pipe would wait for whoever reads from it.
+            return Err(trouble(std::io::Error::other(
+                "it is no file: take it away",
+            )));
+        }
         let file = (OpenOptions::new().write(true).create(true).truncate(false))
             .mode(0o600)
             .open(&path)
@@ -373,7 +379,7 @@ impl Store {
             .map(|row| {
                 let digest = row.digest.clone();
                 (row.held()).ok_or_else(|| {
-                    let what = format!("what it says about the artifact {digest}");
+                    let what = format!("what it says about the artifact {}", line(&digest));
                     self.database.damaged(what)
                 })
             })

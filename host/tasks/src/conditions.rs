@@ -23,6 +23,11 @@ use sinew_world::{ObjectTrack, Place, WorldSnapshot};
 use crate::lease::{Leases, part_name};
 use crate::task::TaskId;
 
+/// Post-conditions of one plugin: they are judged on the brain's thread, step by step until they hold.
+const CONDITIONS_MAX: usize = 64;
+/// Entries of a list that one of them is judged for.
+const EACH_MAX: usize = 1_000;
+
 /// Grip force above which something is held, N.
 const HOLDING_FORCE_N: f64 = 1.0;
 /// Width below which the fingers hold nothing but each other, m.
@@ -163,6 +168,12 @@ impl Condition {
     /// # Errors
     /// An unknown predicate or argument, a missing argument.
     pub fn parse_all(declared: &[Map<String, Value>]) -> Result<Vec<Self>, ConditionError> {
+        if declared.len() > CONDITIONS_MAX {
+            return Err(ConditionError {
+                index: CONDITIONS_MAX,
+                reason: format!("there are {}, {CONDITIONS_MAX} are allowed", declared.len()),
+            });
+        }
         declared
             .iter()
             .enumerate()
@@ -221,6 +232,12 @@ impl Condition {
                 "`each` ({each}) leads to no array in the parameters"
             ));
         };
+        if items.len() > EACH_MAX {
+            return Err(format!(
+                "`each` ({each}) leads to {} entries, {EACH_MAX} are judged at most",
+                items.len()
+            ));
+        }
         for (index, item) in items.iter().enumerate() {
             let arguments = Arguments {
                 params: item,

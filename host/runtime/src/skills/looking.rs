@@ -113,7 +113,8 @@ pub fn pack(component: &Path, manifest: &Path, out: &Path) -> anyhow::Result<Cha
     let json = if is_toml {
         // Once as what it is, for places in the file, and once as what becomes JSON.
         toml::from_str::<Manifest>(text).map_err(|error| wrong(&error))?;
-        let value: Value = toml::from_str(text).map_err(|error| wrong(&error))?;
+        let value: toml::Value = toml::from_str(text).map_err(|error| wrong(&error))?;
+        let value = as_json(value).map_err(|error| wrong(&error))?;
         value.to_string()
     } else {
         serde_json::from_str::<Value>(text).map_err(|error| {
@@ -141,6 +142,27 @@ pub fn pack(component: &Path, manifest: &Path, out: &Path) -> anyhow::Result<Cha
         next: format!("sinew skill check {}", pasted(out)),
         warning: String::new(),
     })
+}
+
+/// What JSON has a word for.
+fn as_json(value: toml::Value) -> Result<Value, String> {
+    match value {
+        toml::Value::Float(number) if !number.is_finite() => {
+            Err(format!("{number} is no number that a manifest can have"))
+        }
+        toml::Value::Datetime(time) => Err(format!(
+            "{time} is a date, of which a manifest has none: write \"{time}\""
+        )),
+        toml::Value::Array(all) => all.into_iter().map(as_json).collect(),
+        toml::Value::Table(all) => (all.into_iter())
+            .map(|(name, value)| Ok((name, as_json(value)?)))
+            .collect::<Result<serde_json::Map<_, _>, String>>()
+            .map(Value::Object),
+        toml::Value::String(text) => Ok(text.into()),
+        toml::Value::Integer(number) => Ok(number.into()),
+        toml::Value::Float(number) => Ok(number.into()),
+        toml::Value::Boolean(yes) => Ok(yes.into()),
+    }
 }
 
 /// Whatever else is there is somebody's: a key, a device, a text.

@@ -159,6 +159,26 @@ fn what_is_no_file_holds_nothing_up() {
     let loaded = store.load(&held, &rig.trust, ENGINE).unwrap();
     assert!(loaded.compiled.is_some());
     assert_eq!(states(&store), ["2.0.0 installed", "1.0.0 installed"]);
+    // Nor does a pipe where the store keeps what it works with.
+    let pipe_at = |name: &str| {
+        let path = rig.root().join(name);
+        let _ = fs::remove_file(&path);
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        path
+    };
+    let lock = pipe_at("lock");
+    refused(store.pin(&held, true, &by("ben")), "it is no file");
+    fs::remove_file(lock).unwrap();
+    drop(store);
+    for name in ["state.sqlite-journal", "state.sqlite"] {
+        let pipe = pipe_at(name);
+        for access in [Access::Read, Access::Change] {
+            let opened = Store::open(&rig.root(), access).map(|_| ());
+            refused(opened, "but something else");
+        }
+        fs::remove_file(pipe).unwrap();
+    }
 }
 
 #[test]

@@ -209,3 +209,21 @@ fn what_is_not_in_the_set_is_refused() {
         "needs `min` or `max`",
     );
 }
+
+#[test]
+fn what_is_judged_in_a_step_is_bounded() {
+    let one = json!({ "predicate": "holding", "value": false });
+    let Value::Object(map) = one.clone() else {
+        panic!("a condition is an object");
+    };
+    assert!(Condition::parse_all(&vec![map.clone(); CONDITIONS_MAX]).is_ok());
+    let error = Condition::parse_all(&vec![map; CONDITIONS_MAX + 1]).expect_err("too many");
+    assert!(error.to_string().contains("64 are allowed"), "{error}");
+    let each = json!({ "predicate": "holding", "value": false, "each": "/all" });
+    let of = |entries: usize| json!({ "all": vec![0; entries] });
+    let scene = scene(vec![]);
+    let judged = |entries| judge(&scene, each.clone(), &of(entries), &Value::Null);
+    assert_eq!(judged(EACH_MAX), None);
+    let reason = judged(EACH_MAX + 1).expect("too many");
+    assert!(reason.contains("1001 entries"), "{reason}");
+}
