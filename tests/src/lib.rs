@@ -56,7 +56,8 @@ pub struct Rig {
     pub events: Vec<TaskEvent>,
     /// The audit log.
     pub audit: PathBuf,
-    log: Writer,
+    /// Who writes it.
+    pub log: Writer,
     _folder: tempfile::TempDir,
 }
 

@@ -67,6 +67,7 @@ fn stops_and_resets_are_written_down_with_who_asked() {
             .expect_err("the emergency stop is open");
         rig.cell.set_safety_inputs(u32::MAX);
         rig.host.reset("cleo").expect("everything is closed again");
+        rig.log.flush().expect("there is room");
         std::fs::read(&rig.audit).map(|bytes| (bytes, records(&rig.audit)))
     };
     let (bytes, records) = story(601).expect("there is a log");
@@ -113,8 +114,9 @@ fn what_is_refused_to_a_plugin_is_written_down() {
         rig.submit("test/misbehave", &hide(100_000));
         rig.run_for(20);
         let log = rig.audit.clone();
-        // The log waits for the disk when its last user goes.
+        // What ran is over when its host is, and told then.
         drop(rig.host);
+        rig.log.flush().expect("there is room");
         (std::fs::read(&log).expect("there is one"), records(&log))
     };
     let (bytes, records) = story(604);
