@@ -114,13 +114,6 @@ pub(crate) fn skill(what: SkillCommand) -> anyhow::Result<bool> {
             failures,
             change,
         } => {
-            let failures = failures.unwrap_or(probation / 5);
-            if failures >= probation {
-                return Err(InputError(format!(
-                    "--failures {failures}: a probation of {probation} runs that bears as many failures proves nothing; say fewer"
-                ))
-                .into());
-            }
             let terms = Terms {
                 downgrade,
                 again,
@@ -131,7 +124,7 @@ pub(crate) fn skill(what: SkillCommand) -> anyhow::Result<bool> {
                 },
                 gate: Gate {
                     runs: probation,
-                    failures,
+                    failures: failures.unwrap_or(probation / 5),
                 },
             };
             changed(&change, |options, author| {

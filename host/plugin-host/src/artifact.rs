@@ -31,10 +31,6 @@ pub fn pack(component: &[u8], origin: &str, manifest: &[u8]) -> Result<Vec<u8>, 
             origin: origin.to_owned(),
         });
     }
-    check_size(manifest).map_err(|reason| LoadError::NotAComponent {
-        origin: origin.to_owned(),
-        reason,
-    })?;
     let mut plugin = component.to_vec();
     CustomSection {
         name: MANIFEST_SECTION.into(),
@@ -72,7 +68,6 @@ fn manifest_sections(bytes: &[u8], origin: &str) -> Result<Vec<Vec<u8>>, LoadErr
             }
             Payload::ComponentSection { .. } => check_nesting(inside, 1)?,
             Payload::CustomSection(section) if section.name() == MANIFEST_SECTION => {
-                check_size(section.data())?;
                 found.push(section.data().to_vec());
             }
             _ => {}
@@ -84,19 +79,6 @@ fn manifest_sections(bytes: &[u8], origin: &str) -> Result<Vec<Vec<u8>>, LoadErr
         reason,
     })?;
     Ok(found)
-}
-
-/// What is read of it takes many times its size.
-const MANIFEST_MAX: usize = 1 << 20;
-
-fn check_size(manifest: &[u8]) -> Result<(), String> {
-    let size = manifest.len();
-    if size > MANIFEST_MAX {
-        return Err(format!(
-            "its manifest has {size} bytes, {MANIFEST_MAX} are allowed"
-        ));
-    }
-    Ok(())
 }
 
 /// Looks into a component that lies that deep in another one.

@@ -529,7 +529,7 @@ fn config() -> Config {
         .consume_fuel(true)
         .epoch_interruption(true)
         .cranelift_nan_canonicalization(true)
-        // What traps are told by needs none; debuggers would, and it would be a third of what a component takes in memory.
+        // What traps are told by needs none; debuggers would, and it would be a fifth of what a component takes in memory.
         .native_unwind_info(false)
         .wasm_relaxed_simd(false)
         .max_wasm_stack(WASM_STACK)

@@ -28,6 +28,8 @@ pub const CAPABILITIES: [&str; 11] = [
 const NAME_MAX: usize = 64;
 /// Of a SHA-256, hexadecimal.
 const SHA256_DIGITS: usize = 64;
+/// Bytes of a manifest: what is read of it takes many times that.
+const MANIFEST_MAX: usize = 1 << 20;
 /// Longest reason or summary, bytes.
 const TEXT_MAX: usize = 500;
 
@@ -189,6 +191,14 @@ pub enum ManifestError {
         "the manifest's directories have {0:?} twice; ask for it once, with all that it is for"
     )]
     Twice(String),
+    /// More bytes than a manifest has.
+    #[error("the manifest has {size} bytes, {limit} are allowed")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// One interface twice: which of the two would count?
     #[error("the manifest's imports have {0:?} twice; ask for it once, with all that it is for")]
     ImportedTwice(String),
@@ -256,6 +266,10 @@ impl Manifest {
     /// # Errors
     /// What is wrong with it.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let (size, limit) = (bytes.len(), MANIFEST_MAX);
+        if size > limit {
+            return Err(ManifestError::TooLarge { size, limit });
+        }
         let manifest: Self = serde_json::from_slice(bytes)?;
         let word = |text: &str| {
             text.len() <= NAME_MAX

@@ -166,6 +166,12 @@ pub fn activate(
     selector: &Selector,
     terms: &Terms,
 ) -> anyhow::Result<Change> {
+    let Gate { runs, failures } = terms.gate;
+    if failures >= runs {
+        return Err(input(format!(
+            "--failures {failures}: a probation of {runs} runs that bears as many failures proves nothing; say fewer"
+        )));
+    }
     let mut log = telling::ready(&author.audit)?;
     let config = options.sources.load()?;
     let trust = options.trust()?;
