@@ -389,9 +389,9 @@ impl PluginHost {
     ) -> Run {
         let tape = Tape::recording(plugin.limits.record_bytes);
         let limits = match mode {
-            // Several are asked in one step of the brain.
+            // The run that has failed may have had all of its own in the same step of the brain.
             Mode::Assess => Arc::new(Limits {
-                step_cpu_ms: plugin.limits.step_cpu_ms / ASSESSED_IN_A_STEP,
+                step_cpu_ms: plugin.limits.step_cpu_ms / ASSESSMENT_PART,
                 ..Limits::clone(&plugin.limits)
             }),
             Mode::Act | Mode::Replay => Arc::clone(&plugin.limits),
@@ -513,8 +513,8 @@ impl PluginHost {
     }
 }
 
-/// Recoveries that share the processor time of one step when they are asked what they would do.
-const ASSESSED_IN_A_STEP: u64 = 4;
+/// An assessment has this part of a step's processor time.
+const ASSESSMENT_PART: u64 = 4;
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -5,11 +5,13 @@ mod ending;
 mod recovering;
 mod swapping;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
 use sinew_messages::{LimitKind, LoopStatus, StopState};
-use sinew_plugin_host::{Checkpoint, Failure, RunDenials, RunRecord, StartError, Usage, line};
+use sinew_plugin_host::{
+    Checkpoint, Failure, Proposal, RunDenials, RunRecord, StartError, Usage, line,
+};
 use sinew_units::{Tick, Ticks};
 use sinew_world::WorldReader;
 
@@ -142,6 +144,11 @@ enum Phase<R> {
         since: Tick,
         /// What does not hold yet was reported.
         told: bool,
+    },
+    /// Recoveries are asked, one a step.
+    Choosing {
+        to_ask: VecDeque<String>,
+        proposals: Vec<(String, Proposal)>,
     },
     Over,
 }
@@ -325,6 +332,12 @@ impl<P: Plugins> Task<P> {
         });
     }
 
+    /// The failure that is being recovered from.
+    fn problem(&self) -> Problem {
+        let unknown = || Problem::new(FailureLabel::SkillFault, "no failure is known");
+        self.problem.clone().unwrap_or_else(unknown)
+    }
+
     fn plugin_of<'a>(&'a self, role: &'a Role) -> &'a str {
         match role {
             Role::Skill => &self.skill,
@@ -374,6 +387,7 @@ impl<P: Plugins> Task<P> {
                     since,
                     told,
                 } => self.judge(context, role, result, since, told),
+                Phase::Choosing { to_ask, proposals } => self.ask(context, to_ask, proposals),
                 Phase::Over => (Phase::Over, false),
             };
             self.phase = next;
@@ -489,9 +503,7 @@ impl<P: Plugins> Task<P> {
                 context.now,
             ),
             Role::Recovery { .. } => {
-                let problem = self.problem.clone().unwrap_or_else(|| {
-                    Problem::new(FailureLabel::SkillFault, "no failure is known")
-                });
+                let problem = self.problem();
                 context.plugins.start_recovery(
                     &version,
                     &problem.failure(),

@@ -1,5 +1,7 @@
 //! After a failure: choosing a recovery, and what follows from how it came out.
 
+use std::collections::VecDeque;
+
 use serde_json::Value;
 use sinew_plugin_host::{Assessment, Failure, Kind, Proposal, RecoveryContext, RunEnd, Usage};
 use sinew_units::Ticks;
@@ -80,32 +82,49 @@ impl<P: Plugins> Task<P> {
         }
     }
 
-    /// Asks the recoveries and takes the best.
+    /// Finds out which recoveries to ask.
     fn choose(&mut self, context: &mut Context<'_, P>) -> (Phase<P::Run>, bool) {
-        let Some(problem) = self.problem.clone() else {
-            let problem = Problem::new(FailureLabel::SkillFault, "no failure is known");
-            return self.fail(context, problem);
-        };
+        let problem = self.problem();
         let budget = &context.config.budget;
         if self.attempts >= budget.attempts || self.recovering_time >= budget.time {
             return self.fail(context, problem);
         }
-        let failure = problem.failure();
-        let asked = self.recovery_context(self.attempts, budget.run_time);
-        let mut proposals: Vec<(String, Proposal)> = Vec::new();
-        for name in handlers(context.plugins, problem.label) {
+        let mut to_ask = handlers(context.plugins, problem.label);
+        to_ask.retain(|name| {
             let failures = self.failures_of.get(&(name.clone(), problem.label));
-            if failures.is_some_and(|failures| *failures >= budget.failures_each) {
-                continue;
-            }
-            match self.assess(context, &name, &failure, &asked) {
-                Ok(Some(proposal)) => proposals.push((name, proposal)),
-                Ok(None) => {}
+            failures.is_none_or(|failures| *failures < budget.failures_each)
+        });
+        let phase = Phase::Choosing {
+            to_ask: to_ask.into(),
+            proposals: Vec::new(),
+        };
+        (phase, true)
+    }
+
+    /// Asks one recovery a step, so that all of them together keep the brain no longer from its next step than one. Takes the best
+    /// once all were asked.
+    pub(super) fn ask(
+        &mut self,
+        context: &mut Context<'_, P>,
+        mut to_ask: VecDeque<String>,
+        mut proposals: Vec<(String, Proposal)>,
+    ) -> (Phase<P::Run>, bool) {
+        if let Some(cause) = self.cancel.take() {
+            return self.cancelled(context, &cause);
+        }
+        let problem = self.problem();
+        if let Some(name) = to_ask.pop_front() {
+            let asked = self.recovery_context(self.attempts, context.config.budget.run_time);
+            match self.assess(context, &name, &problem.failure(), &asked) {
+                Ok(proposal) => proposals.extend(proposal.map(|proposal| (name, proposal))),
                 Err(ended) => {
                     let how = format!("could not assess: {ended:?}");
                     self.say(context, Happening::RunEnded { plugin: name, how });
                 }
             }
+        }
+        if !to_ask.is_empty() {
+            return (Phase::Choosing { to_ask, proposals }, false);
         }
         let weighed = context.history.weigh(problem.label, proposals);
         let best = weighed.first().cloned();

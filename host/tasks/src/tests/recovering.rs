@@ -145,6 +145,40 @@ fn a_recovery_that_dies_is_a_failed_attempt_and_the_next_best_is_tried() {
 }
 
 #[test]
+fn recoveries_are_asked_one_a_step_and_no_more_once_somebody_takes_the_task_back() {
+    let with_three = || {
+        let mut fakes = skill(vec![fails("slip"), done(30)]);
+        for name in ["t/a", "t/b", "t/c"] {
+            fakes.recovery(name, &["slip"], (1, 1.0), vec![put_right("resume")]);
+        }
+        bench(fakes)
+    };
+    let asked = |bench: &Bench| bench.engine.plugins().asked.borrow().len();
+    let until_asked = |bench: &mut Bench| {
+        let task = bench.submit(SubmitOptions::default());
+        (0..10_000).any(|_| {
+            bench.run(1);
+            asked(bench) > 0
+        });
+        assert_eq!(asked(bench), 1);
+        task
+    };
+    let mut bench = with_three();
+    let task = until_asked(&mut bench);
+    bench.run(1);
+    assert_eq!(asked(&bench), 2);
+    bench.run(1);
+    assert_eq!((asked(&bench), bench.starts().len()), (3, 2), "one runs");
+    assert_eq!(bench.finish(task).state, TaskState::Succeeded);
+
+    let mut bench = with_three();
+    let task = until_asked(&mut bench);
+    bench.engine.cancel(task, "somebody");
+    let end = bench.finish(task);
+    assert_eq!((end.state, asked(&bench)), (TaskState::Cancelled, 1));
+}
+
+#[test]
 fn a_recovery_that_takes_too_long_is_cancelled() {
     let mut fakes = skill(vec![fails("slip"), done(30)]);
     fakes.recovery("t/a", &["slip"], (1, 1.0), vec![done(10_000_000); 2]);
