@@ -117,6 +117,11 @@ pub enum RunEnd {
         /// The guard of the host's thread ended it, so the same run may end elsewhere next time.
         nondeterministic: bool,
     },
+    /// The machine had no memory left for it, though it was within its own budget: that says nothing of the plugin.
+    Starved {
+        /// What there was no room for.
+        what: String,
+    },
     /// It stands at a safe point, where it was to be taken over: it goes on from its checkpoint in another run.
     HandedOver,
     /// It was cancelled.

@@ -414,6 +414,7 @@ pub(crate) fn recorded_end(answer: &Answer, by_host: bool) -> RecordedEnd {
             let by_host = by_host || *nondeterministic || what == BUDGET_OF_STEP;
             ("out-of-budget", what.clone(), by_host)
         }
+        Answer::End(RunEnd::Starved { what }) => ("starved", what.clone(), true),
         Answer::End(RunEnd::Cancelled { .. }) => ("cancelled", String::new(), true),
         Answer::End(RunEnd::HandedOver) => ("handed-over", String::new(), true),
     };
@@ -488,6 +489,7 @@ pub(crate) async fn instantiate(plugin: &Plugin, state: RunState) -> Result<(), 
         Err(error) => Err(match verdict(&error, store.data()) {
             RunEnd::Trapped { message } => message,
             RunEnd::OutOfBudget { what, .. } => what,
+            RunEnd::Starved { what } => format!("this machine has no memory left for it: {what}"),
             other => format!("{other:?}"),
         }),
     }
@@ -578,6 +580,16 @@ fn headline(words: &str, error: &wasmtime::Error) -> String {
     said.chars().skip(beyond).collect()
 }
 
+/// Whether the machine had no memory left. Nothing that a guest does within its budgets ends like this where there is enough.
+pub(crate) fn starved(error: &wasmtime::Error) -> bool {
+    error.chain().any(|cause| {
+        let by_system = cause.downcast_ref() == Some(&rustix::io::Errno::NOMEM);
+        let by_std = (cause.downcast_ref::<std::io::Error>())
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::OutOfMemory);
+        by_system || by_std
+    })
+}
+
 /// What an error that ended the guest means.
 fn verdict(error: &wasmtime::Error, state: &RunState) -> RunEnd {
     let budget = |what: String, nondeterministic| RunEnd::OutOfBudget {
@@ -610,6 +622,13 @@ fn verdict(error: &wasmtime::Error, state: &RunState) -> RunEnd {
     }
     if let Some(refused) = &state.space.refused {
         return budget(format!("memory: {refused}"), false);
+    }
+    let starved = match starved(error) {
+        true => Some(format!("{error:#}")),
+        false => state.space.starved.clone(),
+    };
+    if let Some(what) = starved {
+        return RunEnd::Starved { what };
     }
     let words = state.wasi.last_words();
     let mut message = format!("{}\n{error:#}", headline(&words, error));

@@ -19,6 +19,7 @@ use crate::guard::Look;
 use crate::limits::Limits;
 use crate::outcome::{Checkpoint, Lease, RunEvent, Usage};
 use crate::ports::HostPorts;
+use crate::run::starved;
 use crate::tape::{Recorded, Tape};
 use crate::wasi::Inert;
 use crate::wire::Error;
@@ -364,6 +365,8 @@ pub(crate) struct Space {
     pub(crate) peak_bytes: usize,
     /// What was asked for and refused.
     pub(crate) refused: Option<String>,
+    /// What was allowed and could not be had.
+    pub(crate) starved: Option<String>,
 }
 
 impl Space {
@@ -375,6 +378,7 @@ impl Space {
             elements: 0,
             peak_bytes: 0,
             refused: None,
+            starved: None,
         }
     }
 }
@@ -397,6 +401,13 @@ impl ResourceLimiter for Space {
             ));
         }
         Ok(fits)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        if starved(&error) {
+            self.starved = Some(format!("{error:#}"));
+        }
+        Ok(())
     }
 
     fn table_growing(

@@ -85,6 +85,7 @@ impl Fault {
             }
             RunEnd::Failed(_)
             | RunEnd::Finished(_)
+            | RunEnd::Starved { .. }
             | RunEnd::HandedOver
             | RunEnd::Cancelled { killed: false } => return None,
         };

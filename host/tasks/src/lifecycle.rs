@@ -197,8 +197,8 @@ pub(crate) struct Task<P: Plugins> {
     before: Option<Checkpoint>,
     /// What the runs of the version that it has have used, as far as that is not in the books.
     used: Usage,
-    /// The skill's last run misbehaved, and that is in the books.
-    fault_is_booked: bool,
+    /// How the skill's last run ended is in the books, whatever becomes of the task.
+    end_is_booked: bool,
     params: Value,
     params_json: String,
     options: SubmitOptions,
@@ -242,7 +242,7 @@ impl<P: Plugins> Task<P> {
             swaps: 0,
             before: None,
             used: Usage::default(),
-            fault_is_booked: false,
+            end_is_booked: false,
             params,
             params_json,
             options,

@@ -40,7 +40,7 @@ pub struct RunRecord {
 /// How a recorded run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedEnd {
-    /// `finished`, `failed`, `proposed`, `trapped`, `out-of-budget` or `cancelled`.
+    /// `finished`, `failed`, `proposed`, `trapped`, `out-of-budget`, `starved`, `handed-over` or `cancelled`.
     pub kind: String,
     /// What it gave, or why it ended.
     pub text: String,

@@ -1,5 +1,6 @@
 //! Plugins that do wrong: the host stays up, the robot ends in a hold, the run says what happened.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sinew_messages::ArmGoalKind;
 use sinew_plugin_host::{Limits, RunEnd, RunEvent};
 
@@ -89,6 +90,46 @@ fn memory_handles_and_long_lists_are_limited() {
     check(r#"{"act":"long-list","bytes":4000000}"#, trapped(&[]));
     let said = Rig::new().said(r#"{"act":"handle-bomb"}"#);
     assert!(said.contains("more than 256 handles"), "{said}");
+}
+
+/// Says to the test that it is its own child, and which limit it has.
+const STARVED_OF: &str = "SINEW_TEST_STARVED_OF";
+
+#[test]
+fn what_the_machine_has_no_memory_for_is_not_the_plugins_fault() {
+    let test = "hostile::what_the_machine_has_no_memory_for_is_not_the_plugins_fault";
+    let Ok(limit) = std::env::var(STARVED_OF) else {
+        for limit in ["addresses", "data"] {
+            let child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args([test, "--exact", "--nocapture"])
+                .env(STARVED_OF, limit)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&child.stdout);
+            assert!(child.status.success(), "{limit}: {child:?}");
+            assert!(said.contains("1 passed"), "{limit}: {said}");
+        }
+        return;
+    };
+    let mut rig = Rig::new();
+    let pages: Vec<u64> = (std::fs::read_to_string("/proc/self/statm").unwrap())
+        .split_whitespace()
+        .map(|pages| pages.parse().unwrap())
+        .collect();
+    // Neither is room for a fiber's stack, nor for as much as the guest may have.
+    let (limited, pages, spare) = match limit.as_str() {
+        "addresses" => (Resource::As, pages[0], 1 << 20),
+        _ => (Resource::Data, pages[5], 16 << 20),
+    };
+    let most = Some(pages * rustix::param::page_size() as u64 + spare);
+    let (current, maximum) = (most, getrlimit(limited).maximum);
+    setrlimit(limited, Rlimit { current, maximum }).unwrap();
+    let mut run = rig.start(r#"{"act":"allocate"}"#);
+    let end = rig.finish(&mut run, 1_000);
+    let RunEnd::Starved { what } = &end else {
+        panic!("{end:?}");
+    };
+    assert!(what.contains("annot allocate memory"), "{what}");
 }
 
 #[test]

@@ -166,6 +166,7 @@ impl<P: Plugins> Task<P> {
                 })
             }
             RunEnd::OutOfBudget { what, .. } => fault(format!("it used up its budget: {what}")),
+            RunEnd::Starved { what } => fault(format!("the machine had no memory for it: {what}")),
             RunEnd::HandedOver => Outcome::Swapped,
             RunEnd::Cancelled { .. } => fault("the plugin host ended it".to_owned()),
         }

@@ -136,9 +136,9 @@ impl<P: Plugins> Task<P> {
     ) {
         self.step_name.clear();
         self.step_object = None;
-        // A fault that its last run ended with was booked with that run, and so is what the version was left for: only what
-        // the runs before it have used is still to be booked.
-        if self.abandoned.is_some() || self.fault_is_booked {
+        // A fault that its last run ended with was booked with that run, and so is what the version was left for, or what the
+        // machine did to it: only what the runs before it have used is still to be booked.
+        if self.abandoned.is_some() || self.end_is_booked {
             if self.used != Usage::default() {
                 context.account(&self.version, &Account::Ended, &self.used);
             }

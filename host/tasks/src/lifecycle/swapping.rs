@@ -149,7 +149,7 @@ impl<P: Plugins> Task<P> {
     ) -> Option<Outcome> {
         let usage = run.usage();
         if *role == Role::Skill {
-            self.fault_is_booked = false;
+            self.end_is_booked = false;
         }
         let fault = fault.filter(|fault| match fault.kind {
             FaultKind::Trap | FaultKind::Budget => true,
@@ -162,12 +162,16 @@ impl<P: Plugins> Task<P> {
         if let Some(Fault { text: fault, .. }) = fault {
             let why = context.account(&self.running, &Account::Faulted(fault), &usage);
             if *role == Role::Skill {
-                self.fault_is_booked = true;
+                self.end_is_booked = true;
                 return self.go_back(context, &why?);
             }
             return None;
         }
         match role {
+            Role::Skill if matches!(ended, RunEnd::Starved { .. }) => {
+                self.end_is_booked = true;
+                context.account(&self.running, &Account::Ended, &usage);
+            }
             // Whether it succeeded says the world, when the task ends.
             Role::Skill => self.used.add(&usage),
             Role::Recovery { .. } => {

@@ -391,6 +391,20 @@ fn who_does_not_end_when_it_is_asked_to_has_misbehaved() {
 }
 
 #[test]
+fn what_the_machine_had_no_memory_for_is_no_fault_of_any_version() {
+    let starved = RunEnd::Starved {
+        what: "Cannot allocate memory".to_owned(),
+    };
+    let mut bench = bench(skill(vec![script(5, starved)]));
+    let task = bench.submit(SubmitOptions::default());
+    let end = bench.finish(task);
+    assert_eq!(end.state, TaskState::Failed);
+    assert!(end.message.contains("no memory"), "{}", end.message);
+    let booked = bench.engine.plugins().booked.borrow().clone();
+    assert_eq!(booked, [("1.0.0".to_owned(), Account::Ended, 1)]);
+}
+
+#[test]
 fn who_is_killed_under_a_stop_was_never_asked_to_end() {
     let mut bench = bench(skill(vec![done(1_000_000)]));
     let task = bench.submit(SubmitOptions::default());
