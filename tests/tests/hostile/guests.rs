@@ -194,6 +194,26 @@ pub(crate) fn all() -> Vec<Guest> {
             "(drop (memory.grow (i32.const 400)))
              (loop $on (memory.copy (i32.const 0) (i32.const 65536) (i32.const 26000000)) (br $on)) unreachable",
         ),
+        // Whoever looks only where a loop begins never sees these.
+        plain(
+            "copies-without-a-loop",
+            &format!(
+                "(drop (memory.grow (i32.const 400))) {} (call $done)",
+                "(memory.copy (i32.const 0) (i32.const 65536) (i32.const 26000000)) ".repeat(20_000)
+            ),
+        ),
+        guest(
+            "calls-without-a-loop",
+            &["log"],
+            module(
+                &[write()],
+                &format!(
+                    "{} (call $done)",
+                    "(call $write (i32.const 1200) (i32.const 4) (i32.const 65536) (i32.const 60000)) ".repeat(20_000)
+                ),
+                "",
+            ),
+        ),
         guest(
             "endless-recursion",
             &[],
