@@ -81,6 +81,8 @@ pub(crate) struct Arm {
     /// State that the goal gets when it has braked; the present motion is that braking.
     ending: Option<MotionState>,
     stale: Option<LimitKind>,
+    /// What the goal was ended for as held.
+    held_for: Option<LimitKind>,
     contact_force_n: Option<f64>,
 
     /// What was asked last: the motion goes on from there if the gate gave it.
@@ -162,6 +164,7 @@ impl Arm {
             state: MotionState::Idle,
             ending: None,
             stale: None,
+            held_for: None,
             contact_force_n: None,
             asked: [AxisState::default(); JOINTS],
             settling_ticks: 0,
@@ -175,6 +178,12 @@ impl Arm {
 
     pub(crate) fn state(&self) -> MotionState {
         self.state
+    }
+
+    /// The limit that the goal was ended for as held; none while it goes on, or if it ended otherwise.
+    pub(crate) fn held_for(&self) -> LimitKind {
+        let held_for = self.held_for.filter(|_| self.state == MotionState::Held);
+        held_for.unwrap_or(LimitKind::None)
     }
 
     /// The action chunk that is being followed; 0 if none.
@@ -203,7 +212,7 @@ impl Arm {
         self.goal_id = goal.id;
         self.lease_end_tick = goal.lease_end_tick;
         self.ending = None;
-        self.stale = None;
+        (self.stale, self.held_for) = (None, None);
         self.contact_force_n = None;
         self.settling_ticks = 0;
         self.progress = Progress::default();
@@ -393,9 +402,9 @@ impl Arm {
 
     /// Ends the present goal: every joint brakes, and the goal gets `state` when all rest. With a
     /// reason the gate brakes it, along the stop that it verified.
-    fn end_with(&mut self, state: MotionState, stale: Option<LimitKind>, start: &Axes) {
+    fn end_with(&mut self, state: MotionState, reason: Option<LimitKind>, start: &Axes) {
         self.ending = Some(state);
-        self.stale = stale;
+        (self.stale, self.held_for) = (reason, reason);
         self.rest(start);
     }
 

@@ -315,12 +315,14 @@ impl ControlLoop {
             stop_state: gate.stop_state as u32,
             stop_category: gate.category.map_or(0, |category| category as u32),
             reason: gate.reason as u32,
+            held_for: self.arm.held_for() as u32,
             limited: u32::from(verdict.kind == VerdictKind::Limited),
             limited_total: gate.limited_total,
             stops_total: gate.stops_total,
             reset_answered,
             reset_answer: reset_answer as u32,
             mode: gate.mode as u32,
+            reserved: 0,
             safety_hash: self.gate.limits().hash().short(),
         };
         self.mailbox.status.write(&status);

@@ -162,8 +162,12 @@ pub struct LoopStatus {
     pub stop_category: u32,
     /// [`crate::LimitKind`] code of the last verdict that was not a pass (or of the latched stop).
     pub reason: u32,
+    /// [`crate::LimitKind`] code of what the arm goal was ended for as held; 0 while it goes on, and where no limit ended it.
+    pub held_for: u32,
     /// 1 while the latest command of this tick was limited by the gate.
     pub limited: u32,
+    /// 0.
+    pub reserved: u32,
     /// Verdicts since start that limited a command.
     pub limited_total: u64,
     /// Latched stops since start.

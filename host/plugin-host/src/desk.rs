@@ -199,9 +199,8 @@ impl Desk {
                 reason: match (state, hold, status) {
                     // A motion that was cancelled is held for no other reason.
                     (MotionState::Held, Some(hold), _) => hold.reason,
-                    (MotionState::Held | MotionState::Stopped, _, Some(status)) => {
-                        limit_name(status.reason)
-                    }
+                    (MotionState::Held, None, Some(status)) => limit_name(status.held_for),
+                    (MotionState::Stopped, _, Some(status)) => limit_name(status.reason),
                     _ => "",
                 },
                 tool: status.map_or(Pose::IDENTITY, |status| status.tool_pose),

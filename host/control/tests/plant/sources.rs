@@ -302,12 +302,20 @@ fn a_lease_that_ends_brakes_within_three_ticks_to_an_unlatched_hold() {
         });
         assert!(braked && speed > 0.05, "{kind:?}");
         assert_eq!(rig.last.status.reason, LimitKind::Stale as u32);
+        assert_eq!(rig.last.status.held_for, 0, "it brakes");
         assert_eq!(rig.finish(1_000), MotionState::Held);
+        assert_eq!(rig.last.status.held_for, LimitKind::Stale as u32);
         assert_eq!(rig.last.status.arm_goal_id, id);
         assert_eq!(rig.last.status.stop_state, StopState::Clear as u32);
         assert_eq!(rig.last.status.tool_speed_m_s, 0.0);
         // From a hold, a new goal may go on.
         rig.send(joint_goal(HOME));
+        rig.run(3);
+        let status = &rig.last.status;
+        assert_eq!(
+            (status.reason, status.held_for),
+            (LimitKind::Stale as u32, 0)
+        );
         assert_eq!(rig.finish(5_000), MotionState::Done);
     }
 }

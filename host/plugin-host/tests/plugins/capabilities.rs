@@ -67,6 +67,12 @@ fn a_motion_that_does_not_arrive_is_an_error() {
         (MotionState::Held, LimitKind::GripLost, "dropped", "is gone"),
         (MotionState::Held, LimitKind::Zone, "unreachable", "(zone)"),
         (
+            MotionState::Held,
+            LimitKind::None,
+            "unreachable",
+            "to a hold before the goal",
+        ),
+        (
             MotionState::Stopped,
             LimitKind::None,
             "safety-stop",
@@ -85,12 +91,15 @@ fn a_motion_that_does_not_arrive_is_an_error() {
             assert_eq!(run.poll(rig.now()), None);
             rig.tick();
         }
-        rig.robot.status.reason = reason as u32;
+        // That some motion before was limited says nothing of this one.
+        rig.robot.status.reason = LimitKind::Force as u32;
+        rig.robot.status.held_for = reason as u32;
         rig.robot.status.arm_state = state as u32;
         rig.tick();
         let (told, message) = failed(rig.finish(&mut run, 20));
         assert_eq!(told, label);
         assert!(message.contains(words), "{message}");
+        assert!(!message.contains(LimitKind::Force.name()), "{message}");
     }
 }
 
