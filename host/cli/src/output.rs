@@ -22,7 +22,7 @@ pub(crate) fn result<T: Serialize>(
     };
     let encoded = report::encoded(value)?;
     if file == Path::new("-") {
-        return self::text(encoded.trim_end());
+        return self::text(&json_escaped(encoded.trim_end()));
     }
     // The text first: it is what is left if the file can't be written.
     self::text(text)?;
@@ -61,15 +61,35 @@ const UNSEEN: [RangeInclusive<char>; 15] = [
     '\u{e0100}'..='\u{e01ef}',
 ];
 
+fn is_plain(c: char) -> bool {
+    c == '\n' || !(c.is_control() || UNSEEN.iter().any(|range| range.contains(&c)))
+}
+
 /// A text as a terminal may have it: names from files and plugins bring no escape sequences with them.
 pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        let unseen = UNSEEN.iter().any(|range| range.contains(&c));
-        if unseen || (c.is_control() && c != '\n') {
-            out.extend(c.escape_default());
-        } else {
+        if is_plain(c) {
             out.push(c);
+        } else {
+            out.extend(c.escape_default());
+        }
+    }
+    out
+}
+
+/// JSON of the same meaning, as a terminal may have it.
+fn json_escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_plain(c) {
+            out.push(c);
+        } else {
+            let mut units = [0; 2];
+            // Only within strings does JSON have any of these.
+            for unit in c.encode_utf16(&mut units) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
         }
     }
     out
@@ -175,6 +195,16 @@ impl Drop for Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_says_the_same_without_what_a_terminal_would_do() {
+        let value = "é\u{9b}2J\u{202e}\u{e0101}\u{1b}\n\"";
+        let json = serde_json::to_string_pretty(&[value]).expect("a text");
+        let shown = json_escaped(&json);
+        assert!(shown.chars().all(is_plain) && shown.contains("é\\u009b2J"));
+        let back: [String; 1] = serde_json::from_str(&shown).expect("it is JSON");
+        assert_eq!(back, [value]);
+    }
 
     #[test]
     fn messages_bring_no_escape_sequences_and_end() {

@@ -207,7 +207,10 @@ fn what_is_not_signed_by_whom_it_should_be_is_refused() {
         ],
     );
     let text = cell.skill(4, &["install", "other.wasm", "--actor", "ann"]);
-    says(&text, &["which the trust file does not name"]);
+    says(
+        &text,
+        &["which the trust file ", "trust.toml does not name"],
+    );
 
     cell.0
         .gives(0, &["skill", "sign", "look.wasm", "--key", "acme.key"]);

@@ -149,7 +149,7 @@ fn wrong(cell: &Cell) -> Vec<Wrong> {
             "strangers",
             by("stranger.key"),
             REFUSED,
-            &["which the trust file does not name"],
+            &["which the trust file ", "trust.toml does not name"],
         ),
         (
             "expired",

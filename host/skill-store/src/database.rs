@@ -202,7 +202,8 @@ impl Database {
         set().map_err(|error| self.trouble(error))
     }
 
-    /// A table that became a view can be as long as somebody likes, and a trigger does what nobody has asked for.
+    /// A table that became a view can be as long as somebody likes, and a trigger does what nobody has asked for. With a log of
+    /// its own the database can't be read on a medium that can't be written.
     fn check_shape(&self) -> Result<(), StoreError> {
         static OURS: OnceLock<Vec<Shape>> = OnceLock::new();
         let ours = match OURS.get() {
@@ -216,6 +217,11 @@ impl Database {
                 OURS.get_or_init(|| made)
             }
         };
+        let journal: String =
+            self.read(|now| now.pragma_query_value(None, "journal_mode", |row| row.get(0)))?;
+        if journal != "delete" {
+            return Err(self.damaged(format!("its journal (`{journal}`) is not as it was made")));
+        }
         let there = self.read(shapes)?;
         let odd = (there.iter().find(|shape| !ours.contains(shape)))
             .or_else(|| ours.iter().find(|shape| !there.contains(shape)));

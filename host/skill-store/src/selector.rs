@@ -8,6 +8,9 @@ use thiserror::Error;
 use crate::digest::Digest;
 use crate::store::Version;
 
+/// Digits of a digest that name one.
+const DIGEST_DIGITS_MIN: usize = 4;
+
 /// A name, with or without its publisher, and perhaps a version or the first digits of a digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selector {
@@ -18,7 +21,7 @@ pub struct Selector {
 /// What is wrong with how it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "`{0}` names no plugin: write NAME or PUBLISHER/NAME, and for one version NAME@1.2.0 or NAME@ and the first digits of its digest"
+    "`{0}` names no plugin: write NAME or PUBLISHER/NAME, and for one version NAME@1.2.0 or NAME@ and the first digits of its digest, 4 or more"
 )]
 pub struct SelectorError(String);
 
@@ -41,7 +44,9 @@ impl FromStr for Selector {
         };
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-+.".contains(&b);
         let which = which.map(|which| which.strip_prefix("sha256:").unwrap_or(which));
-        let is_version = which.is_none_or(|which| !which.is_empty() && which.bytes().all(plain));
+        // A version has dots in it.
+        let is_long = |which: &str| which.contains('.') || which.len() >= DIGEST_DIGITS_MIN;
+        let is_version = which.is_none_or(|which| is_long(which) && which.bytes().all(plain));
         if !is_name || !is_version {
             return Err(wrong());
         }
@@ -83,7 +88,8 @@ impl Selector {
     }
 
     pub(crate) fn fits_digest(&self, digest: &Digest) -> bool {
-        (self.which.as_ref())
-            .is_none_or(|which| which.len() >= 4 && digest.to_string().starts_with(which))
+        (self.which.as_ref()).is_none_or(|which| {
+            which.len() >= DIGEST_DIGITS_MIN && digest.to_string().starts_with(which)
+        })
     }
 }

@@ -31,6 +31,8 @@ use crate::keys::PublicKey;
 /// The trust file, checked.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
+    /// Which file it is, for messages.
+    origin: String,
     keys: Vec<TrustedKey>,
     revoked: BTreeMap<Digest, String>,
 }
@@ -84,12 +86,14 @@ pub enum TrustError {
     },
     /// Nobody trusts this key.
     #[error(
-        "it is signed with {key}, which the trust file does not name; if you know whose key this is, add it:\n\n\
+        "it is signed with {key}, which {file} does not name; if you know whose key this is, add it there:\n\n\
          [[publishers.PUBLISHER.keys]]\nkey = \"{key}\""
     )]
     Unknown {
         /// The key.
         key: PublicKey,
+        /// `the trust file`, and which it is where that is known.
+        file: String,
     },
     /// The key is another publisher's.
     #[error("it is signed with {key}, which is a key of {of}, and not of `{publisher}`")]
@@ -171,6 +175,15 @@ struct RevokedEntry {
 }
 
 impl Trust {
+    /// Nobody is trusted: `origin` would be the file to say whom.
+    #[must_use]
+    pub fn of_nobody(origin: &str) -> Self {
+        Self {
+            origin: origin.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// Parses and checks; `origin` names the source in messages.
     ///
     /// # Errors
@@ -185,7 +198,7 @@ impl Trust {
             place,
             reason,
         };
-        let mut trust = Self::default();
+        let mut trust = Self::of_nobody(origin);
         for (publisher, entry) in file.publishers {
             for (index, key) in entry.keys.into_iter().enumerate() {
                 let place = format!("publishers.{publisher}.keys[{index}]");
@@ -207,6 +220,13 @@ impl Trust {
         Ok(trust)
     }
 
+    fn unknown(&self, key: PublicKey) -> TrustError {
+        let file = format!("the trust file {}", self.origin)
+            .trim_end()
+            .to_owned();
+        TrustError::Unknown { key, file }
+    }
+
     fn find(&self, key: PublicKey) -> Option<&TrustedKey> {
         self.keys.iter().find(|trusted| trusted.key == key)
     }
@@ -224,7 +244,7 @@ impl Trust {
     /// Unknown, revoked, or not valid on that day.
     pub fn publisher(&self, key: PublicKey, today: Date) -> Result<&str, TrustError> {
         self.check_revoked_key(key)?;
-        let trusted = self.find(key).ok_or(TrustError::Unknown { key })?;
+        let trusted = self.find(key).ok_or_else(|| self.unknown(key))?;
         let is_early = trusted.from.is_some_and(|from| today < from);
         let is_late = trusted.until.is_some_and(|until| today > until);
         if is_early || is_late {
@@ -263,7 +283,7 @@ impl Trust {
         };
         self.check_revoked_key(key)?;
         match self.find(key) {
-            None => Err(TrustError::Unknown { key }),
+            None => Err(self.unknown(key)),
             Some(trusted) if trusted.publisher != publisher => Err(TrustError::OtherPublisher {
                 key,
                 of: trusted.publisher.clone(),

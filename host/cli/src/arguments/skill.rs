@@ -210,7 +210,7 @@ pub(crate) enum SkillCommand {
 /// Which plugin.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Which {
-    /// NAME or PUBLISHER/NAME, and for one version NAME@1.2.0 or NAME@ and the first digits of its digest.
+    /// NAME or PUBLISHER/NAME, and for one version NAME@1.2.0 or NAME@ and the first digits of its digest, 4 or more.
     #[arg(value_name = "NAME[@VERSION]", value_parser = parse_selector)]
     pub(crate) plugin: Selector,
 }

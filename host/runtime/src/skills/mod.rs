@@ -116,7 +116,7 @@ impl StorePlace {
         let usual = self.folder.join(TRUST_FILE);
         let path = self.trust.as_ref().unwrap_or(&usual);
         if self.trust.is_none() && !path.exists() {
-            return Ok(Trust::default());
+            return Ok(Trust::of_nobody(&usual.display().to_string()));
         }
         files::check_regular(path).map_err(|error| input(error.0))?;
         #[cfg(unix)]

@@ -593,7 +593,7 @@ fn plugins_are_named_as_people_name_them() {
             .unwrap_err()
             .contains("no plugin in the store fits `place`")
     );
-    for wrong in ["", "a b", "../x", "a/b/c", "pick@", "pick@1 0"] {
+    for wrong in ["", "a b", "../x", "a/b/c", "pick@", "pick@1 0", "pick@abc"] {
         assert!(
             find(wrong).unwrap_err().contains("names no plugin"),
             "{wrong}"

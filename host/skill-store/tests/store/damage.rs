@@ -353,6 +353,7 @@ fn a_database_that_somebody_has_rebuilt_is_not_looked_into() {
             "DROP INDEX artifacts_by_name",
             "the index `artifacts_by_name`",
         ),
+        ("PRAGMA journal_mode = WAL", "its journal (`wal`)"),
     ] {
         let rig = Rig::new();
         drop(rig.open());

@@ -162,7 +162,7 @@ fn the_trust_file_says_whose_signature_counts_and_when() {
     };
     refused(
         with(String::new(), TODAY),
-        "which the trust file does not name",
+        "which the trust file trust.toml does not name",
     );
     let other = format!("[[publishers.zeta.keys]]\nkey = \"{key}\"");
     refused(
