@@ -159,8 +159,14 @@ impl<P: Plugins> Task<P> {
             FaultKind::Result => *role != Role::Skill,
             FaultKind::Start => false,
         });
-        if let Some(Fault { text: fault, .. }) = fault {
-            let why = context.account(&self.running, &Account::Faulted(fault), &usage);
+        let account = match (fault, ended) {
+            (Some(fault), _) => Some(Account::Faulted(fault.text)),
+            // No fault; but a version that the machine has no room for too often is of no use on it.
+            (None, RunEnd::Starved { .. }) => Some(Account::Failed),
+            (None, _) => None,
+        };
+        if let Some(account) = account {
+            let why = context.account(&self.running, &account, &usage);
             if *role == Role::Skill {
                 self.end_is_booked = true;
                 return self.go_back(context, &why?);
@@ -168,10 +174,6 @@ impl<P: Plugins> Task<P> {
             return None;
         }
         match role {
-            Role::Skill if matches!(ended, RunEnd::Starved { .. }) => {
-                self.end_is_booked = true;
-                context.account(&self.running, &Account::Ended, &usage);
-            }
             // Whether it succeeded says the world, when the task ends.
             Role::Skill => self.used.add(&usage),
             Role::Recovery { .. } => {

@@ -401,7 +401,7 @@ fn what_the_machine_had_no_memory_for_is_no_fault_of_any_version() {
     assert_eq!(end.state, TaskState::Failed);
     assert!(end.message.contains("no memory"), "{}", end.message);
     let booked = bench.engine.plugins().booked.borrow().clone();
-    assert_eq!(booked, [("1.0.0".to_owned(), Account::Ended, 1)]);
+    assert_eq!(booked, [("1.0.0".to_owned(), Account::Failed, 1)]);
 }
 
 #[test]
