@@ -500,6 +500,40 @@ fn a_run_whose_only_version_was_left_ends_with_its_report() {
     assert_eq!(cell.states(), ["1.0.0 rolled-back"]);
 }
 
+/// Nobody has mistyped anything: it was good for the version that was left.
+#[test]
+fn a_run_that_the_version_before_can_not_go_on_with_ends_with_its_report() {
+    let cell = Cell::new();
+    cell.install("1.0.0", |manifest| {
+        manifest["params_schema"]["properties"]["pose"] = json!({ "enum": ["home"] });
+    });
+    let proven = ["activate", "look", "--probation", "2", "--actor", "ben"];
+    cell.skill(0, &proven);
+    let at_home = RUN.map(|word| match word {
+        r#"{"pose":"look-tray"}"# => r#"{"pose":"home"}"#,
+        word => word,
+    });
+    cell.0.gives(0, &at_home);
+    assert_eq!(cell.states(), ["1.0.0 active"]);
+    cell.install("2.0.0", |manifest| {
+        manifest["post_conditions"] = json!([{"predicate": "holding", "value": true}]);
+    });
+    cell.skill(
+        0,
+        &["activate", "look", "--failures", "0", "--actor", "ben"],
+    );
+    let text = cell.0.gives(1, &RUN);
+    says(
+        &text,
+        &[
+            "ENDED EARLY",
+            "the version that is active now can't do what was asked for",
+            "/pose",
+            "ROLLED BACK",
+        ],
+    );
+}
+
 #[test]
 fn edited_machine_code_is_not_run_but_made_anew() {
     let cell = Cell::new();

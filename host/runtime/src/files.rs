@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 
+use sinew_skill_store::SECRET_PREFIX;
+
 use crate::trouble::{InputError, input};
 
 /// Most bytes of a model or a plugin.
@@ -32,12 +34,20 @@ pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, InputError> {
     Ok(bytes)
 }
 
-/// The text of an input file.
+/// The text of an input file. A secret key is none: what is wrong with a text is told with the line that it is in.
 ///
 /// # Errors
-/// As [`read_bytes`]; or it is not UTF-8: says where.
+/// As [`read_bytes`]; or it is not UTF-8: says where; or it has a secret key in it.
 pub fn read_text(path: &Path) -> Result<String, InputError> {
-    String::from_utf8(read_bytes(path, TEXT_MAX)?).map_err(|error| {
+    let bytes = read_bytes(path, TEXT_MAX)?;
+    let secret = SECRET_PREFIX.as_bytes();
+    if bytes.windows(secret.len()).any(|there| there == secret) {
+        return Err(InputError(format!(
+            "{}: there is a secret key in it, which nothing but `sinew skill sign --key` reads",
+            path.display()
+        )));
+    }
+    String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = 1 + error.as_bytes()[..at]
             .iter()
@@ -111,6 +121,10 @@ mod tests {
         assert_eq!(read_bytes(&path, 5).expect("fits"), b"12345");
         let error = read_bytes(&path, 4).expect_err("too long").to_string();
         assert!(error.contains("x: more than 4 bytes"), "{error}");
+        let secret = format!("key = \"{SECRET_PREFIX}0123\"");
+        std::fs::write(&path, secret).expect("written");
+        let error = read_text(&path).expect_err("a secret").to_string();
+        assert!(error.contains("a secret key") && !error.contains("0123"));
         std::fs::write(&path, b"ab\ncd\xff").expect("written");
         let error = read_text(&path).expect_err("not text").to_string();
         assert!(error.ends_with("x:2: not UTF-8 text"), "{error}");

@@ -11,7 +11,8 @@ use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 use thiserror::Error;
 
-const SECRET_PREFIX: &str = "sinew-secret-key-v1:";
+/// What the file of a secret key has in it, and nothing else has.
+pub const SECRET_PREFIX: &str = "sinew-secret-key-v1:";
 const PUBLIC_PREFIX: &str = "ed25519:";
 /// More than a key file has.
 const FILE_MAX: u64 = 1_024;

@@ -35,7 +35,7 @@ pub use error::StoreError;
 pub use examine::{Examined, Examiner, Unfit};
 pub use history::{Event, What};
 pub use install::{Installation, Installed};
-pub use keys::{KeyError, PublicKey, SecretKey};
+pub use keys::{KeyError, PublicKey, SECRET_PREFIX, SecretKey};
 pub use memory::Memory;
 pub use probation::{Gate, RunOutcome, Standing, Usage};
 pub use selector::{Selector, SelectorError};

@@ -118,7 +118,12 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
         }
         if number > 0 {
             take_news(&kit, None, watch);
-            if let Err(why) = wait_for_skill(&kit, options, has_clock, watch) {
+            let ready = wait_for_skill(&kit, options, has_clock, watch).and_then(|()| {
+                check_task(&kit, &cell, options).map_err(|error| {
+                    format!("the version that is active now can't do what was asked for: {error:#}")
+                })
+            });
+            if let Err(why) = ready {
                 // Whatever made it go is told by then; what was run is reported.
                 header.ended_early = Some(why);
                 break;
