@@ -220,7 +220,7 @@ impl Database {
         let journal: String =
             self.read(|now| now.pragma_query_value(None, "journal_mode", |row| row.get(0)))?;
         if journal != "delete" {
-            return Err(self.damaged(format!("its journal (`{journal}`) is not as it was made")));
+            return Err(self.damaged(format!("its journal (`{journal}`) is not as it was made; sqlite3 FILE 'PRAGMA journal_mode = DELETE' makes it so")));
         }
         let there = self.read(shapes)?;
         let odd = (there.iter().find(|shape| !ours.contains(shape)))

@@ -237,7 +237,9 @@ pub enum StoreError {
         more: String,
     },
     /// It is pinned.
-    #[error("`{name}` is pinned to {version}; sinew skill pin {name} --off lets it go")]
+    #[error(
+        "`{name}` is pinned to {version}; sinew skill pin {name} --off --actor NAME lets it go"
+    )]
     Pinned {
         /// The plugin.
         name: String,
@@ -246,8 +248,8 @@ pub enum StoreError {
     },
     /// Nothing to go back to.
     #[error(
-        "`{name}` has no version that was good before; `sinew skill activate {name}@VERSION` names one, and `sinew skill remove \
-         {name}@VERSION --active` leaves none active"
+        "`{name}` has no version that was good before; `sinew skill activate {name}@VERSION --actor NAME` names one, and `sinew skill remove \
+         {name}@VERSION --active --actor NAME` leaves none active"
     )]
     NothingBefore {
         /// The plugin.

@@ -231,10 +231,11 @@ impl Store {
                 path: root.to_owned(),
             });
         }
-        if !root.is_dir() || (access != Access::Create && !Database::exists(root)) {
-            return Err(StoreError::NoStore {
-                path: root.to_owned(),
-            });
+        let no_store = || StoreError::NoStore {
+            path: root.to_owned(),
+        };
+        if !root.is_dir() {
+            return Err(no_store());
         }
         let metadata = fs::metadata(root).map_err(trouble)?;
         let user = rustix::process::geteuid().as_raw();
@@ -244,6 +245,10 @@ impl Store {
                 owner: metadata.uid(),
                 user,
             });
+        }
+        // Into somebody else's it could not have looked.
+        if access != Access::Create && !Database::exists(root) {
+            return Err(no_store());
         }
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
@@ -418,30 +423,27 @@ impl Store {
         if named.is_empty() {
             return Err(unknown(&all));
         }
-        let names: BTreeSet<&str> = named.iter().map(|held| held.name.as_str()).collect();
+        let by_version = named
+            .iter()
+            .filter(|held| selector.fits_version(&held.version));
+        let mut fitting: Vec<Held> = by_version.cloned().collect();
+        if fitting.is_empty() {
+            let by_digest = named
+                .iter()
+                .filter(|held| selector.fits_digest(&held.digest));
+            fitting = by_digest.cloned().collect();
+        }
+        if fitting.is_empty() {
+            return Err(unknown(&named));
+        }
+        let names: BTreeSet<&str> = fitting.iter().map(|held| held.name.as_str()).collect();
         if names.len() > 1 {
             return Err(StoreError::Ambiguous {
                 selector: selector.to_string(),
                 fitting: names.into_iter().collect::<Vec<_>>().join(" and "),
             });
         }
-        let by_version: Vec<Held> = (named
-            .iter()
-            .filter(|held| selector.fits_version(&held.version))
-            .cloned())
-        .collect();
-        if !by_version.is_empty() {
-            return Ok(by_version);
-        }
-        let by_digest: Vec<Held> = (named
-            .iter()
-            .filter(|held| selector.fits_digest(&held.digest))
-            .cloned())
-        .collect();
-        if by_digest.is_empty() {
-            return Err(unknown(&named));
-        }
-        Ok(by_digest)
+        Ok(fitting)
     }
 
     /// The one version that `selector` names; without a version in it, the newest release.

@@ -613,6 +613,12 @@ fn plugins_are_named_as_people_name_them() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("it fits acme/pick and lab/pick"), "{error}");
+    // Only one of them has it.
+    let two = store.select_one(&"pick@2.0.0".parse().unwrap()).unwrap();
+    assert_eq!(
+        (two.name.as_str(), two.version.to_string().as_str()),
+        ("acme/pick", "2.0.0")
+    );
 }
 
 #[test]
