@@ -131,6 +131,21 @@ pub enum RunEnd {
     },
 }
 
+impl RunEnd {
+    /// The same run may end elsewhere on another machine, or at another time.
+    #[must_use]
+    pub fn is_by_the_machine(&self) -> bool {
+        let by_guard = matches!(
+            self,
+            Self::OutOfBudget {
+                nondeterministic: true,
+                ..
+            }
+        );
+        by_guard || matches!(self, Self::Starved { .. })
+    }
+}
+
 /// What a run says while it goes on.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunEvent {

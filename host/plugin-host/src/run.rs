@@ -620,15 +620,16 @@ fn verdict(error: &wasmtime::Error, state: &RunState) -> RunEnd {
     if error.root_cause().to_string() == BUDGET_OF_STEP {
         return budget(BUDGET_OF_STEP.to_owned(), false);
     }
-    if let Some(refused) = &state.space.refused {
-        return budget(format!("memory: {refused}"), false);
-    }
     let starved = match starved(error) {
         true => Some(format!("{error:#}")),
         false => state.space.starved.clone(),
     };
     if let Some(what) = starved {
         return RunEnd::Starved { what };
+    }
+    // Growth that failed stays counted, so whoever was starved may be refused some, too.
+    if let Some(refused) = &state.space.refused {
+        return budget(format!("memory: {refused}"), false);
     }
     let words = state.wasi.last_words();
     let mut message = format!("{}\n{error:#}", headline(&words, error));

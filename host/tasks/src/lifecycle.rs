@@ -199,6 +199,8 @@ pub(crate) struct Task<P: Plugins> {
     used: Usage,
     /// How the skill's last run ended is in the books, whatever becomes of the task.
     end_is_booked: bool,
+    /// The machine had no memory for the last run.
+    is_starved: bool,
     params: Value,
     params_json: String,
     options: SubmitOptions,
@@ -243,6 +245,7 @@ impl<P: Plugins> Task<P> {
             before: None,
             used: Usage::default(),
             end_is_booked: false,
+            is_starved: false,
             params,
             params_json,
             options,
@@ -330,6 +333,11 @@ impl<P: Plugins> Task<P> {
             at: SwapAt::Now,
             cause: why.to_owned(),
         });
+    }
+
+    /// Its version was left, and there is none to go over to.
+    fn is_over_for_good(&self) -> bool {
+        self.abandoned.is_some() && self.swap.is_none()
     }
 
     /// The failure that is being recovered from.
@@ -474,7 +482,12 @@ impl<P: Plugins> Task<P> {
         let version = match self.version_for(context, &next) {
             Ok(version) => version,
             Err(message) => {
-                return self.fail(context, Problem::new(FailureLabel::SkillFault, message));
+                let problem = Problem::new(FailureLabel::SkillFault, message);
+                return match next {
+                    Role::Skill => self.fail(context, problem),
+                    // It was there when it was asked; the skill has done nothing for it.
+                    Role::Recovery { name } => self.recovery_failed(context, &name, problem),
+                };
             }
         };
         let parts = RobotParts::of(version.manifest());

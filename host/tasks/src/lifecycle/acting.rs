@@ -112,12 +112,8 @@ impl<P: Plugins> Task<P> {
     /// Files the end of a run.
     fn outcome(&mut self, context: &Context<'_, P>, ended: RunEnd) -> Outcome {
         let has_finished = matches!(ended, RunEnd::Finished(_));
-        if let RunEnd::OutOfBudget {
-            nondeterministic, ..
-        } = &ended
-        {
-            self.nondeterministic |= nondeterministic;
-        }
+        self.nondeterministic |= ended.is_by_the_machine();
+        self.is_starved = matches!(ended, RunEnd::Starved { .. });
         match self.end_asked.take() {
             Some(EndAsked::By(cause)) => return Outcome::Cancelled(cause),
             Some(EndAsked::Stop) => return Outcome::Failure(stop_problem(context.status)),

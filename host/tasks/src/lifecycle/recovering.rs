@@ -7,11 +7,12 @@ use sinew_plugin_host::{Assessment, Failure, Kind, Proposal, RecoveryContext, Ru
 use sinew_units::Ticks;
 
 use super::acting::told;
-use super::{Claim, Context, Left, Phase, Problem, Role, Task, mix};
+use super::{Claim, Context, Left, Phase, Problem, Role, Task, mix, stop_problem};
 use crate::event::Happening;
 use crate::failure::FailureLabel;
 use crate::fault::Fault;
 use crate::installed::{Account, Plugins, Version};
+use crate::lease::RobotParts;
 use crate::task::TaskState;
 
 impl<P: Plugins> Task<P> {
@@ -30,8 +31,12 @@ impl<P: Plugins> Task<P> {
         );
         self.failures_met.push(problem.label);
         self.judge_claim(context, false);
-        let is_over = self.abandoned.is_some() && self.swap.is_none();
-        if problem.label.needs_person() || !self.options.recovery || is_over {
+        // No recovery has memory for a machine that has none.
+        if problem.label.needs_person()
+            || !self.options.recovery
+            || self.is_over_for_good()
+            || self.is_starved
+        {
             return self.fail(context, problem);
         }
         if self.time_is_over(context).is_some() {
@@ -94,6 +99,8 @@ impl<P: Plugins> Task<P> {
             let failures = self.failures_of.get(&(name.clone(), problem.label));
             failures.is_none_or(|failures| *failures < budget.failures_each)
         });
+        // Its parts were given back. Until it is known who goes on with them, and with what is in the gripper, nobody else has them.
+        let _ = (context.leases).take(RobotParts::of(self.running.manifest()), self.id);
         let phase = Phase::Choosing {
             to_ask: to_ask.into(),
             proposals: Vec::new(),
@@ -109,15 +116,28 @@ impl<P: Plugins> Task<P> {
         mut to_ask: VecDeque<String>,
         mut proposals: Vec<(String, Proposal)>,
     ) -> (Phase<P::Run>, bool) {
-        if let Some(cause) = self.cancel.take() {
-            return self.cancelled(context, &cause);
+        if !to_ask.is_empty() {
+            if let Some(cause) = self.cancel.take() {
+                return self.cancelled(context, &cause);
+            }
+            if context.latched() {
+                let problem = stop_problem(context.status);
+                return self.fail(context, problem);
+            }
+            if let Some(message) = self.time_is_over(context) {
+                return self.fail(context, Problem::new(FailureLabel::Timeout, message));
+            }
         }
         let problem = self.problem();
+        if self.is_over_for_good() {
+            return self.fail(context, problem);
+        }
         if let Some(name) = to_ask.pop_front() {
             let asked = self.recovery_context(self.attempts, context.config.budget.run_time);
             match self.assess(context, &name, &problem.failure(), &asked) {
                 Ok(proposal) => proposals.extend(proposal.map(|proposal| (name, proposal))),
                 Err(ended) => {
+                    self.nondeterministic |= ended.is_by_the_machine();
                     let how = format!("could not assess: {ended:?}");
                     self.say(context, Happening::RunEnded { plugin: name, how });
                 }
@@ -126,6 +146,7 @@ impl<P: Plugins> Task<P> {
         if !to_ask.is_empty() {
             return (Phase::Choosing { to_ask, proposals }, false);
         }
+        context.leases.release(self.id);
         let weighed = context.history.weigh(problem.label, proposals);
         let best = weighed.first().cloned();
         self.say(
@@ -176,8 +197,15 @@ impl<P: Plugins> Task<P> {
             record,
         } = (context.plugins).assess(&version, failure, asked, seed, context.now);
         let fault = answer.as_ref().err().and_then(Fault::of);
-        if let Some(fault) = &fault {
-            let account = Account::Faulted(format!("when it was asked: {}", fault.text));
+        let account = match (&fault, &answer) {
+            (Some(fault), _) => Some(Account::Faulted(format!(
+                "when it was asked: {}",
+                fault.text
+            ))),
+            (None, Err(RunEnd::Starved { .. })) => Some(Account::Failed),
+            (None, _) => None,
+        };
+        if let Some(account) = account {
             context.account(&version, &account, &Usage::default());
         }
         let events = events.into_iter();

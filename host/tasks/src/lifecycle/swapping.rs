@@ -68,7 +68,7 @@ impl<P: Plugins> Task<P> {
         );
         self.before.clone_from(&self.checkpoint);
         self.version = swap.to;
-        self.abandoned = None;
+        (self.abandoned, self.end_is_booked) = (None, false);
         self.swaps += 1;
         Ok(())
     }

@@ -179,6 +179,54 @@ fn recoveries_are_asked_one_a_step_and_no_more_once_somebody_takes_the_task_back
 }
 
 #[test]
+fn nobody_else_takes_the_robot_while_recoveries_are_asked() {
+    let mut fakes = skill(vec![fails("slip"), done(30), done(30)]);
+    for name in ["t/a", "t/b"] {
+        fakes.recovery(name, &["slip"], (1, 1.0), vec![put_right("resume")]);
+    }
+    let mut bench = bench(fakes);
+    let first = bench.submit(SubmitOptions::default());
+    let second = bench.submit(SubmitOptions::default());
+    assert_eq!(bench.finish(first).state, TaskState::Succeeded);
+    assert_eq!(bench.finish(second).state, TaskState::Succeeded);
+    let order: Vec<String> = bench.starts().into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(order, ["t/skill", "t/a", "t/skill", "t/skill"]);
+}
+
+#[test]
+fn a_recovery_that_is_gone_when_it_is_to_begin_is_not_the_skills_fault() {
+    let mut fakes = skill(vec![fails("slip"), done(30)]);
+    for (name, cost) in [("t/a", 1), ("t/b", 9), ("t/c", 99)] {
+        fakes.recovery(name, &["slip"], (cost, 1.0), vec![put_right("resume")]);
+    }
+    let mut bench = bench(fakes);
+    let task = bench.submit(SubmitOptions::default());
+    while bench.engine.plugins().asked.borrow().is_empty() {
+        bench.run(1);
+    }
+    bench.engine.plugins().versions.borrow_mut().remove("t/a");
+    assert_eq!(bench.finish(task).state, TaskState::Succeeded);
+    let order: Vec<String> = bench.starts().into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(order, ["t/skill", "t/b", "t/skill"]);
+}
+
+#[test]
+fn a_stop_ends_the_asking() {
+    let mut fakes = skill(vec![fails("slip")]);
+    for name in ["t/a", "t/b", "t/c"] {
+        fakes.recovery(name, &["slip"], (1, 1.0), vec![]);
+    }
+    let mut bench = bench(fakes);
+    let task = bench.submit(SubmitOptions::default());
+    while bench.engine.plugins().asked.borrow().is_empty() {
+        bench.run(1);
+    }
+    bench.status.stop_state = StopState::Latched as u32;
+    assert_eq!(bench.finish(task).label, Some(FailureLabel::SafetyStop));
+    assert_eq!(bench.engine.plugins().asked.borrow().len(), 1);
+}
+
+#[test]
 fn a_recovery_that_takes_too_long_is_cancelled() {
     let mut fakes = skill(vec![fails("slip"), done(30)]);
     fakes.recovery("t/a", &["slip"], (1, 1.0), vec![done(10_000_000); 2]);

@@ -395,11 +395,15 @@ fn what_the_machine_had_no_memory_for_is_no_fault_of_any_version() {
     let starved = RunEnd::Starved {
         what: "Cannot allocate memory".to_owned(),
     };
-    let mut bench = bench(skill(vec![script(5, starved)]));
+    let mut fakes = skill(vec![script(5, starved.clone()), script(5, starved)]);
+    let put_right = vec![done(5); 2];
+    fakes.recovery("t/help", &["skill-fault"], (10, 0.9), put_right);
+    let mut bench = bench(fakes);
     let task = bench.submit(SubmitOptions::default());
     let end = bench.finish(task);
     assert_eq!(end.state, TaskState::Failed);
     assert!(end.message.contains("no memory"), "{}", end.message);
+    assert!(end.nondeterministic && end.recoveries_attempted == 0);
     let booked = bench.engine.plugins().booked.borrow().clone();
     assert_eq!(booked, [("1.0.0".to_owned(), Account::Failed, 1)]);
 }
