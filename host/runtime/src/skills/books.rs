@@ -18,8 +18,11 @@ use super::{StorePlace, telling, trouble};
 
 /// Who books: it stands in the audit log.
 const ACTOR: &str = "sinew run";
-/// How long booking waits for somebody else who changes the store: whoever books stands beside a robot that works.
-const PATIENCE_BESIDE_A_ROBOT: Duration = Duration::from_millis(200);
+/// How long booking waits for somebody else who changes the store, for the lock and for the database each: whoever books stands
+/// beside a robot that works, and what can't be booked now is booked later.
+const PATIENCE_BESIDE_A_ROBOT: Duration = Duration::from_millis(5);
+/// Ends that are booked at once beside a robot that works: more than come in, so that what was left over is made up for.
+const BOOKED_AT_ONCE: usize = 2;
 
 /// The time of day, where a clock runs: milliseconds since 1970.
 pub(crate) type Clock = Option<fn() -> u64>;
@@ -158,7 +161,7 @@ impl Books {
     /// tried again.
     pub(crate) fn news(&self) -> Vec<News> {
         let mut inner = self.inner();
-        inner.book_all();
+        inner.book(BOOKED_AT_ONCE);
         let mut news = inner.news_of_left();
         match inner.store.active() {
             Ok(active) => news.extend(inner.compare(active)),
@@ -177,7 +180,7 @@ impl Books {
     /// Tells the audit log what happened. What can't be written is told the next time.
     pub(crate) fn tell(&self, log: &Writer) {
         let mut inner = self.inner();
-        inner.book_all();
+        inner.book(usize::MAX);
         inner.keep_all();
         inner.say_all();
         let Inner {
@@ -232,9 +235,13 @@ impl Inner {
         }
     }
 
-    /// Books what is to be booked, in order, until the store can't be changed. What is left over is booked the next time.
-    fn book_all(&mut self) {
-        while let Some(booking) = self.unbooked.pop_front() {
+    /// Books what is to be booked, in order, until the store can't be changed; at most that many. What is left over is booked the
+    /// next time.
+    fn book(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some(booking) = self.unbooked.pop_front() else {
+                return;
+            };
             let trust = self.trust();
             let Booking {
                 digest,
@@ -466,7 +473,7 @@ impl Bookkeeper for Books {
         let booking = Booking::of(version, account, usage, inner.clock)?;
         let digest = booking.digest;
         inner.unbooked.push_back(booking);
-        inner.book_all();
+        inner.book(BOOKED_AT_ONCE);
         let is_this = |left: &Booking| left.digest == digest;
         let at = inner.left.iter().position(is_this)?;
         let name = inner.left.remove(at).name;

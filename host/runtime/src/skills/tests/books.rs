@@ -225,6 +225,38 @@ fn a_fault_that_meets_a_busy_store_is_booked_later_and_counts() {
     assert!(books.news().is_empty());
 }
 
+/// Whoever books keeps the brain from its next step: what has piled up is not booked in one go.
+#[test]
+fn what_piled_up_while_the_store_was_busy_is_booked_little_by_little() {
+    let rig = Rig::new();
+    let books = rig.books(None, None);
+    let second = version(books.news());
+    let digest = rig.shelf.good[1].digest;
+    let usage = RunUsage {
+        calls: 1,
+        ..RunUsage::default()
+    };
+    let calls = || {
+        let used = rig.shelf.store.usage(digest).expect("it can be read");
+        used.calls
+    };
+    let busy = File::open(rig.root().join("lock")).expect("it is there");
+    busy.lock().expect("nobody else has it");
+    for _ in 0..7 {
+        assert!(books.book(&second, &Account::Ended, &usage).is_none());
+    }
+    assert_eq!(calls(), 0);
+    drop(busy);
+    assert!(books.book(&second, &Account::Ended, &usage).is_none());
+    assert_eq!(calls(), 2);
+    books.news();
+    assert_eq!(calls(), 4);
+    let path = rig.folder.path().join("audit.jsonl");
+    let log = Writer::open(&path, WallClock::VirtualTime).expect("a log");
+    books.tell(&log);
+    assert_eq!(calls(), 8);
+}
+
 #[test]
 fn a_fault_goes_back_at_once_with_the_memory() {
     let rig = Rig::new();
