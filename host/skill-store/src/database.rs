@@ -220,7 +220,10 @@ impl Database {
         let journal: String =
             self.read(|now| now.pragma_query_value(None, "journal_mode", |row| row.get(0)))?;
         if journal != "delete" {
-            return Err(self.damaged(format!("its journal (`{journal}`) is not as it was made; sqlite3 FILE 'PRAGMA journal_mode = DELETE' makes it so")));
+            return Err(self.damaged(format!(
+                "its journal (`{journal}`) is not as it was made; `sqlite3 {} 'PRAGMA journal_mode = DELETE'` makes it so",
+                quoted(&self.path)
+            )));
         }
         let there = self.read(shapes)?;
         let odd = (there.iter().find(|shape| !ours.contains(shape)))
@@ -303,6 +306,11 @@ impl Database {
         };
         change(&mut self.connection).map_err(|error| self.trouble(error))
     }
+}
+
+/// For a shell.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
 }
 
 fn journal_of(path: &Path) -> PathBuf {
