@@ -91,10 +91,10 @@ impl Rig {
         rig
     }
 
-    /// Cycle 0 of seed `seed`, on the real clock.
+    /// Cycle 0 of seed `seed`, on a host of a kit and on the real clock.
     #[must_use]
-    pub fn in_real_time(seed: u64, profile: &Profile) -> Self {
-        let mut rig = Self::stopped(seed, 0, profile, Speed::Real, &mut |_, camera| camera);
+    pub fn in_real_time(kit: &Kit, seed: u64, profile: &Profile) -> Self {
+        let mut rig = Self::built(kit, seed, 0, profile, Speed::Real, &mut |_, camera| camera);
         rig.host.reset("test").expect("a healthy robot is reset");
         rig
     }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use sinew_units::Tick;
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, OperatorCost};
 
 use crate::artifact::read_manifest;
 use crate::capabilities::{self, Functions, Tallies};
@@ -28,6 +28,7 @@ use crate::preflight;
 use crate::reaper::Reaper;
 use crate::replay::Replay;
 use crate::run::{Answer, Entry, Header, Job, Run, Trouble, recorded_end, work};
+use crate::share::StepShare;
 use crate::state::{Kept, Memories, Mode, Rate, RunState, Shared, Space, lock};
 use crate::tape::{Player, RunRecord, Tape};
 use crate::wasi::{self, Inert};
@@ -45,6 +46,8 @@ pub struct PluginHost {
     alive: Arc<()>,
     beats: Beats,
     reaper: Reaper,
+    /// Of its runs, where a clock runs.
+    share: Option<Arc<StepShare>>,
 }
 
 impl PluginHost {
@@ -62,6 +65,7 @@ impl PluginHost {
         Ok(Self {
             beats,
             reaper: Reaper::start()?,
+            share: None,
             engine,
             linker,
             functions: Arc::new(functions),
@@ -80,6 +84,7 @@ impl PluginHost {
         Self {
             beats: self.beats.clone(),
             reaper: self.reaper.clone(),
+            share: None,
             engine: self.engine.clone(),
             linker: self.linker.clone(),
             functions: Arc::clone(&self.functions),
@@ -89,6 +94,28 @@ impl PluginHost {
             memories: Memories::default(),
             alive: Arc::default(),
         }
+    }
+
+    /// Has all runs that are started from now on share the time of a brain's step: a clock runs, and a robot waits for the brain. Whoever is
+    /// not done when it is used up goes on in the next step, and whose turn it was not is only kept alive.
+    #[must_use]
+    pub fn in_real_time(mut self) -> Self {
+        let most = Duration::from_millis(self.limits.share_ms);
+        self.share = Some(Arc::new(StepShare::new(most)));
+        self
+    }
+
+    /// A step of the brain begins.
+    pub fn begin_step(&self) {
+        if let Some(share) = &self.share {
+            share.begin();
+        }
+    }
+
+    /// Whether runs have used up the time that they have together in this step of the brain. Never under virtual time.
+    #[must_use]
+    pub fn step_is_used_up(&self) -> bool {
+        self.share.as_ref().is_some_and(|share| share.is_used_up())
     }
 
     /// Instances of plugins that are alive: those of runs that have not ended. Waits for the ones that are being taken down.
@@ -388,16 +415,15 @@ impl PluginHost {
         now: Tick,
     ) -> Run {
         let tape = Tape::recording(plugin.limits.record_bytes);
-        let limits = match mode {
-            // The run that has failed may have had all of its own in the same step of the brain.
-            Mode::Assess => Arc::new(Limits {
-                step_cpu_ms: plugin.limits.step_cpu_ms / ASSESSMENT_PART,
-                ..Limits::clone(&plugin.limits)
-            }),
-            Mode::Act | Mode::Replay => Arc::clone(&plugin.limits),
-        };
+        let limits = Arc::new(Limits {
+            step_cpu_ms: self.step_cpu_ms(&plugin.limits, mode),
+            ..Limits::clone(&plugin.limits)
+        });
         let state = self.state(plugin, limits, (mode, lease), (seed, now), tape);
         let shared = Arc::clone(&state.shared);
+        if mode == Mode::Act {
+            lock(&shared).share.clone_from(&self.share);
+        }
         let header = Header {
             entry: entry.clone(),
             seed,
@@ -412,6 +438,20 @@ impl PluginHost {
             now,
             header,
         )
+    }
+
+    /// Processor time of one poll of a run.
+    fn step_cpu_ms(&self, limits: &Limits, mode: Mode) -> u64 {
+        let most = match self.share {
+            // A tick is a millisecond. Others' motions end unless the brain comes back and renews them.
+            Some(_) => limits.step_cpu_ms.min(limits.arm_lease_ticks / 2),
+            None => limits.step_cpu_ms,
+        };
+        match mode {
+            // It can't go on in the next step, whatever others have used of this one.
+            Mode::Assess => most / ASSESSMENT_PART,
+            Mode::Act | Mode::Replay => most,
+        }
     }
 
     /// Does a recorded run again, with the plugin that it was recorded with or another one. Nothing moves: every call gets the
@@ -477,6 +517,7 @@ impl PluginHost {
             fuel_in_step: 0,
             step_began: Instant::now(),
             look: Look::default(),
+            share: None,
             desk: Desk::new(robot.clone(), limits.arm_lease_ticks),
             fence: Fence::new(plugin.grant.zones(), robot.tool_braking_m_s2),
             policy_run: None,
@@ -514,7 +555,7 @@ impl PluginHost {
 }
 
 /// An assessment has this part of a step's processor time.
-const ASSESSMENT_PART: u64 = 4;
+const ASSESSMENT_PART: u64 = 2;
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -527,6 +568,12 @@ fn config() -> Config {
         .wasm_component_model(true)
         .concurrency_support(false)
         .consume_fuel(true)
+        .operator_cost(OperatorCost {
+            // Calls of the engine, as long as hundreds of other instructions even where nothing grows.
+            MemoryGrow: u8::MAX,
+            TableGrow: u8::MAX,
+            ..OperatorCost::default()
+        })
         .epoch_interruption(true)
         .cranelift_nan_canonicalization(true)
         // What traps are told by needs none; debuggers would, and it would be a fifth of what a component takes in memory.

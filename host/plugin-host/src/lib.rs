@@ -36,6 +36,7 @@ mod reaper;
 mod replay;
 mod run;
 mod schema;
+mod share;
 mod state;
 mod tape;
 mod wasi;

@@ -45,16 +45,20 @@ pub struct Limits {
     pub memory_store_bytes: usize,
     /// What is kept of a run's calls, bytes. What is over it can't be done again.
     pub record_bytes: usize,
-    /// Processor time of one poll, milliseconds, counted from the guard's first look; an assessment has a quarter of it. Well above
-    /// what fuel allows; whoever runs a robot sets it below the time after which a brain that says nothing is taken for dead. What a
-    /// machine with other things to do takes from it does not count.
+    /// Time that all runs of a host have together in one step of its brain, milliseconds, where a clock runs. Whoever is in the
+    /// middle of computing or calling then goes on in the next step.
+    pub share_ms: u64,
+    /// Processor time of one poll, milliseconds, counted from the guard's first look; an assessment has half of it. Well above
+    /// what fuel allows; whoever runs a robot sets it below the time after which a brain that says nothing is taken for dead, and
+    /// where a clock runs it is at most half of what a motion lives for without renewal. What a machine with other things to do
+    /// takes from it does not count.
     pub step_cpu_ms: u64,
     /// Wall time of one poll, milliseconds: it is the machine that takes that long, so it is the last resort.
     pub step_wall_ms: u64,
 }
 
-/// Fuel between two looks at whether the step's budget is used up.
-pub(crate) const FUEL_YIELD: u64 = 1_000_000;
+/// Fuel between two looks at whether the step's budget is used up: some 10 ms if every instruction of it misses every cache.
+pub(crate) const FUEL_YIELD: u64 = 100_000;
 
 /// Native stack of guest code.
 pub(crate) const WASM_STACK: usize = 512 << 10;
@@ -87,6 +91,7 @@ impl Default for Limits {
             log_bytes_per_second: 16 << 10,
             memory_store_bytes: 64 << 10,
             record_bytes: 16 << 20,
+            share_ms: 20,
             step_cpu_ms: 300,
             step_wall_ms: 60_000,
         }

@@ -117,7 +117,7 @@ pub enum RunEnd {
         /// The guard of the host's thread ended it, so the same run may end elsewhere next time.
         nondeterministic: bool,
     },
-    /// The machine had no memory left for it, though it was within its own budget: that says nothing of the plugin.
+    /// The machine had no memory left for it, though it was within its own budget: no fault of the plugin's.
     Starved {
         /// What there was no room for.
         what: String,
@@ -209,7 +209,7 @@ pub struct Usage {
     pub memory_peak_bytes: u64,
     /// Steps that ended before it came to a wait: it computes more than fits into one.
     pub overruns: u64,
-    /// Time on a processor, ns. Differs from run to run. The first million units of fuel of a step count by the wall clock: what
+    /// Time on a processor, ns. Differs from run to run. The first hundred thousand units of fuel of a step count by the wall clock: what
     /// another thread took meanwhile is in it.
     pub cpu_ns: u64,
 }

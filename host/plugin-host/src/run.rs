@@ -160,8 +160,11 @@ impl Run {
         Some(self.end_with(answer?))
     }
 
-    /// Lets the guest go on up to its next wait, or for a step's worth of fuel; the step has begun at `begun`.
+    /// Lets the guest go on up to its next wait, or for a step's worth of fuel or time; the step has begun at `begun`.
     fn go_on(&mut self, begun: Instant) -> Option<Answer> {
+        if lock(&self.shared).share_is_used_up() {
+            return None;
+        }
         let slices = (self.limits.fuel_per_step / FUEL_YIELD).max(1);
         // Most steps end in the first slice, which takes microseconds: to ask the kernel for the time that this thread has had
         // would be a good part of them.
@@ -174,6 +177,9 @@ impl Run {
         let before = thread_time_ns();
         let mut last = first;
         for _ in 1..slices {
+            if lock(&self.shared).share_is_used_up() {
+                break;
+            }
             last = self.slice()?;
             if matches!(last, Slice::Over(_)) {
                 break;

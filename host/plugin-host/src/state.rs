@@ -20,6 +20,7 @@ use crate::limits::Limits;
 use crate::outcome::{Checkpoint, Lease, RunEvent, Usage};
 use crate::ports::HostPorts;
 use crate::run::starved;
+use crate::share::StepShare;
 use crate::tape::{Recorded, Tape};
 use crate::wasi::Inert;
 use crate::wire::Error;
@@ -88,6 +89,8 @@ pub(crate) struct Shared {
     pub(crate) fuel_in_step: u64,
     pub(crate) step_began: Instant,
     pub(crate) look: Look,
+    /// What all runs of the host have in a step together; `None`: each has its own budgets only.
+    pub(crate) share: Option<Arc<StepShare>>,
     pub(crate) desk: Desk,
     pub(crate) fence: Fence,
     pub(crate) policy_run: Option<u64>,
@@ -109,6 +112,11 @@ impl Shared {
     pub(crate) fn step_is_over(&mut self, limits: &Limits) -> bool {
         let began = self.step_began;
         self.look.is_over(began, limits)
+    }
+
+    /// Whether the runs of this host have had their time in this step.
+    pub(crate) fn share_is_used_up(&self) -> bool {
+        self.share.as_ref().is_some_and(|share| share.is_used_up())
     }
 
     fn burn(&mut self, fuel: u64) {
@@ -240,12 +248,13 @@ impl RunState {
             shared.usage.calls += 1;
             return Ok(true);
         }
-        let has_called = shared.calls_in_step > 0;
-        if has_called
-            && shared.calls_in_step.is_multiple_of(LOOK_EVERY)
-            && shared.step_is_over(&self.limits)
-        {
-            return Err(Trap::Interrupt);
+        if shared.calls_in_step > 0 && shared.calls_in_step.is_multiple_of(LOOK_EVERY) {
+            if shared.step_is_over(&self.limits) {
+                return Err(Trap::Interrupt);
+            }
+            if shared.share_is_used_up() {
+                return Ok(false);
+            }
         }
         Ok(shared.take_call(&self.limits))
     }

@@ -174,8 +174,12 @@ impl Host {
             policies: policies.clone(),
             operator: None,
         };
+        let plugins = kit.plugins.with_ports(ports);
         let tasks = TaskEngine::new(
-            kit.plugins.with_ports(ports),
+            match pacing {
+                Pacing::RealTime => plugins.in_real_time(),
+                Pacing::Virtual => plugins,
+            },
             world.clone(),
             EngineConfig {
                 classes: kit.detector.classes().map(str::to_owned).collect(),

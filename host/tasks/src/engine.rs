@@ -192,6 +192,8 @@ pub struct TaskEngine<P: Plugins> {
     out: Outbox,
     last_id: u64,
     now: Tick,
+    /// Where the next step begins, after one that had no time for every task.
+    first: Option<TaskId>,
 }
 
 impl<P: Plugins> TaskEngine<P> {
@@ -208,6 +210,7 @@ impl<P: Plugins> TaskEngine<P> {
             out: Outbox::default(),
             last_id: 0,
             now: Tick(0),
+            first: None,
         }
     }
 
@@ -304,13 +307,19 @@ impl<P: Plugins> TaskEngine<P> {
         }
     }
 
-    /// Lets every task go on, in the order in which they were submitted.
+    /// Lets every task go on, in the order in which they were submitted. Where a clock runs and a step had no time for all of
+    /// them, the next one begins with the first that it had none for.
     pub fn step(&mut self, now: Tick, status: &LoopStatus) {
         self.now = now;
+        self.plugins.begin_step();
         let mut left = Vec::new();
-        for task in self.tasks.values_mut() {
-            if task.is_over() {
+        let mut had_no_time = None;
+        for id in self.order() {
+            let Some(task) = self.tasks.get_mut(&id) else {
                 continue;
+            };
+            if had_no_time.is_none() && self.plugins.step_is_used_up() {
+                had_no_time = Some(id);
             }
             task.step(&mut Context {
                 left: &mut left,
@@ -324,10 +333,30 @@ impl<P: Plugins> TaskEngine<P> {
                 status,
             });
         }
+        self.first = match self.plugins.step_is_used_up() {
+            true => had_no_time.or(self.first),
+            false => None,
+        };
         // What misbehaves for one task does for the others.
         for (version, why) in left {
             self.abandon(&version.manifest().name, version.digest(), &why);
         }
+    }
+
+    /// Tasks that are not over, in the order in which they go on. Those that wait for robot parts come first after a step that was
+    /// too short: they take them in the order in which they were submitted, whoever's turn it is.
+    fn order(&self) -> Vec<TaskId> {
+        let open = || self.tasks.iter().filter(|(_, task)| !task.is_over());
+        let Some(first) = self.first else {
+            return open().map(|(id, _)| *id).collect();
+        };
+        let waiting = open().filter(|(_, task)| task.waits());
+        let at_work = || open().filter(|(_, task)| !task.waits());
+        (waiting)
+            .chain(at_work().filter(|(id, _)| **id >= first))
+            .chain(at_work().filter(|(id, _)| **id < first))
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     /// What has happened since the last call, oldest first.

@@ -12,6 +12,7 @@ use sinew_units::Tick;
 
 use crate::conditions::{Condition, ConditionError};
 use crate::failure::FailureLabel;
+use crate::fault::Fault;
 
 /// A run of a plugin, as the engine sees it. The methods are those of [`Run`].
 pub trait PluginRun {
@@ -69,6 +70,18 @@ pub enum Account {
     Ended,
 }
 
+impl Account {
+    /// What the end of a run says, whatever becomes of its task.
+    pub(crate) fn of_run(fault: Option<Fault>, ended: &RunEnd) -> Option<Self> {
+        match (fault, ended) {
+            (Some(fault), _) => Some(Self::Faulted(fault.text)),
+            // No fault; but a version that the machine has no room for too often is of no use on it.
+            (None, RunEnd::Starved { .. }) => Some(Self::Failed),
+            (None, _) => None,
+        }
+    }
+}
+
 /// Skills and recoveries by name. The engine is written against this, so that its decisions can be tested
 /// without WebAssembly, and a host that keeps its plugins elsewhere can lend them.
 pub trait Plugins {
@@ -76,6 +89,13 @@ pub trait Plugins {
     type Run: PluginRun;
     /// Its versions.
     type Version: Version;
+
+    /// A step of the engine begins.
+    fn begin_step(&self);
+
+    /// Whether runs have used up the time that they have together in this step: nothing of them goes on in it any more. Never
+    /// under virtual time.
+    fn step_is_used_up(&self) -> bool;
 
     /// Names of one kind, in order.
     fn names(&self, kind: Kind) -> Vec<String>;
@@ -303,6 +323,13 @@ impl Installed {
         }
     }
 
+    /// These plugins, for a brain that a robot waits for: a clock runs.
+    #[must_use]
+    pub fn in_real_time(mut self) -> Self {
+        self.host = self.host.in_real_time();
+        self
+    }
+
     /// The plugin host.
     #[must_use]
     pub fn host(&self) -> &PluginHost {
@@ -317,6 +344,14 @@ impl Installed {
 impl Plugins for Installed {
     type Run = Run;
     type Version = InstalledVersion;
+
+    fn begin_step(&self) {
+        self.host.begin_step();
+    }
+
+    fn step_is_used_up(&self) -> bool {
+        self.host.step_is_used_up()
+    }
 
     fn names(&self, kind: Kind) -> Vec<String> {
         (self.read().iter())

@@ -89,6 +89,8 @@ struct Problem {
     label: FailureLabel,
     message: String,
     detail: Value,
+    /// The machine had no memory for the run.
+    is_starved: bool,
 }
 
 impl Problem {
@@ -97,6 +99,7 @@ impl Problem {
             label,
             message: message.into(),
             detail: Value::Null,
+            is_starved: false,
         }
     }
 
@@ -199,8 +202,6 @@ pub(crate) struct Task<P: Plugins> {
     used: Usage,
     /// How the skill's last run ended is in the books, whatever becomes of the task.
     end_is_booked: bool,
-    /// The machine had no memory for the last run.
-    is_starved: bool,
     params: Value,
     params_json: String,
     options: SubmitOptions,
@@ -245,7 +246,6 @@ impl<P: Plugins> Task<P> {
             before: None,
             used: Usage::default(),
             end_is_booked: false,
-            is_starved: false,
             params,
             params_json,
             options,
@@ -280,6 +280,11 @@ impl<P: Plugins> Task<P> {
 
     pub(crate) fn is_over(&self) -> bool {
         self.state.is_final()
+    }
+
+    /// For robot parts, or for a stop to be reset.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self.phase, Phase::Waiting { .. })
     }
 
     pub(crate) fn end(&self) -> Option<&TaskEnd> {
@@ -477,6 +482,10 @@ impl<P: Plugins> Task<P> {
             && let Some(message) = self.time_is_over(context)
         {
             return self.fail(context, Problem::new(FailureLabel::Timeout, message));
+        }
+        // One that has begun goes on with its parts before somebody else takes them.
+        if self.state == TaskState::Queued && context.plugins.step_is_used_up() {
+            return (Phase::Waiting { next, since }, false);
         }
         let name = self.plugin_of(&next).to_owned();
         let version = match self.version_for(context, &next) {

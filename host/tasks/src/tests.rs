@@ -3,9 +3,10 @@
 mod denials;
 mod recovering;
 mod running;
+mod sharing;
 mod swapping;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -33,6 +34,8 @@ struct Script {
     checkpoint: Option<u8>,
     is_deaf: bool,
     is_refused: bool,
+    /// Part of a step's time that each poll takes, in percent.
+    takes: u64,
 }
 
 fn script(ticks: u64, end: RunEnd) -> Script {
@@ -42,6 +45,7 @@ fn script(ticks: u64, end: RunEnd) -> Script {
         checkpoint: None,
         is_deaf: false,
         is_refused: false,
+        takes: 0,
     }
 }
 
@@ -75,6 +79,11 @@ impl Script {
         self
     }
 
+    fn taking(mut self, percent: u64) -> Self {
+        self.takes = percent;
+        self
+    }
+
     fn deaf(mut self) -> Self {
         self.is_deaf = true;
         self
@@ -90,6 +99,22 @@ struct FakeRun {
     /// Checkpoints that whoever takes over reads.
     reads: Vec<u32>,
     events: Vec<RunEvent>,
+    share: Rc<Share>,
+}
+
+/// What fake runs use of a step.
+#[derive(Default)]
+struct Share {
+    /// Percent.
+    used: Cell<u64>,
+    /// Who went on, in order.
+    served: RefCell<Vec<String>>,
+}
+
+impl Share {
+    fn is_used_up(&self) -> bool {
+        self.used.get() >= 100
+    }
 }
 
 impl PluginRun for FakeRun {
@@ -98,6 +123,13 @@ impl PluginRun for FakeRun {
         if self.is_cancelled && !self.script.is_deaf {
             return Some(RunEnd::Cancelled { killed: false });
         }
+        if self.share.is_used_up() {
+            return None;
+        }
+        self.share
+            .used
+            .set(self.share.used.get() + self.script.takes);
+        self.share.served.borrow_mut().push(self.name.clone());
         if now < until {
             return None;
         }
@@ -189,6 +221,9 @@ struct Fakes {
     instead: RefCell<Option<Option<FakeVersion>>>,
     /// Versions whose schema refuses every parameter.
     picky: RefCell<Vec<String>>,
+    share: Rc<Share>,
+    /// Part of a step's time that a recovery takes to answer, in percent.
+    answer_takes: u64,
 }
 
 #[derive(Clone)]
@@ -262,6 +297,7 @@ impl Fakes {
             checkpoint: resume,
             is_cancelled: false,
             reads: Vec::new(),
+            share: Rc::clone(&self.share),
             events: vec![RunEvent::Step {
                 tick: Tick(0),
                 name: format!("work of {name}"),
@@ -275,6 +311,14 @@ impl Plugins for Fakes {
     type Run = FakeRun;
 
     type Version = FakeVersion;
+
+    fn begin_step(&self) {
+        self.share.used.set(0);
+    }
+
+    fn step_is_used_up(&self) -> bool {
+        self.share.is_used_up()
+    }
 
     fn names(&self, kind: Kind) -> Vec<String> {
         (self.versions.borrow().iter())
@@ -345,6 +389,9 @@ impl Plugins for Fakes {
         assert_eq!(failure.detail, detail, "the detail reaches the recovery");
         assert_eq!(context.skill, "t/skill");
         assert_eq!(context.time_limit, RecoveryBudget::default().run_time);
+        assert!(!self.share.is_used_up(), "there is time for an answer");
+        let used = self.share.used.get() + self.answer_takes;
+        self.share.used.set(used);
         let asked = (context.version.clone(), context.resumable);
         self.asked.borrow_mut().push(asked);
         let proposal = (self.proposals.get(name)).map(|&(cost_ticks, success)| Proposal {

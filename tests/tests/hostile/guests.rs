@@ -11,6 +11,7 @@ pub(crate) struct Guest {
     pub(crate) name: &'static str,
     asks: &'static [&'static str],
     module: String,
+    needs_robot: bool,
 }
 
 impl Guest {
@@ -21,7 +22,10 @@ impl Guest {
     pub(crate) fn plugin(&self) -> PluginFile {
         let module = wat::parse_str(&self.module)
             .unwrap_or_else(|error| panic!("{}: {error}\n{}", self.name, self.module));
-        let manifest = manifest(&self.full_name(), "skill", self.asks, &[]);
+        let mut manifest = manifest(&self.full_name(), "skill", self.asks, &[]);
+        if !self.needs_robot {
+            manifest["parts"] = json!([]);
+        }
         PluginFile {
             origin: format!("{}.wasm", self.name),
             bytes: with_manifest(component("skill", &module), &manifest),
@@ -175,9 +179,61 @@ fn write() -> String {
     import("log", "write", "write", "(param i32 i32 i32 i32)")
 }
 
-/// All of them.
+/// Those that never come to an end and need no part of the robot, so that any number of them runs beside whoever has it. Each
+/// keeps the thread in its own way for as long as it is let, and calls now and then, so that its fuel is never used up.
+pub(crate) fn hogs() -> Vec<Guest> {
+    let hog = |name, before: &str, work: &str| {
+        Guest {
+        name,
+        asks: &["log"],
+        module: module(
+            &[write()],
+            &format!(
+                "{before} (loop $again
+                   (local.set $n (i32.const 0))
+                   (loop $on {work} (br_if $on (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 1000000))))
+                   (call $write (i32.const 1200) (i32.const 4) (i32.const 1400) (i32.const 10))
+                   (br $again))
+                 unreachable"
+            ),
+            "",
+        ),
+        needs_robot: false,
+    }
+    };
+    let grown = "(drop (memory.grow (i32.const 60)))";
+    vec![
+        hog("hog-that-grows-by-nothing", "", "(drop (memory.grow (i32.const 0)))"),
+        hog("hog-that-counts", "", ""),
+        // Each address depends on what was read last: no two of them are read at once, and none of them is near.
+        hog(
+            "hog-that-misses-the-cache",
+            grown,
+            "(local.set $handle (i32.and (i32.const 0x3ffffc) (i32.add (i32.const 1013904223) (i32.add
+               (i32.load (local.get $handle)) (i32.mul (local.get $handle) (i32.const 1664525))))))",
+        ),
+        hog(
+            "hog-that-fills",
+            grown,
+            "(memory.fill (i32.const 65536) (local.get $n) (i32.const 4000000))
+             (local.set $n (i32.add (local.get $n) (i32.const 99999)))",
+        ),
+        hog(
+            "hog-that-calls",
+            "",
+            "(call $write (i32.const 1200) (i32.const 4) (i32.const 65536) (i32.const 60000))",
+        ),
+    ]
+}
+
+/// All of them that do wrong and come to an end by it.
 pub(crate) fn all() -> Vec<Guest> {
-    let guest = |name, asks, module| Guest { name, asks, module };
+    let guest = |name, asks, module| Guest {
+        name,
+        asks,
+        module,
+        needs_robot: true,
+    };
     let plain = |name, body: &str| guest(name, &[], module(&[], body, ""));
     let home = start_named(4, 1100, 4);
     let started = format!("{home} (local.set $handle (i32.load (i32.const 516)))");

@@ -2,9 +2,10 @@
 //! label is right, the audit log says what happened, and nothing stays behind.
 //!
 //! Artifacts that are wrong before they run (signatures, manifests, files, the store) are tried against the command line, in
-//! `host/cli/tests/skill.rs`, and against the store, in `host/skill-store/tests`.
+//! `host/cli/tests/skill_admission.rs`, and against the store, in `host/skill-store/tests`.
 
 mod guests;
+mod hogs;
 mod recoveries;
 mod running;
 mod sharing;

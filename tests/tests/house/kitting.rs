@@ -99,7 +99,7 @@ fn after_a_recovery_the_order_goes_on_from_the_checkpoint() {
 /// The same host on the real clock, with the control loop on its own thread.
 #[test]
 fn in_real_time_the_same_host_moves_the_arm() {
-    let mut rig = Rig::in_real_time(106, &Profile::calm());
+    let mut rig = Rig::in_real_time(kit(), 106, &Profile::calm());
     let end = rig.run("sinew/go-home", &json!({ "pose": "look-tray" }));
     assert_eq!(end.state, TaskState::Succeeded, "{}", end.message);
     assert!(end.ended.0 - end.started.0 > 200, "it had a way to go");

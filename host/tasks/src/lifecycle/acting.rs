@@ -113,7 +113,6 @@ impl<P: Plugins> Task<P> {
     fn outcome(&mut self, context: &Context<'_, P>, ended: RunEnd) -> Outcome {
         let has_finished = matches!(ended, RunEnd::Finished(_));
         self.nondeterministic |= ended.is_by_the_machine();
-        self.is_starved = matches!(ended, RunEnd::Starved { .. });
         match self.end_asked.take() {
             Some(EndAsked::By(cause)) => return Outcome::Cancelled(cause),
             Some(EndAsked::Stop) => return Outcome::Failure(stop_problem(context.status)),
@@ -145,6 +144,7 @@ impl<P: Plugins> Task<P> {
                         None => format!("{}: {message}", line(&failure.label)),
                     },
                     detail: failure.detail,
+                    is_starved: false,
                 })
             }
             RunEnd::Trapped { message } => {
@@ -162,7 +162,13 @@ impl<P: Plugins> Task<P> {
                 })
             }
             RunEnd::OutOfBudget { what, .. } => fault(format!("it used up its budget: {what}")),
-            RunEnd::Starved { what } => fault(format!("the machine had no memory for it: {what}")),
+            RunEnd::Starved { what } => Outcome::Failure(Problem {
+                is_starved: true,
+                ..Problem::new(
+                    FailureLabel::SkillFault,
+                    format!("the machine had no memory for it: {what}"),
+                )
+            }),
             RunEnd::HandedOver => Outcome::Swapped,
             RunEnd::Cancelled { .. } => fault("the plugin host ended it".to_owned()),
         }

@@ -35,7 +35,7 @@ impl<P: Plugins> Task<P> {
         if problem.label.needs_person()
             || !self.options.recovery
             || self.is_over_for_good()
-            || self.is_starved
+            || problem.is_starved
         {
             return self.fail(context, problem);
         }
@@ -132,6 +132,10 @@ impl<P: Plugins> Task<P> {
         if self.is_over_for_good() {
             return self.fail(context, problem);
         }
+        // An answer is made in one step, so it is not begun at the end of one.
+        if !to_ask.is_empty() && context.plugins.step_is_used_up() {
+            return (Phase::Choosing { to_ask, proposals }, false);
+        }
         if let Some(name) = to_ask.pop_front() {
             let asked = self.recovery_context(self.attempts, context.config.budget.run_time);
             match self.assess(context, &name, &problem.failure(), &asked) {
@@ -197,16 +201,14 @@ impl<P: Plugins> Task<P> {
             record,
         } = (context.plugins).assess(&version, failure, asked, seed, context.now);
         let fault = answer.as_ref().err().and_then(Fault::of);
-        let account = match (&fault, &answer) {
-            (Some(fault), _) => Some(Account::Faulted(format!(
-                "when it was asked: {}",
-                fault.text
-            ))),
-            (None, Err(RunEnd::Starved { .. })) => Some(Account::Failed),
-            (None, _) => None,
-        };
-        if let Some(account) = account {
-            context.account(&version, &account, &Usage::default());
+        if let Err(ended) = &answer {
+            let asked = fault.clone().map(|fault| Fault {
+                text: format!("when it was asked: {}", fault.text),
+                ..fault
+            });
+            if let Some(account) = Account::of_run(asked, ended) {
+                context.account(&version, &account, &Usage::default());
+            }
         }
         let events = events.into_iter();
         (context.out.events).extend(events.map(|event| told(self.id, name, event)));

@@ -159,13 +159,7 @@ impl<P: Plugins> Task<P> {
             FaultKind::Result => *role != Role::Skill,
             FaultKind::Start => false,
         });
-        let account = match (fault, ended) {
-            (Some(fault), _) => Some(Account::Faulted(fault.text)),
-            // No fault; but a version that the machine has no room for too often is of no use on it.
-            (None, RunEnd::Starved { .. }) => Some(Account::Failed),
-            (None, _) => None,
-        };
-        if let Some(account) = account {
+        if let Some(account) = Account::of_run(fault, ended) {
             let why = context.account(&self.running, &account, &usage);
             if *role == Role::Skill {
                 self.end_is_booked = true;

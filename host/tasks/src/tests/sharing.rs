@@ -1,0 +1,98 @@
+//! Runs that need more time than a step has.
+
+use super::*;
+
+const FREE: [&str; 0] = [];
+
+/// Skills that need no part of the robot, each with what it takes of a step.
+fn hogs(percents: &[(&str, u64)]) -> Bench {
+    let mut fakes = Fakes::default();
+    for (name, percent) in percents {
+        let scripts = vec![done(u64::MAX / 2).taking(*percent)];
+        fakes.add(name, json!({ "parts": FREE }), scripts);
+    }
+    bench(fakes)
+}
+
+fn submit(bench: &mut Bench, skill: &str) -> TaskId {
+    (bench.engine)
+        .submit(skill, "{}", SubmitOptions::default())
+        .expect("a sound request")
+}
+
+/// How often each one went on.
+fn served(bench: &Bench) -> BTreeMap<String, usize> {
+    let mut times = BTreeMap::new();
+    for name in bench.engine.plugins().share.served.borrow().iter() {
+        *times.entry(name.clone()).or_default() += 1;
+    }
+    times
+}
+
+#[test]
+fn whoever_a_step_has_no_time_for_comes_first_in_the_next_one() {
+    let mut bench = hogs(&[("t/a", 100), ("t/b", 1), ("t/c", 100), ("t/d", 1)]);
+    for name in ["t/a", "t/b", "t/c", "t/d"] {
+        submit(&mut bench, name);
+    }
+    bench.run(300);
+    let served = served(&bench);
+    // One step from `a` to `a`, one from `b` to `c`, one from `d` to `a`, and so on.
+    for (name, times) in &served {
+        assert!(*times >= 100, "{name}: {served:?}");
+    }
+    assert_eq!(served.len(), 4);
+}
+
+#[test]
+fn in_a_step_that_has_time_for_all_they_go_on_in_the_order_of_their_submission() {
+    let mut bench = hogs(&[("t/a", 40), ("t/b", 30), ("t/c", 20)]);
+    for name in ["t/b", "t/a", "t/c"] {
+        submit(&mut bench, name);
+    }
+    bench.run(50);
+    let order = bench.engine.plugins().share.served.borrow().clone();
+    assert_eq!(order.len(), 150);
+    for step in order.chunks(3) {
+        assert_eq!(step, ["t/b", "t/a", "t/c"]);
+    }
+}
+
+#[test]
+fn parts_are_taken_in_the_order_of_submission_whoever_keeps_the_brain() {
+    let mut bench = hogs(&[("t/hog", 100), ("t/other-hog", 100)]);
+    let scripts = (0..4).map(|_| done(5)).collect();
+    (bench.engine.plugins().versions.borrow_mut())
+        .insert("t/skill".to_owned(), version("t/skill", json!({})));
+    (bench.engine.plugins().scripts.borrow_mut()).insert("t/skill".to_owned(), scripts);
+    submit(&mut bench, "t/hog");
+    let first = bench.submit(SubmitOptions::default());
+    let second = bench.submit(SubmitOptions::default());
+    submit(&mut bench, "t/other-hog");
+    let third = bench.submit(SubmitOptions::default());
+    let mut ends = Vec::new();
+    for task in [third, second, first] {
+        let end = bench.finish(task);
+        assert_eq!(end.state, TaskState::Succeeded, "{end:?}");
+        ends.push(end.started);
+    }
+    assert!(ends.is_sorted_by(|a, b| a > b), "{ends:?}");
+}
+
+#[test]
+fn a_recovery_answers_in_a_step_that_has_time_for_it_and_its_parts_are_kept() {
+    let mut fakes = skill(vec![fails("jam").taking(100), done(10)]);
+    let scripts = vec![put_right("restart")];
+    fakes.recovery("t/right", &["jam"], (10, 0.9), scripts);
+    // Its answer takes all of a step, too.
+    fakes.answer_takes = 100;
+    let mut bench = bench(fakes);
+    let first = bench.submit(SubmitOptions::default());
+    let second = bench.submit(SubmitOptions::default());
+    let end = bench.finish(first);
+    assert_eq!(end.state, TaskState::Succeeded, "{end:?}");
+    assert_eq!(end.recoveries_attempted, 1);
+    let starts: Vec<String> = bench.starts().into_iter().map(|start| start.0).collect();
+    assert_eq!(starts[..3], ["t/skill", "t/right", "t/skill"]);
+    bench.finish(second);
+}
