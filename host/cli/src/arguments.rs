@@ -368,6 +368,12 @@ pub(crate) struct ReplayArguments {
     /// more than once.
     #[arg(long, value_name = "FILE", conflicts_with = "skill")]
     pub(crate) plugin: Vec<PathBuf>,
+    /// Store in which it is looked for, too.
+    #[arg(long, value_name = "DIR", conflicts_with = "skill")]
+    pub(crate) store: Option<PathBuf>,
+    /// Trust file (TOML) of the store, if it is not `trust.toml` in its folder.
+    #[arg(long, value_name = "FILE", requires = "store")]
+    pub(crate) trust: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) json: JsonArgument,
 }
@@ -403,6 +409,9 @@ pub(crate) enum GrantsCommand {
         /// Where a directory is that it asks for; may be given more than once.
         #[arg(long, value_name = "NAME=PATH", value_parser = parse_directory)]
         directory: Vec<(String, PathBuf)>,
+        /// Also what it says it could do without.
+        #[arg(long)]
+        optional: bool,
         /// Share of the cell's speed that it may move at.
         #[arg(long)]
         speed: Option<f64>,

@@ -159,6 +159,7 @@ fn grants(what: GrantsCommand) -> anyhow::Result<bool> {
             grants,
             plugins,
             directory,
+            optional,
             speed,
             force_n,
             json,
@@ -171,6 +172,7 @@ fn grants(what: GrantsCommand) -> anyhow::Result<bool> {
                 name,
                 file: grants,
                 directories: directory.into_iter().collect(),
+                optional,
                 speed,
                 force_n,
             };

@@ -68,6 +68,9 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<bool> {
         run: arguments.run.clone(),
         skill: skill.transpose()?,
         plugins: plugins(&arguments.plugin)?,
+        store: (arguments.store.as_ref())
+            .map(|store| skill::place(store, arguments.trust.as_ref()))
+            .transpose()?,
         sources: Sources {
             examiner: skill::examiner()?,
             ..Sources::default()

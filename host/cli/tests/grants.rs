@@ -183,6 +183,28 @@ fn what_a_plugin_lacks_is_added_to_the_operators_file() {
     );
     assert!(!shown.contains("would not be loaded"), "{shown}");
     assert!(folder.gives(0, &add).contains("has all that it needs"));
+    // What it could do without, only if that is said.
+    assert!(!written.contains("files"), "{written}");
+    let optional = [&add[..], &["--optional"]].concat();
+    let said = folder.gives(2, &optional);
+    assert!(said.contains("--directory secrets=/the/folder"), "{said}");
+    let said = folder.gives(
+        0,
+        &[
+            &optional[..],
+            &[
+                "--directory",
+                "notes=/tmp/notes",
+                "--directory",
+                "secrets=/tmp/secrets",
+            ],
+        ]
+        .concat(),
+    );
+    assert!(
+        said.contains("interface files") && said.contains("directory notes is /tmp/notes"),
+        "{said}"
+    );
     // What stands there stays, comments and all.
     folder.write(
         "mine.toml",

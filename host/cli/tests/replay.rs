@@ -43,7 +43,8 @@ fn a_run_that_was_kept_is_done_again() {
         &["--params", "{\"pose\":\"home\"}", "--keep-runs"],
     ]
     .concat();
-    folder.gives(0, &kept);
+    let said = folder.gives(0, &kept);
+    assert!(said.contains("plugin runs   out/runs"), "{said}");
     let file = only(&folder, "out/runs");
     let said = folder.gives(0, &["replay", text(&file)]);
     assert!(

@@ -66,6 +66,18 @@ fn an_update_that_wants_more_waits_until_somebody_agrees() {
         ],
     );
     assert_eq!(cell.states(), ["1.1.0 installed", "1.0.0 probation"]);
+    // Whoever looks sees it, too.
+    let shown = cell.skill(0, &["show", "look"]);
+    says(
+        &shown,
+        &[
+            "would not be loaded: `acme/look` 1.1.0",
+            "sinew grants approve acme/look@1.1.0",
+        ],
+    );
+    assert!(!shown.contains("would not be loaded: `acme/look` 1.0.0"));
+    let without = cell.0.gives(0, &["skill", "show", "look"]);
+    says(&without, &["no --grants was said"]);
     let approved = cell.0.gives(
         0,
         &[
@@ -260,11 +272,25 @@ fn a_revocation_stops_what_is_installed() {
         "1",
     ];
     let text = cell.0.gives(4, &run);
-    says(&text, &["acme/look 1.0.0", "revoked: laptop stolen"]);
+    says(
+        &text,
+        &[
+            "acme/look 1.0.0",
+            "revoked: laptop stolen",
+            "sinew skill activate acme/look@VERSION --actor NAME",
+            "sinew skill remove acme/look@1.0.0 --active --actor NAME",
+        ],
+    );
     says(
         &cell.skill(4, &["activate", "look", "--actor", "ben"]),
         &["revoked: laptop stolen"],
     );
+    // What it says helps.
+    cell.skill(
+        0,
+        &["remove", "acme/look@1.0.0", "--active", "--actor", "ben"],
+    );
+    cell.0.gives(0, &run);
 }
 
 #[test]

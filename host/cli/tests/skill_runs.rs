@@ -185,8 +185,19 @@ fn edited_machine_code_is_not_run_but_made_anew() {
     ];
     says(
         &cell.0.gives(2, &run),
-        &["is not what was installed any more", "install it again"],
+        &[
+            "acme/look 1.0.0",
+            "not what was installed any more",
+            "install it again",
+        ],
     );
+    std::fs::remove_file(&artifact).expect("it is ours");
+    says(
+        &cell.0.gives(2, &run),
+        &["acme/look 1.0.0", "is gone", "install it again"],
+    );
+    cell.skill(0, &["install", "look.wasm", "--actor", "ann"]);
+    assert_eq!(cell.run("acme/look")["succeeded"], 2);
 }
 
 #[test]
@@ -313,4 +324,45 @@ fn a_task_that_runs_goes_over_when_it_is_told_to() {
         runs,
         [(&json!("2.0.0"), &json!(1)), (&json!("1.0.0"), &json!(1))]
     );
+}
+
+#[test]
+fn a_run_out_of_a_store_is_done_again_out_of_it() {
+    let cell = Cell::new();
+    cell.install("1.0.0", |_| {});
+    cell.skill(0, &["activate", "look", "--actor", "ben"]);
+    cell.0.gives(0, &[&RUN[..], &["--keep-runs"]].concat());
+    let runs = std::fs::read_dir(cell.0.path().join("out/runs")).expect("they were kept");
+    let names: Vec<String> = runs
+        .map(|run| run.expect("readable").path().display().to_string())
+        .collect();
+    let replay = ["replay", &names[0]];
+    says(
+        &cell.0.gives(2, &replay),
+        &["`acme/look` 1.0.0", "--plugin", "--store"],
+    );
+    let from_store = [&replay[..], &["--store", "out/skills"]].concat();
+    says(&cell.0.gives(0, &from_store), &["identical: "]);
+}
+
+#[test]
+fn what_could_not_be_booked_is_told_as_that() {
+    let cell = Cell::new();
+    cell.install("1.0.0", |_| {});
+    cell.skill(0, &["activate", "look", "--actor", "ben"]);
+    let lock = std::fs::File::open(cell.0.path().join("out/skills/lock")).expect("it is there");
+    lock.lock().expect("nobody else has it");
+    let said = cell.0.gives(0, &RUN);
+    says(
+        &said,
+        &[
+            "skill store   ends of runs were not booked",
+            "counts in no probation",
+        ],
+    );
+    assert!(!said.contains("lost evidence"), "{said}");
+    drop(lock);
+    assert_eq!(cell.states(), ["1.0.0 probation"]);
+    let listed = cell.json(0, &["list"]);
+    assert_eq!(listed["skills"][0]["runs"], 0);
 }

@@ -174,8 +174,14 @@ pub struct RunHeader {
     /// The audit log: every stop, reset and change of the safety configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<String>,
+    /// Every plugin run of its own, if they were all kept: the folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<String>,
     /// Evidence that could not be written, and why.
     pub recorder_errors: Vec<String>,
+    /// What could not be written into the store of plugins, or not be taken out of it, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub store_errors: Vec<String>,
 }
 
 /// The report of one run.

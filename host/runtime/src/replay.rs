@@ -10,7 +10,7 @@ use sinew_plugin_host::{
 
 use crate::files;
 use crate::kit::{PluginFile, idle_ports};
-use crate::skills::{compiled, vouched};
+use crate::skills::{StorePlace, artifact, compiled, vouched};
 use crate::sources::Sources;
 use crate::trouble::input;
 
@@ -28,6 +28,8 @@ pub struct ReplayOptions {
     pub skill: Option<PluginFile>,
     /// Plugins among which that one is looked for.
     pub plugins: Vec<PluginFile>,
+    /// And in this store.
+    pub store: Option<StorePlace>,
     /// Configuration.
     pub sources: Sources,
 }
@@ -240,19 +242,20 @@ impl Bench<'_> {
         if let Some(known) = self.loaded.iter().find(|plugin| is_it(plugin)) {
             return Ok(std::sync::Arc::clone(known));
         }
+        let stored;
         let file = match asked {
             Some(file) => file,
-            None => (self.options.plugins.iter())
-                .find(|file| sinew_inference::sha256_hex(&file.bytes) == record.digest)
-                .ok_or_else(|| {
-                    input(format!(
-                        "the component that was recorded, `{}` {} (sha256 {}), is not here: name it with --plugin, or another \
-                         version of it with --skill",
-                        said(&record.plugin),
-                        said(&record.version),
-                        said(&record.digest)
-                    ))
-                })?,
+            None => {
+                let named = (self.options.plugins.iter())
+                    .find(|file| sinew_inference::sha256_hex(&file.bytes) == record.digest);
+                match named {
+                    Some(file) => file,
+                    None => {
+                        stored = self.stored(record)?;
+                        &stored
+                    }
+                }
+            }
         };
         let examiner = &self.options.sources.examiner;
         let code = compiled(examiner, file, &self.host.code_for())?;
@@ -262,6 +265,25 @@ impl Bench<'_> {
             .map_err(|error| input(error.to_string()))?;
         self.loaded.push(std::sync::Arc::clone(&plugin));
         Ok(plugin)
+    }
+}
+
+impl Bench<'_> {
+    /// The component that was recorded, out of the store.
+    fn stored(&self, record: &RunRecord) -> anyhow::Result<PluginFile> {
+        let there = match (&self.options.store, record.digest.parse()) {
+            (Some(store), Ok(digest)) => artifact(store, digest)?,
+            _ => None,
+        };
+        there.ok_or_else(|| {
+            input(format!(
+                "the component that was recorded, `{}` {} (sha256 {}), is not here: name it with --plugin, the store that has it \
+                 with --store, or another version of it with --skill",
+                said(&record.plugin),
+                said(&record.version),
+                said(&record.digest)
+            ))
+        })
     }
 }
 

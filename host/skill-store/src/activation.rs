@@ -194,7 +194,7 @@ impl Store {
         let all = self.all()?;
         let from = (all.iter()).find(|other| other.name == held.name && other.is_active());
         held.check_trust(how.trust)?;
-        self.artifacts.get(held.digest, held.bytes)?;
+        self.artifact(held)?;
         if let Some(active) = from.filter(|active| active.pinned && active.digest != held.digest) {
             return Err(StoreError::Pinned {
                 name: active.name.clone(),
@@ -372,6 +372,14 @@ impl Store {
             let rows = statement.query_map([name], |row| row.get(0))?;
             rows.collect()
         })
+    }
+
+    /// Whether a version of this name was ever active: what the first one has nobody is asked for.
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub fn was_active(&self, name: &str) -> Result<bool, StoreError> {
+        Ok(self.highest(name)?.is_some())
     }
 
     fn highest(&self, name: &str) -> Result<Option<Version>, StoreError> {

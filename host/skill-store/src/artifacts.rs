@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -54,7 +54,8 @@ impl Shelf {
     ) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
         let path = self.path(digest);
-        if self.get(digest, bytes.len() as u64).is_ok() {
+        let there = self.get(digest, bytes.len() as u64);
+        if there.is_ok_and(|there| there.is_some()) {
             return Ok(digest);
         }
         let part = path.with_extension(PART);
@@ -83,21 +84,20 @@ impl Shelf {
         Ok(digest)
     }
 
-    /// Reads what has this digest, `most` bytes of it at most; it is what it was, or an error.
-    pub(crate) fn get(&self, digest: Digest, most: u64) -> Result<Vec<u8>, StoreError> {
+    /// Reads what has this digest, `most` bytes of it at most; `None` if it is gone, or not what it was.
+    pub(crate) fn get(&self, digest: Digest, most: u64) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.path(digest);
-        // Whoever opens a pipe waits for somebody at its other end.
-        if !fs::metadata(&path).map_err(trouble(&path))?.is_file() {
-            return Err(StoreError::Artifact { digest });
+        match fs::metadata(&path) {
+            Ok(there) if there.is_file() => {}
+            // Whoever opens a pipe waits for somebody at its other end.
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(trouble(&path)(error)),
         }
         let file = File::open(&path).map_err(trouble(&path))?;
         let mut bytes = Vec::new();
         (file.take(most.saturating_add(1)).read_to_end(&mut bytes)).map_err(trouble(&path))?;
-        if Digest::of(&bytes) == digest {
-            Ok(bytes)
-        } else {
-            Err(StoreError::Artifact { digest })
-        }
+        Ok((Digest::of(&bytes) == digest).then_some(bytes))
     }
 
     /// Takes away whatever is not in `kept`.

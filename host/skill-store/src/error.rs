@@ -275,11 +275,13 @@ pub enum StoreError {
         /// What to do first.
         instead: String,
     },
-    /// The file is not what was installed.
+    /// The file is gone, or not what was installed.
     #[error(
-        "the artifact {digest} in the store is not what was installed any more: install it again"
+        "{origin}: its artifact ({digest}) in the store is gone, or is not what was installed any more: install it again"
     )]
     Artifact {
+        /// The plugin.
+        origin: String,
         /// What it should be.
         digest: Digest,
     },

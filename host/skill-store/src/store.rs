@@ -486,14 +486,23 @@ impl Store {
         compiled_for: &str,
     ) -> Result<Loadable, StoreError> {
         held.check_trust(trust)?;
-        let artifact = self.artifacts.get(held.digest, held.bytes)?;
+        let artifact = self.artifact(held)?;
         let compiled = (held.compiled_for == compiled_for)
-            .then(|| self.compiled.get(held.compiled, COMPILED_MAX).ok())
+            .then(|| self.compiled.get(held.compiled, COMPILED_MAX).ok()?)
             .flatten();
         Ok(Loadable {
             held: held.clone(),
             artifact,
             compiled,
+        })
+    }
+
+    /// The artifact of a version, as it was installed.
+    pub(crate) fn artifact(&self, held: &Held) -> Result<Vec<u8>, StoreError> {
+        let there = self.artifacts.get(held.digest, held.bytes)?;
+        there.ok_or_else(|| StoreError::Artifact {
+            origin: held.to_string(),
+            digest: held.digest,
         })
     }
 

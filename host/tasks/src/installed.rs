@@ -178,7 +178,10 @@ pub enum InstallError {
         label: String,
     },
     /// Two plugins of one name.
-    #[error("`{name}` is installed already")]
+    #[error(
+        "there are two plugins of the name `{name}`, built in, out of a store or named: leave one out, or let it into a store, \
+         where it stands in for one that is built in"
+    )]
     Twice {
         /// The name.
         name: String,

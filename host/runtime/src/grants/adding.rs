@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sinew_plugin_host::{DirectoryAsk, Grant, Grants, Manifest, RobotPart};
+use sinew_plugin_host::{Ask, DirectoryAsk, Grant, Grants, Manifest, RobotPart};
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::{GrantsOptions, review};
@@ -21,6 +21,8 @@ pub struct Adding {
     pub file: PathBuf,
     /// Where the directories are that it asks for, by name.
     pub directories: BTreeMap<String, PathBuf>,
+    /// What it could do without, too.
+    pub optional: bool,
     /// Share of the cell's speed.
     pub speed: Option<f64>,
     /// Largest gripper force, N.
@@ -121,12 +123,21 @@ fn write(
             }
         )));
     }
+    let has_directory = |name: &str| {
+        granted.is_some_and(|grant| grant.directories.iter().any(|there| there.name == name))
+    };
+    let has =
+        |interface: &String| granted.is_some_and(|grant| grant.interfaces.contains(interface));
     // Those that it lacks, and whatever else was said where it is.
     let directories = asks.iter().filter(|ask| {
         adding.directories.contains_key(&ask.name)
             || lack.directories.iter().any(|lack| lack.name == ask.name)
+            || adding.optional && ask.optional && !has_directory(&ask.name)
     });
-    let is_done = lack.is_empty() && adding.directories.is_empty();
+    let could_use = (manifest.imports.iter())
+        .filter(|ask| adding.optional && ask.optional && !has(&ask.interface));
+    let interfaces: Vec<&Ask> = (lack.interfaces.iter()).chain(could_use).collect();
+    let is_done = lack.is_empty() && interfaces.is_empty() && adding.directories.is_empty();
     if is_done && adding.speed.is_none() && adding.force_n.is_none() {
         return Ok(added);
     }
@@ -141,10 +152,10 @@ fn write(
     extend(
         table,
         "interfaces",
-        lack.interfaces.iter().map(|ask| ask.interface.as_str()),
+        interfaces.iter().map(|ask| ask.interface.as_str()),
     )?;
     added.extend(
-        lack.interfaces
+        interfaces
             .iter()
             .map(|ask| format!("interface {}: {}", ask.interface, ask.why)),
     );

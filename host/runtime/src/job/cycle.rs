@@ -12,7 +12,7 @@ use sinew_sim::{Cell, Grade, LineGrade, OrderLine, Profile, Scenario};
 use sinew_tasks::{FailureLabel, Happening, SubmitOptions, TaskEnd, TaskEvent, TaskId, TaskState};
 use sinew_units::{Tick, Ticks};
 
-use super::{ACTOR, JobOptions, KIT_PARTS, Stages, take_news};
+use super::{ACTOR, JobOptions, KIT_PARTS, RUNS_FOLDER, Stages, take_news};
 use crate::audit::{AUDIT_FILE, AuditTarget};
 use crate::bystander::Lookout;
 use crate::host::{Host, HostOptions, Speed, Surroundings};
@@ -278,7 +278,7 @@ impl Cycle<'_> {
 
     /// Puts the plugin runs of this cycle into files of their own, if they are all kept.
     fn keep_runs(&self, host: &mut Host) -> anyhow::Result<()> {
-        let folder = self.options.out.join("runs");
+        let folder = self.options.out.join(RUNS_FOLDER);
         for run in std::mem::take(&mut host.brain.runs) {
             let path = folder.join(format!("{}-{}", self.episode(), run.name));
             std::fs::create_dir_all(&folder)

@@ -35,6 +35,8 @@ pub use text::report_text;
 pub const KIT_PARTS: &str = "sinew/kit-parts";
 /// Who resets the robot in a job, and activates what was approved: it stands in the audit log.
 const ACTOR: &str = "sinew run";
+/// Where plugin runs are kept, if they all are.
+pub(crate) const RUNS_FOLDER: &str = "runs";
 /// Size of the picture, pixels.
 const PICTURE: (u32, u32) = (960, 640);
 
@@ -272,7 +274,7 @@ fn close_books(kit: &Kit, audit: &Writer, header: &mut RunHeader) {
     books.tell(audit);
     let (rollbacks, troubles) = books.take_words();
     header.rollbacks.extend(rollbacks);
-    header.recorder_errors.extend(troubles);
+    header.store_errors.extend(troubles);
 }
 
 /// The scenario that the options name; an empty one if they name none.
@@ -344,6 +346,7 @@ fn header(kit: &Kit, options: &JobOptions) -> RunHeader {
         perception_rate_hz: kit.config.settings.perception.rate_hz,
         safety_hash: kit.config.safety.hash().to_string(),
         versions: kit.versions.clone(),
+        runs: (options.keep_runs).then(|| options.out.join(RUNS_FOLDER).display().to_string()),
         ..RunHeader::default()
     }
 }

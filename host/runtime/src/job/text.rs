@@ -159,6 +159,15 @@ fn write(report: &RunReport, out: &mut String) -> std::fmt::Result {
     for error in &header.recorder_errors {
         writeln!(out, "  lost evidence {error}")?;
     }
+    for error in &header.store_errors {
+        writeln!(out, "  skill store   {error}")?;
+    }
+    if let Some(runs) = &header.runs {
+        writeln!(
+            out,
+            "  plugin runs   {runs}: `sinew replay` does them again"
+        )?;
+    }
     if let Some(audit) = &header.audit {
         writeln!(out, "  audit         {audit}")?;
     }

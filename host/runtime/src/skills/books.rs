@@ -260,7 +260,9 @@ impl Inner {
                     self.left.push(booking);
                 }
                 Err(error) => {
-                    self.note(format!("the store of skills: {error}"));
+                    self.note(format!(
+                        "ends of runs were not booked when they should have been, and what is not booked counts in no probation: {error}"
+                    ));
                     self.unbooked.push_front(booking);
                     return;
                 }

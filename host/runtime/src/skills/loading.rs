@@ -5,14 +5,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use sinew_plugin_host::{Grants, MachineCode, PluginHost};
-use sinew_skill_store::{Access, Held, Loadable, State, Store};
+use sinew_skill_store::{Access, Digest, Held, Loadable, State, Store};
 use sinew_tasks::{InstallError, InstalledVersion, Version as _};
 
 use super::worker::examine;
 use super::{StorePlace, trouble};
 use crate::grants::allowed;
 use crate::kit::PluginFile;
-use crate::trouble::input;
+use crate::trouble::{input, refused};
 
 /// A plugin out of the store.
 #[derive(Debug)]
@@ -71,6 +71,21 @@ pub(crate) fn artifacts(place: &StorePlace, pick: Pick) -> anyhow::Result<Vec<Pl
         .collect()
 }
 
+/// The version with this digest in a store, to be looked at; `None` if it is not there.
+pub(crate) fn artifact(place: &StorePlace, digest: Digest) -> anyhow::Result<Option<PluginFile>> {
+    let store = Store::open(&place.folder, Access::Read).map_err(trouble)?;
+    let all = store.all().map_err(trouble)?;
+    let Some(held) = all.into_iter().find(|held| held.digest == digest) else {
+        return Ok(None);
+    };
+    let loaded = store.load(&held, &place.trust()?, "").map_err(trouble)?;
+    Ok(Some(PluginFile {
+        origin: held.to_string(),
+        bytes: loaded.artifact,
+        built_in: false,
+    }))
+}
+
 /// Reads every active version. One that is revoked, or not what was installed, is an error: a host that starts without
 /// what it was told to run would do something else. What may have to be gone back to is made ready.
 pub(crate) fn load(place: &StorePlace, code_for: &str) -> anyhow::Result<Vec<FromStore>> {
@@ -81,7 +96,18 @@ pub(crate) fn load(place: &StorePlace, code_for: &str) -> anyhow::Result<Vec<Fro
         let _ = read_or_compile(place, &store, before, code_for);
     }
     (all.iter().filter(|held| held.is_active()))
-        .map(|held| read_or_compile(place, &store, held, code_for))
+        .map(|held| {
+            // Before it is read, to say what helps: nothing else is refused there.
+            (held.check_trust(&place.trust()?)).map_err(|error| {
+                let name = &held.name;
+                refused(format!(
+                    "{error}. Make another version active (`sinew skill activate {name}@VERSION --actor NAME`), or none: `sinew skill \
+                     remove {held_as} --active --actor NAME`",
+                    held_as = format_args!("{name}@{}", held.version)
+                ))
+            })?;
+            read_or_compile(place, &store, held, code_for)
+        })
         .collect()
 }
 

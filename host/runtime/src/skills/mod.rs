@@ -35,7 +35,7 @@ pub(crate) use self::books::{Books, Clock, News, NewsOf};
 pub use self::changing::{Author, Terms, activate, approve, install, pin, remove, rollback};
 pub use self::conduct::{Interrupted, Interruption};
 pub(crate) use self::loading::{
-    FromStore, Pick, artifacts, compiled, load as load_active, names, vouched,
+    FromStore, Pick, artifact, artifacts, compiled, load as load_active, names, vouched,
 };
 pub(crate) use self::looking::kind_name;
 pub use self::looking::{check, keygen, pack, sign, test};
@@ -168,7 +168,7 @@ pub fn list(options: &StoreOptions) -> anyhow::Result<Listed> {
     let store = options.open(Access::Read)?;
     let all = store.all().map_err(trouble)?;
     let skills = (all.iter())
-        .map(|held| listed(&store, held, &trust, &config))
+        .map(|held| listed(options, &store, held, &trust, &config))
         .collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Listed { skills })
 }
@@ -184,7 +184,7 @@ pub fn show(options: &StoreOptions, selector: &Selector) -> anyhow::Result<Shown
     let fitting = store.select(selector).map_err(trouble)?;
     let name = fitting[0].name.clone();
     let versions = (fitting.iter())
-        .map(|held| listed(&store, held, &trust, &config))
+        .map(|held| listed(options, &store, held, &trust, &config))
         .collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Shown {
         agreed: store.consented(&name).map_err(trouble)?,
@@ -195,6 +195,7 @@ pub fn show(options: &StoreOptions, selector: &Selector) -> anyhow::Result<Shown
 }
 
 fn listed(
+    options: &StoreOptions,
     store: &Store,
     held: &Held,
     trust: &Trust,
@@ -202,13 +203,37 @@ fn listed(
 ) -> anyhow::Result<ListedSkill> {
     let usage = store.usage(held.digest).map_err(trouble)?;
     let (grants, trouble) = match manifest_of(store, held, trust) {
-        Ok(manifest) => (
-            allowed(&manifest, &config.grants),
-            config.grants.meet(&manifest).err(),
-        ),
+        Ok(manifest) => {
+            let grants = allowed(&manifest, &config.grants);
+            let refused = refused_by(options, store, held, &manifest, config, &grants)?;
+            (grants, refused)
+        }
         Err(error) => (BTreeSet::new(), Some(error.to_string())),
     };
     Ok(ListedSkill::of(held, grants, trouble, usage))
+}
+
+/// Why somebody's decision is missing, in words.
+fn refused_by(
+    options: &StoreOptions,
+    store: &Store,
+    held: &Held,
+    manifest: &Manifest,
+    config: &Config,
+    grants: &BTreeSet<String>,
+) -> anyhow::Result<Option<String>> {
+    if let Err(words) = config.grants.meet(manifest) {
+        return Ok(Some(match options.sources.grants {
+            Some(_) => words,
+            None => format!("no --grants was said, so it has what is built in. {words}"),
+        }));
+    }
+    if !store.was_active(&held.name).map_err(trouble)? {
+        return Ok(None);
+    }
+    let agreed = store.consented(&held.name).map_err(trouble)?;
+    let consent = held.check_consent(grants, &agreed);
+    Ok(consent.err().map(|error| error.to_string()))
 }
 
 fn manifest_of(store: &Store, held: &Held, trust: &Trust) -> anyhow::Result<Manifest> {

@@ -14,7 +14,7 @@ use sinew_recorder::report::RunReport;
 use super::StoreOptions;
 use super::conduct::{Interrupted, Trial};
 use crate::host::Speed;
-use crate::job::{self, JobOptions, KIT_PARTS};
+use crate::job::{self, JobOptions, KIT_PARTS, RUNS_FOLDER};
 use crate::kit::{Kit, PluginFile};
 use crate::replay::{self, ReplayOptions};
 use crate::sources::Sources;
@@ -252,7 +252,7 @@ impl Stage<'_> {
         let plugin = self.manifest.name.replace('/', "_");
         let (of_it, asked) = (format!("-{plugin}.run"), format!("-assess.{plugin}.run"));
         let mut files = Vec::new();
-        for entry in std::fs::read_dir(self.folder.join(name).join("runs"))? {
+        for entry in std::fs::read_dir(self.folder.join(name).join(RUNS_FOLDER))? {
             let path = entry?.path();
             let file = path.file_name().and_then(|file| file.to_str());
             if file.is_some_and(|file| file.ends_with(&of_it) || file.ends_with(&asked)) {
@@ -278,6 +278,7 @@ impl Stage<'_> {
         let mut identical = true;
         for file in &files {
             let report = replay::replay(&ReplayOptions {
+                store: None,
                 file: file.clone(),
                 run: None,
                 skill: None,
