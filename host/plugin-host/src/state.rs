@@ -248,8 +248,9 @@ impl RunState {
             shared.usage.calls += 1;
             return Ok(true);
         }
-        if shared.calls_in_step > 0 && shared.calls_in_step.is_multiple_of(LOOK_EVERY) {
-            if shared.step_is_over(&self.limits) {
+        if shared.calls_in_step > 0 {
+            let is_looked_at = shared.calls_in_step.is_multiple_of(LOOK_EVERY);
+            if is_looked_at && shared.step_is_over(&self.limits) {
                 return Err(Trap::Interrupt);
             }
             if shared.share_is_used_up() {
