@@ -1,8 +1,11 @@
 //! Following a straight line of the tool.
 //!
-//! What is asked is the point of the [`Path`] at a jerk-limited parameter, plus an offset that dies away.
-//! The offset carries whatever motion does not belong to the line: the braking of the motion before it, or
-//! the difference after the gate gave something else than was asked.
+//! The motion before it is braked first, and the line begins where and when that has come to rest. The two never
+//! add up, so each may use the whole of the limits. What could have come to rest within the limits in any way does
+//! so in the quickest stop, too: with full jerk an acceleration adds least to the velocity before it is gone.
+//!
+//! What is asked then is the point of the [`Path`] at a jerk-limited parameter, plus an offset that dies away: the
+//! difference after the gate gave something else than was asked.
 
 use sinew_kinematics::{Chain, Isometry};
 use sinew_messages::{JOINTS, JointVector};
@@ -13,12 +16,14 @@ use crate::limits::MotionLimits;
 use crate::path::{OutOfReach, Path};
 use crate::profile::{AxisLimits, AxisState, Profile};
 
-/// Share of the acceleration that the line gets while an offset dies away; the offset gets the rest.
-const LINE_SHARE: f64 = 0.5;
+/// Share of the acceleration and the jerk with which an offset dies away.
+const OFFSET_SHARE: f64 = 0.5;
 
 /// The line that is being followed.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
+    /// The braking of the motion before the line; it ends where the path begins.
+    stop: JointMotion,
     path: Path,
     along: Profile,
     ticks: u64,
@@ -36,6 +41,7 @@ impl Line {
             jerk: 1.0,
         };
         Self {
+            stop: JointMotion::resting_at(&[0.0; JOINTS]),
             path: Path::empty(),
             along: Profile::resting_at(0.0),
             ticks: 0,
@@ -54,27 +60,16 @@ impl Line {
         target: &Isometry,
         (speed, acceleration): (f64, f64),
     ) -> Result<(), OutOfReach> {
-        let moving = !are_at_rest(start);
-        let share = if moving { LINE_SHARE } else { 1.0 };
-        let rest = if moving {
-            let brake = JointMotion::stop(start, &limits.joints_scaled(1.0, 1.0 - LINE_SHARE));
-            brake.end()
+        let stop = if are_at_rest(start) {
+            JointMotion::resting_at(&positions(start))
         } else {
-            positions(start)
+            JointMotion::stop(start, limits.joints())
         };
-        self.path.plan(chain, limits, &rest, target)?;
-        // The braking, seen from where it ends, is an offset that dies away.
-        let residue = core::array::from_fn(|i| AxisState {
-            position: start[i].position - rest[i],
-            ..start[i]
-        });
-        self.offset = if moving {
-            JointMotion::stop(&residue, &limits.joints_scaled(1.0, 1.0 - LINE_SHARE))
-        } else {
-            JointMotion::resting_at(&[0.0; JOINTS])
-        };
-        self.going = self.path.limits(limits, speed, acceleration * share);
-        self.braking = self.path.limits(limits, 1.0, share);
+        self.path.plan(chain, limits, &stop.end(), target)?;
+        self.stop = stop;
+        self.offset = JointMotion::resting_at(&[0.0; JOINTS]);
+        self.going = self.path.limits(limits, speed, acceleration);
+        self.braking = self.path.limits(limits, 1.0, 1.0);
         self.along = Profile::to_rest_at(1.0, AxisState::resting_at(0.0), &self.going);
         self.ticks = 0;
         Ok(())
@@ -82,6 +77,9 @@ impl Line {
 
     /// The next tick's motion.
     pub(crate) fn step(&mut self) -> Axes {
+        if !self.stop.is_over() {
+            return self.stop.step();
+        }
         self.ticks += 1;
         let along = self.now();
         let point = self.path.at(along.position);
@@ -96,8 +94,12 @@ impl Line {
     }
 
     /// Goes on from what the gate gave instead of what was asked: the part along the line slows the line,
-    /// the rest becomes the offset.
+    /// the rest becomes the offset. Before the line has begun there is only its beginning to go to.
     pub(crate) fn go_on_from(&mut self, given: &Axes, limits: &MotionLimits) {
+        if !self.stop.is_over() {
+            self.stop = JointMotion::to_rest_at(&self.stop.end(), given, limits.joints());
+            return;
+        }
         let asked = self.now().position;
         let near = self.path.at(asked);
         let steepness: f64 = near.slope.iter().map(|s| s * s).sum();
@@ -130,19 +132,21 @@ impl Line {
         self.offset = JointMotion::to_rest_at(
             &[0.0; JOINTS],
             &residue,
-            &limits.joints_scaled(1.0, 1.0 - LINE_SHARE),
+            &limits.joints_scaled(1.0, OFFSET_SHARE),
         );
     }
 
-    /// Brakes along the line.
+    /// Brakes along the line; one that has not begun never does.
     pub(crate) fn brake(&mut self) {
         self.along = Profile::stop(self.now(), &self.braking);
         self.ticks = 0;
     }
 
-    /// True if the line and the offset are at rest.
+    /// True if the line and the offset are at rest, and nothing is left of the motion before.
     pub(crate) fn is_over(&self) -> bool {
-        self.ticks as f64 * TICK_S >= self.along.duration_s() && self.offset.is_over()
+        self.stop.is_over()
+            && self.ticks as f64 * TICK_S >= self.along.duration_s()
+            && self.offset.is_over()
     }
 
     fn now(&self) -> AxisState {

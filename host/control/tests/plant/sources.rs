@@ -206,6 +206,36 @@ fn a_line_may_begin_in_motion() {
     rig.check_smooth();
 }
 
+/// The joint move is about to reach its largest velocity: what the line asks must not come on top of that.
+#[test]
+fn a_line_that_replaces_a_fast_move_keeps_every_limit() {
+    let mut rig = Rig::ready();
+    let target = rig.tool();
+    rig.send(ArmGoal {
+        speed_scale: 0.999_225_220_351_969_6,
+        acceleration_scale: 0.876_497_034_984_582_9,
+        ..joint_goal([
+            0.541_516_741_649_898_8,
+            0.3,
+            0.0,
+            1.8,
+            -0.334_632_198_944_568_36,
+            1.577_797_207_908_870_2,
+            0.0,
+        ])
+    });
+    rig.run(224);
+    rig.send(ArmGoal {
+        speed_scale: 0.1,
+        acceleration_scale: 0.2,
+        ..pose_goal(ArmGoalKind::Line, target)
+    });
+    rig.run(19);
+    assert_eq!(rig.finish(20_000), MotionState::Done);
+    assert!(distance(&rig.tool(), &target) < 1e-6);
+    rig.check_smooth();
+}
+
 #[test]
 fn the_gripper_goes_to_a_width_and_holds_a_part() {
     let mut rig = Rig::ready();
