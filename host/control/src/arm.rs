@@ -251,7 +251,12 @@ impl Arm {
             }
             Source::Joints => {
                 if disturbed {
-                    self.motion = JointMotion::to_rest_at(&self.target, &start, &self.move_limits);
+                    self.motion = JointMotion::to_rest_within(
+                        &self.limits.bounds(&self.chain, &positions(&start)),
+                        &self.target,
+                        &start,
+                        &self.move_limits,
+                    );
                 }
                 self.motion.step()
             }
@@ -393,8 +398,14 @@ impl Arm {
         }
         let limits = self.limits.joints_scaled(speed, acceleration);
         let tool_speed = self.limits.config().tool_linear.velocity * speed;
-        (self.motion, self.move_limits) =
-            JointMotion::below_tool_speed(&self.chain, tool_speed, target, start, &limits);
+        (self.motion, self.move_limits) = JointMotion::below_tool_speed(
+            &self.chain,
+            tool_speed,
+            &self.limits.bounds(&self.chain, &positions(start)),
+            target,
+            start,
+            &limits,
+        );
         self.target = *target;
         self.source = Source::Joints;
         Some(())

@@ -4,7 +4,7 @@ use sinew_kinematics::Chain;
 use sinew_messages::{JOINTS, JointVector, Setpoint};
 use sinew_units::TICK_S;
 
-use crate::profile::{AxisLimits, AxisState, Profile};
+use crate::profile::{AxisBounds, AxisLimits, AxisState, Eased, Profile};
 
 /// Moments of a move at which its tool speed is looked at.
 const SPEED_SAMPLES: u32 = 32;
@@ -64,29 +64,48 @@ impl JointMotion {
         start: &Axes,
         limits: &[AxisLimits; JOINTS],
     ) -> Self {
-        let quickest = Self::of(core::array::from_fn(|i| {
-            Profile::to_rest_at(target[i], start[i], &limits[i])
-        }));
+        Self::together(
+            target,
+            &core::array::from_fn(|i| Eased::unchanged(start[i], limits[i])),
+        )
+    }
+
+    /// [`Self::to_rest_at`] within `limits` that may be too little to keep the motion at the start within `bounds`.
+    pub(crate) fn to_rest_within(
+        bounds: &[AxisBounds; JOINTS],
+        target: &JointVector,
+        start: &Axes,
+        limits: &[AxisLimits; JOINTS],
+    ) -> Self {
+        Self::together(
+            target,
+            &core::array::from_fn(|i| Eased::within(&bounds[i], start[i], limits[i])),
+        )
+    }
+
+    fn together(target: &JointVector, start: &[Eased; JOINTS]) -> Self {
+        let quickest = Self::of(core::array::from_fn(|i| start[i].to_rest_at(target[i])));
         let slowest_s = quickest.duration_s;
         Self::of(core::array::from_fn(|i| {
             if quickest.profiles[i].duration_s() >= slowest_s {
                 return quickest.profiles[i];
             }
-            Profile::to_rest_in(slowest_s, target[i], start[i], &limits[i])
+            start[i].to_rest_in(slowest_s, target[i])
         }))
     }
 
-    /// [`Self::to_rest_at`], slowed until the tool stays below `tool_speed_m_s` (as far as the motion at
+    /// [`Self::to_rest_within`], slowed until the tool stays below `tool_speed_m_s` (as far as the motion at
     /// the start lets it). Returns the joint limits that it took, too.
     pub(crate) fn below_tool_speed(
         chain: &Chain,
         tool_speed_m_s: f64,
+        bounds: &[AxisBounds; JOINTS],
         target: &JointVector,
         start: &Axes,
         limits: &[AxisLimits; JOINTS],
     ) -> (Self, [AxisLimits; JOINTS]) {
         let mut limits = *limits;
-        let mut motion = Self::to_rest_at(target, start, &limits);
+        let mut motion = Self::to_rest_within(bounds, target, start, &limits);
         for _ in 0..SPEED_TRIES {
             let excess = motion.tool_speed_m_s(chain) / tool_speed_m_s;
             if excess <= 1.0 {
@@ -97,7 +116,7 @@ impl JointMotion {
             for (limits, reached) in limits.iter_mut().zip(&reached) {
                 limits.velocity = limits.velocity.min(reached.max(1e-6)) * SPEED_AIM / excess;
             }
-            motion = Self::to_rest_at(target, start, &limits);
+            motion = Self::to_rest_within(bounds, target, start, &limits);
         }
         (motion, limits)
     }

@@ -3,7 +3,7 @@
 use sinew_kinematics::Chain;
 use sinew_messages::{JOINTS, JointVector};
 
-use crate::profile::AxisLimits;
+use crate::profile::{AxisBounds, AxisLimits};
 
 /// Limits of motion generation, before they are checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -188,15 +188,27 @@ impl MotionLimits {
         &self.joints
     }
 
-    /// True if a goal may lead through `q`: within the chain's limits less the margin, or no further out than
-    /// `start`, where the robot is already. A NaN is not.
-    pub(crate) fn admits(&self, chain: &Chain, q: &JointVector, start: &JointVector) -> bool {
+    /// What each joint can, and where it may be: within the chain's limits less the margin, or no further out than
+    /// `start`, where the robot is already.
+    pub(crate) fn bounds(&self, chain: &Chain, start: &JointVector) -> [AxisBounds; JOINTS] {
         let margin = self.config.position_margin_rad;
-        chain.joints().iter().enumerate().all(|(i, joint)| {
-            let lower = (joint.lower_rad + margin).min(start[i]);
-            let upper = (joint.upper_rad - margin).max(start[i]);
-            (lower..=upper).contains(&q[i])
+        core::array::from_fn(|i| {
+            let joint = &chain.joints()[i];
+            AxisBounds {
+                limits: self.joints[i],
+                lower: (joint.lower_rad + margin).min(start[i]),
+                upper: (joint.upper_rad - margin).max(start[i]),
+            }
         })
+    }
+
+    /// True if a goal may lead through `q`: within [`Self::bounds`]. A NaN is not.
+    pub(crate) fn admits(&self, chain: &Chain, q: &JointVector, start: &JointVector) -> bool {
+        let bounds = self.bounds(chain, start);
+        bounds
+            .iter()
+            .zip(q)
+            .all(|(axis, q)| (axis.lower..=axis.upper).contains(q))
     }
 
     /// Limits of each joint at a share of speed and acceleration.

@@ -1,12 +1,12 @@
 //! Jerk-limited motion of one coordinate: from any state to rest, as quickly as its form allows.
 //!
 //! A profile is at most seven pieces of constant jerk: a change of velocity to a peak, a cruise, and a
-//! change of velocity to zero. For a start with velocity and acceleration the peak velocity is found by
-//! false position, with bisections to fall back on: the distance covered without a cruise is a continuous
-//! function of the peak, so a bracket always holds a solution, the number of steps is bounded, and nothing
-//! but `+ - * / √` is used, which gives the same bits on every machine. From rest this is time-optimal; with
-//! motion at the start it is too, except where a start that brakes already has its target barely beyond the
-//! stop.
+//! change of velocity to zero; and up to three before them where the start has to be eased first. For a start with
+//! velocity and acceleration the peak velocity is found by false position, with bisections to fall back on:
+//! the distance covered without a cruise is a continuous function of the peak, so a bracket always holds a
+//! solution, the number of steps is bounded, and nothing but `+ - * / √` is used, which gives the same bits
+//! on every machine. From rest this is time-optimal; with motion at the start it is too, except where a start
+//! that brakes already has its target barely beyond the stop.
 //!
 //! Units are those of the coordinate (rad, m, or a share of a path) per s, s², s³.
 
@@ -107,11 +107,14 @@ struct Piece {
     jerk: f64,
 }
 
+/// Pieces of a [`Profile`]: three that may ease its start, and seven.
+const PIECES: usize = 10;
+
 /// A jerk-limited motion of one coordinate that ends at rest.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Profile {
     start: AxisState,
-    pieces: [Piece; 7],
+    pieces: [Piece; PIECES],
     end_position: f64,
     duration_s: f64,
 }
@@ -122,7 +125,7 @@ impl Profile {
     pub fn resting_at(position: f64) -> Self {
         Self {
             start: AxisState::resting_at(position),
-            pieces: [Piece::default(); 7],
+            pieces: [Piece::default(); PIECES],
             end_position: position,
             duration_s: 0.0,
         }
@@ -131,8 +134,8 @@ impl Profile {
     /// The quickest stop. Ends wherever the stop ends.
     #[must_use]
     pub fn stop(start: AxisState, limits: &AxisLimits) -> Self {
-        let mut pieces = [Piece::default(); 7];
-        pieces[..3].copy_from_slice(&change_velocity(start, 0.0, limits));
+        let mut pieces = [Piece::default(); PIECES];
+        pieces[3..6].copy_from_slice(&change_velocity(start, 0.0, limits));
         let end = run(start, &pieces);
         Self {
             start,
@@ -200,6 +203,92 @@ impl Profile {
     }
 }
 
+/// What a coordinate can, and where it may be, whatever share of it a motion gets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AxisBounds {
+    /// Largest magnitudes.
+    pub(crate) limits: AxisLimits,
+    /// Lowest position.
+    pub(crate) lower: f64,
+    /// Highest position.
+    pub(crate) upper: f64,
+}
+
+/// A start with motion, for a profile whose limits are a share of what the coordinate can.
+///
+/// The share may be too little for the motion at the start: before a small jerk has taken an acceleration away, or
+/// a small acceleration a velocity, the coordinate is beyond its bounds. Then what it can does so, before the
+/// profile begins. What could have come to rest within the velocity in any way can do so with that: with the
+/// whole jerk an acceleration adds least to the velocity before it is gone.
+#[derive(Debug)]
+pub(crate) struct Eased {
+    start: AxisState,
+    easing: [Piece; 3],
+    then: AxisState,
+    limits: AxisLimits,
+}
+
+impl Eased {
+    /// As it is: the motion at the start is within `limits`.
+    pub(crate) fn unchanged(start: AxisState, limits: AxisLimits) -> Self {
+        Self::by([Piece::default(); 3], start, limits)
+    }
+
+    /// Eased as little as keeps it within `bounds`.
+    pub(crate) fn within(bounds: &AxisBounds, start: AxisState, limits: AxisLimits) -> Self {
+        let whole = &bounds.limits;
+        let mut easing = [Piece::default(); 3];
+        if velocity_left(start, limits.jerk).abs() > whole.velocity {
+            easing[0] = Piece {
+                time_s: start.acceleration.abs() / whole.jerk,
+                jerk: -whole.jerk.copysign(start.acceleration),
+            };
+        }
+        let eased = Self::by(easing, start, limits);
+        let end = Profile::stop(eased.then, &limits).end_position();
+        let turn = turning_position(eased.then, limits.jerk);
+        if end.min(turn) < bounds.lower || end.max(turn) > bounds.upper {
+            return Self::by(change_velocity(start, 0.0, whole), start, limits);
+        }
+        eased
+    }
+
+    fn by(easing: [Piece; 3], start: AxisState, limits: AxisLimits) -> Self {
+        Self {
+            start,
+            easing,
+            then: run(start, &easing),
+            limits,
+        }
+    }
+
+    /// [`Profile::to_rest_at`].
+    pub(crate) fn to_rest_at(&self, target: f64) -> Profile {
+        self.begin(Profile::to_rest_at(target, self.then, &self.limits))
+    }
+
+    /// [`Profile::to_rest_in`].
+    pub(crate) fn to_rest_in(&self, duration_s: f64, target: f64) -> Profile {
+        let left_s = duration_s - self.duration_s();
+        self.begin(Profile::to_rest_in(left_s, target, self.then, &self.limits))
+    }
+
+    fn duration_s(&self) -> f64 {
+        self.easing.iter().map(|piece| piece.time_s).sum()
+    }
+
+    fn begin(&self, profile: Profile) -> Profile {
+        let mut pieces = profile.pieces;
+        pieces[..3].copy_from_slice(&self.easing);
+        Profile {
+            start: self.start,
+            pieces,
+            duration_s: self.duration_s() + profile.duration_s,
+            ..profile
+        }
+    }
+}
+
 /// The pieces that bring `start` to `velocity` with no acceleration left, in the shortest time.
 fn change_velocity(start: AxisState, velocity: f64, limits: &AxisLimits) -> [Piece; 3] {
     let AxisLimits {
@@ -254,6 +343,19 @@ fn change_velocity(start: AxisState, velocity: f64, limits: &AxisLimits) -> [Pie
 /// The velocity that is left when the acceleration is taken away as quickly as the jerk allows.
 fn velocity_left(state: AxisState, j_max: f64) -> f64 {
     state.velocity + state.acceleration * state.acceleration.abs() / (2.0 * j_max)
+}
+
+/// Where the velocity changes its sign while the acceleration is taken away; the position itself if it doesn't.
+fn turning_position(state: AxisState, j_max: f64) -> f64 {
+    let (v, a) = (state.velocity.abs(), state.acceleration.abs());
+    let turns = velocity_left(state, j_max) * state.velocity < 0.0;
+    if !turns {
+        return state.position;
+    }
+    let time_s = 2.0 * v / (a + (a * a - 2.0 * j_max * v).max(0.0).sqrt());
+    state
+        .after(time_s, -j_max.copysign(state.acceleration))
+        .position
 }
 
 fn run(start: AxisState, pieces: &[Piece]) -> AxisState {
@@ -401,10 +503,10 @@ impl<'a> Plan<'a> {
     }
 
     fn profile(&self, trial: &Trial, cruise_s: f64) -> Profile {
-        let mut pieces = [Piece::default(); 7];
-        pieces[..3].copy_from_slice(&trial.up);
-        pieces[3].time_s = cruise_s;
-        pieces[4..].copy_from_slice(&trial.down);
+        let mut pieces = [Piece::default(); PIECES];
+        pieces[3..6].copy_from_slice(&trial.up);
+        pieces[6].time_s = cruise_s;
+        pieces[7..].copy_from_slice(&trial.down);
         for piece in &mut pieces {
             piece.jerk *= self.sign;
         }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::profile::{AxisLimits, AxisState, Profile};
+use crate::profile::{AxisBounds, AxisLimits, AxisState, Eased, Profile};
 
 const TICK_S: f64 = sinew_units::TICK_S;
 
@@ -33,6 +33,14 @@ fn state_within(limits: &AxisLimits, position: f64, velocity: f64, acceleration:
 fn start_and_limits() -> impl Strategy<Value = (AxisState, AxisLimits)> {
     (limits(), -2.0..2.0_f64, -1.0..1.0_f64, -1.0..1.0_f64)
         .prop_map(|(l, p, v, a)| (state_within(&l, p, v, a), l))
+}
+
+/// Where it is in every tick.
+fn positions(profile: &Profile) -> Vec<f64> {
+    let ticks = (profile.duration_s() / TICK_S) as usize + 4;
+    (0..ticks)
+        .map(|n| profile.at(n as f64 * TICK_S).position)
+        .collect()
 }
 
 /// Limits are kept by the state and by what a gate sees in ticks: the differences of the positions.
@@ -116,6 +124,33 @@ proptest! {
         prop_assert!(profile.duration_s() <= wanted + 1e-6);
         prop_assert!((profile.at(profile.duration_s() - 1e-9).position - target).abs() < 1e-7);
         check_kept(&profile, &limits);
+    }
+
+    #[test]
+    fn a_share_of_the_limits_keeps_the_whole_from_any_start(
+        (start, whole) in start_and_limits(),
+        (speed, acceleration) in (0.01..1.0_f64, 0.01..1.0_f64),
+        target in -3.0..3.0_f64,
+        factor in 1.0..3.0_f64,
+        room in 0.0..0.1_f64,
+    ) {
+        let share = whole.scaled(speed, acceleration);
+        let stop = positions(&Profile::stop(start, &whole));
+        let bounds = AxisBounds {
+            limits: whole,
+            lower: stop.iter().fold(target, |low, q| low.min(*q)) - room,
+            upper: stop.iter().fold(target, |high, q| high.max(*q)) + room,
+        };
+        let eased = Eased::within(&bounds, start, share);
+        let quickest = eased.to_rest_at(target);
+        for profile in [quickest, eased.to_rest_in(factor * quickest.duration_s(), target)] {
+            prop_assert_eq!(profile.at(0.0), start);
+            prop_assert!((profile.at(profile.duration_s() - 1e-9).position - target).abs() < 1e-7);
+            check_kept(&profile, &whole);
+            for position in positions(&profile) {
+                prop_assert!((bounds.lower - 1e-5..=bounds.upper + 1e-5).contains(&position));
+            }
+        }
     }
 
     #[test]

@@ -236,6 +236,38 @@ fn a_line_that_replaces_a_fast_move_keeps_every_limit() {
     rig.check_smooth();
 }
 
+/// A small share of the jerk would take long to end an acceleration, and the velocity would go on rising; a small
+/// share of the acceleration would take long to end a velocity, and lead out of the range.
+#[test]
+fn a_slow_goal_that_replaces_a_fast_one_keeps_every_limit() {
+    for (joint, far) in [(6, -2.0), (3, 2.55)] {
+        let mut away = HOME;
+        away[joint] = far;
+        for kind in [
+            ArmGoalKind::Joint,
+            ArmGoalKind::Pose,
+            ArmGoalKind::Line,
+            ArmGoalKind::Hold,
+        ] {
+            for ticks in (10..500).step_by(10) {
+                let mut rig = Rig::ready();
+                let home = rig.tool();
+                rig.send(joint_goal(away));
+                rig.run(ticks);
+                rig.send(ArmGoal {
+                    speed_scale: 0.1,
+                    acceleration_scale: 0.2,
+                    ..pose_goal(kind, home)
+                });
+                rig.run(300);
+                rig.send(joint_goal(AWAY));
+                assert_eq!(rig.finish(5_000), MotionState::Done);
+                rig.check_smooth();
+            }
+        }
+    }
+}
+
 #[test]
 fn the_gripper_goes_to_a_width_and_holds_a_part() {
     let mut rig = Rig::ready();
