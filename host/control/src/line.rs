@@ -65,8 +65,10 @@ impl Line {
         } else {
             JointMotion::stop(start, limits.joints())
         };
-        self.path.plan(chain, limits, &stop.end(), target)?;
-        self.stop = stop;
+        // A line that can't be followed must not spoil the one that is being followed: it brakes along that.
+        let mut path = Path::empty();
+        path.plan(chain, limits, &stop.end(), target)?;
+        (self.stop, self.path) = (stop, path);
         self.offset = JointMotion::resting_at(&[0.0; JOINTS]);
         self.going = self.path.limits(limits, speed, acceleration);
         self.braking = self.path.limits(limits, 1.0, 1.0);

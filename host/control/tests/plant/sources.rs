@@ -489,6 +489,29 @@ fn a_rejected_goal_brakes_what_ran_before() {
     rig.check_smooth();
 }
 
+/// What brakes then is the line that ran before.
+#[test]
+fn a_rejected_line_brakes_along_the_line_before() {
+    for far in [[3.0, 0.0, 0.0], [0.6, 0.0, 0.0], [0.0, 0.0, -0.9]] {
+        let mut rig = Rig::ready();
+        let start = rig.tool();
+        rig.send(pose_goal(ArmGoalKind::Line, moved(start, [0.0, 0.2, 0.0])));
+        rig.run(200);
+        assert!(rig.last.status.tool_speed_m_s > 0.1);
+        rig.send(pose_goal(ArmGoalKind::Line, moved(start, far)));
+        rig.run(500);
+        assert_eq!(rig.arm_state(), MotionState::Rejected);
+        assert_eq!(rig.last.status.tool_speed_m_s, 0.0);
+        let here = rig.tool();
+        let beside = Pose {
+            position_m: [start.position_m[0], here.position_m[1], start.position_m[2]],
+            ..start
+        };
+        assert!(distance(&here, &beside) < 2e-5, "off the line");
+        rig.check_smooth();
+    }
+}
+
 #[test]
 fn a_guarded_move_stops_at_the_contact() {
     let mut rig = Rig::ready();
