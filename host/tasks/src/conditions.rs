@@ -135,13 +135,16 @@ impl<'a> Arguments<'a> {
     fn resolve(self, argument: &'a Value) -> Option<&'a Value> {
         match argument {
             Value::Null => None,
-            Value::String(text) if text.starts_with('/') => self
-                .params
-                .pointer(text)
-                .or_else(|| schema_at(self.schema, text)?.get("default"))
-                .filter(|value| !value.is_null()),
+            Value::String(text) if text.starts_with('/') => self.at(text),
             literal => Some(literal),
         }
+    }
+
+    /// What a JSON Pointer leads to.
+    fn at(self, pointer: &str) -> Option<&'a Value> {
+        (self.params.pointer(pointer))
+            .or_else(|| schema_at(self.schema, pointer)?.get("default"))
+            .filter(|value| !value.is_null())
     }
 
     fn text(self, argument: &'a Value, name: &str) -> Result<&'a str, String> {
@@ -226,8 +229,7 @@ impl Condition {
             .and_then(|schema| schema.get("items"))
             .unwrap_or(&nothing);
         let whole = Arguments { params, schema };
-        let pointer = Value::String(each.clone());
-        let Some(items) = whole.resolve(&pointer).and_then(Value::as_array).cloned() else {
+        let Some(items) = whole.at(each).and_then(Value::as_array) else {
             return Err(format!(
                 "`each` ({each}) leads to no array in the parameters"
             ));

@@ -78,7 +78,7 @@ fn write(report: &RunReport, out: &mut String) -> std::fmt::Result {
     let [low, high] = report.success_wilson95;
     writeln!(
         out,
-        "  success       {:.1} % (95 % interval {:.1} to {:.1} %), first pass {}, false successes {}",
+        "  success       {:.1} % (95 % interval {:.1} to {:.1} %), first pass {}, believed and wrong {}",
         100.0 * report.success_rate,
         100.0 * low,
         100.0 * high,
