@@ -7,7 +7,8 @@ use serde::Deserialize;
 pub struct Limits {
     /// Largest component accepted, bytes.
     pub artifact_bytes: usize,
-    /// Linear memory, bytes, of all memories together. Bulk memory instructions run unmetered over at most this much.
+    /// Linear memory, bytes, of all memories together. One bulk memory instruction, which nothing interrupts, runs over at most
+    /// this much.
     pub memory_bytes: usize,
     /// Elements of all tables together.
     pub table_elements: usize,
@@ -25,9 +26,9 @@ pub struct Limits {
     pub calls_per_step: u32,
     /// Goals for arm and gripper, and policy runs, begun in any one second.
     pub goals_per_second: u32,
-    /// Length of a run, ticks.
+    /// Length of a run, ticks. Those in which others had all of the time do not count.
     pub run_ticks: u64,
-    /// Ticks between the cancellation of a run and its end by force.
+    /// Ticks between the cancellation of a run and its end by force; longer until it has had some turns, if others have the time.
     pub grace_ticks: u64,
     /// Life of a motion goal without renewal, ticks. Renewed at every poll of a live run.
     pub arm_lease_ticks: u64,

@@ -4,7 +4,7 @@
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 
 /// Instances that may wait to be taken down. Whoever ends more takes them down himself.
-const WAITING: usize = 16;
+const WAITING: usize = 64;
 
 /// Hands over to that thread. It ends with the last one of these.
 #[derive(Clone)]

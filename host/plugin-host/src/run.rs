@@ -89,11 +89,34 @@ pub struct Run {
     ports: HostPorts,
     limits: Arc<Limits>,
     started: Tick,
-    cancelled: Option<Tick>,
+    turns: Turns,
+    /// When it was cancelled, and its turns until then.
+    cancelled: Option<(Tick, u64)>,
     /// What its record begins with, and then that record.
     header: Option<Header>,
     record: Option<RunRecord>,
 }
+
+/// How often it went on, and how long it was not let because others had the time.
+struct Turns {
+    had: u64,
+    stepped: Tick,
+    is_served: bool,
+    unserved_ticks: u64,
+}
+
+impl Turns {
+    fn next(&mut self, now: Tick, is_served: bool) {
+        if !self.is_served {
+            self.unserved_ticks += now.since(self.stepped).0;
+        }
+        self.had += u64::from(is_served);
+        (self.stepped, self.is_served) = (now, is_served);
+    }
+}
+
+/// Turns that a run has after its cancellation, whatever others do meanwhile: it can't listen in less.
+const TURNS_OF_GRACE: u64 = 3;
 
 /// What is known of a run before it begins.
 pub(crate) struct Header {
@@ -121,6 +144,12 @@ impl Run {
             ports,
             limits,
             started,
+            turns: Turns {
+                had: 0,
+                stepped: started,
+                is_served: true,
+                unserved_ticks: 0,
+            },
             cancelled: None,
         }
     }
@@ -144,17 +173,24 @@ impl Run {
     pub(crate) fn step(&mut self, now: Tick) -> Option<Answer> {
         self.work.as_ref()?;
         let begun = self.begin(now);
-        if let Some(since) = self.cancelled
+        if let Some((since, turns)) = self.cancelled
             && now.since(since).0 > self.limits.grace_ticks
+            && self.turns.had - turns >= TURNS_OF_GRACE
         {
             return Some(self.end(Answer::End(RunEnd::Cancelled { killed: true })));
         }
-        if now.since(self.started).0 > self.limits.run_ticks {
+        let is_served = !lock(&self.shared).share_is_used_up();
+        self.turns.next(now, is_served);
+        let ran = now.since(self.started).0 - self.turns.unserved_ticks;
+        if ran > self.limits.run_ticks {
             let what = format!("run length: {} ticks", self.limits.run_ticks);
             return Some(self.end(Answer::End(RunEnd::OutOfBudget {
                 what,
                 nondeterministic: false,
             })));
+        }
+        if !is_served {
+            return None;
         }
         let answer = self.go_on(begun);
         Some(self.end_with(answer?))
@@ -162,9 +198,6 @@ impl Run {
 
     /// Lets the guest go on up to its next wait, or for a step's worth of fuel or time; the step has begun at `begun`.
     fn go_on(&mut self, begun: Instant) -> Option<Answer> {
-        if lock(&self.shared).share_is_used_up() {
-            return None;
-        }
         let slices = (self.limits.fuel_per_step / FUEL_YIELD).max(1);
         // Most steps end in the first slice, which takes microseconds: to ask the kernel for the time that this thread has had
         // would be a good part of them.
@@ -241,7 +274,7 @@ impl Run {
         }
         let mut shared = lock(&self.shared);
         let now = shared.now;
-        self.cancelled = Some(now);
+        self.cancelled = Some((now, self.turns.had));
         shared.cancelled = true;
         shared.desk.cancel_all(now);
     }

@@ -7,8 +7,8 @@ use serde_json::Value;
 /// Most nodes of a schema, counted with what its references lead to as often as they lead there. Checking a value takes time
 /// by that number, and no fuel meters it.
 const NODES_MAX: usize = 5_000;
-/// Nodes times bytes of a value, at most: about a tenth of a second of the thread that checks.
-const WORK_MAX: usize = 30_000_000;
+/// Nodes times bytes of a value, at most: some 30 ms of the thread that checks.
+const WORK_MAX: usize = 8_000_000;
 
 /// Nodes that a pattern counts for: to look for it takes longer than whatever else a node asks.
 const PATTERN_NODES: usize = 500;

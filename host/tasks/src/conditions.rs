@@ -27,6 +27,12 @@ use crate::task::TaskId;
 const CONDITIONS_MAX: usize = 64;
 /// Entries of a list that one of them is judged for.
 const EACH_MAX: usize = 1_000;
+/// Entries that all of them together are judged for.
+pub(crate) const ENTRIES_MAX: usize = 2 * EACH_MAX;
+/// Levels of a JSON Pointer: each is a look into the parameters, and into their schema.
+const POINTER_LEVELS_MAX: usize = 8;
+/// Length of a JSON Pointer, bytes.
+const POINTER_BYTES_MAX: usize = 256;
 
 /// Grip force above which something is held, N.
 const HOLDING_FORCE_N: f64 = 1.0;
@@ -165,7 +171,27 @@ fn schema_at<'a>(schema: &'a Value, pointer: &str) -> Option<&'a Value> {
     })
 }
 
+/// What is no pointer is a literal.
+fn check_pointer(text: &str) -> Result<(), String> {
+    let levels = text.split('/').count() - 1;
+    let is_long = levels > POINTER_LEVELS_MAX || text.len() > POINTER_BYTES_MAX;
+    if text.starts_with('/') && is_long {
+        return Err(format!(
+            "a JSON Pointer of {levels} levels and {} bytes: {POINTER_LEVELS_MAX} levels and {POINTER_BYTES_MAX} bytes are allowed",
+            text.len()
+        ));
+    }
+    Ok(())
+}
+
 impl Condition {
+    /// How many entries it is judged for.
+    pub(crate) fn entries(&self, params: &Value, schema: &Value) -> usize {
+        let whole = Arguments { params, schema };
+        let list = (self.each.as_ref()).and_then(|each| whole.at(each)?.as_array());
+        list.map_or(1, Vec::len)
+    }
+
     /// Reads the post-conditions of a manifest.
     ///
     /// # Errors
@@ -191,6 +217,10 @@ impl Condition {
             Some(Value::String(pointer)) if pointer.starts_with('/') => Some(pointer),
             Some(other) => return Err(format!("`each` is {other}, it must be a JSON Pointer")),
         };
+        let pointers = map.values().filter_map(Value::as_str);
+        for pointer in pointers.chain(each.as_deref()) {
+            check_pointer(pointer)?;
+        }
         let predicate: Predicate =
             serde_json::from_value(Value::Object(map)).map_err(|error| error.to_string())?;
         if let Predicate::Count { min, max, .. } = &predicate

@@ -312,7 +312,9 @@ impl<P: Plugins> TaskEngine<P> {
     pub fn step(&mut self, now: Tick, status: &LoopStatus) {
         self.now = now;
         self.plugins.begin_step();
+        self.leases.begin_step();
         let mut left = Vec::new();
+        let is_short = self.first.is_some();
         let mut had_no_time = None;
         for id in self.order() {
             let Some(task) = self.tasks.get_mut(&id) else {
@@ -331,6 +333,7 @@ impl<P: Plugins> TaskEngine<P> {
                 out: &mut self.out,
                 now,
                 status,
+                is_short,
             });
         }
         self.first = match self.plugins.step_is_used_up() {

@@ -246,6 +246,9 @@ impl Version for InstalledVersion {
 
 /// Keeps the books on versions.
 pub trait Bookkeeper: Send + Sync {
+    /// A step of the engine begins.
+    fn begin_step(&self);
+
     /// Books an end. `Some` if the version is left because of it.
     fn book(&self, version: &InstalledVersion, account: &Account, usage: &Usage) -> Option<Left>;
 }
@@ -350,6 +353,9 @@ impl Plugins for Installed {
 
     fn begin_step(&self) {
         self.host.begin_step();
+        if let Some(bookkeeper) = &self.bookkeeper {
+            bookkeeper.begin_step();
+        }
     }
 
     fn step_is_used_up(&self) -> bool {

@@ -63,6 +63,8 @@ pub(crate) fn part_name(part: RobotPart) -> &'static str {
 #[derive(Clone, Debug, Default)]
 pub struct Leases {
     holders: BTreeMap<RobotPart, TaskId>,
+    /// Tasks that wait for a part in this step: who was submitted later does not take it before them.
+    waiting: BTreeMap<RobotPart, TaskId>,
 }
 
 impl Leases {
@@ -79,6 +81,33 @@ impl Leases {
         }
         self.holders.extend(parts.iter().map(|part| (part, task)));
         Ok(())
+    }
+
+    /// A step of the engine begins.
+    pub(crate) fn begin_step(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// [`Self::take`] for a task that has not begun: what one that was submitted before waits for, it leaves.
+    ///
+    /// # Errors
+    /// A part that another task holds or waits for, and which.
+    pub(crate) fn take_in_turn(
+        &mut self,
+        parts: RobotParts,
+        task: TaskId,
+    ) -> Result<(), (RobotPart, TaskId)> {
+        let earlier = parts.iter().find_map(|part| {
+            let waits = *self.waiting.get(&part)?;
+            (waits < task).then_some((part, waits))
+        });
+        let taken = earlier.map_or_else(|| self.take(parts, task), Err);
+        if taken.is_err() {
+            for part in parts.iter() {
+                self.waiting.entry(part).or_insert(task);
+            }
+        }
+        taken
     }
 
     /// Gives back everything that `task` holds.

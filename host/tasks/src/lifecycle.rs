@@ -39,6 +39,8 @@ pub(crate) struct Context<'a, P: Plugins> {
     pub(crate) left: &'a mut Vec<(P::Version, String)>,
     pub(crate) now: Tick,
     pub(crate) status: &'a LoopStatus,
+    /// The step before had no time for every task: who begins goes on when it is its turn.
+    pub(crate) is_short: bool,
 }
 
 impl<P: Plugins> Context<'_, P> {
@@ -147,6 +149,8 @@ enum Phase<R> {
         since: Tick,
         /// What does not hold yet was reported.
         told: bool,
+        /// How often the world was looked at.
+        looks: u32,
     },
     /// Recoveries are asked, one a step.
     Choosing {
@@ -399,7 +403,8 @@ impl<P: Plugins> Task<P> {
                     result,
                     since,
                     told,
-                } => self.judge(context, role, result, since, told),
+                    looks,
+                } => self.judge(context, role, result, since, (told, looks)),
                 Phase::Choosing { to_ask, proposals } => self.ask(context, to_ask, proposals),
                 Phase::Over => (Phase::Over, false),
             };
@@ -500,7 +505,13 @@ impl<P: Plugins> Task<P> {
             }
         };
         let parts = RobotParts::of(version.manifest());
-        if context.leases.take(parts, self.id).is_err() {
+        let taken = match self.state {
+            TaskState::Queued => context.leases.take_in_turn(parts, self.id),
+            _ => context.leases.take(parts, self.id),
+        };
+        if taken.is_err() {
+            // Nobody waits for a part while another waits for what he has.
+            context.leases.release(self.id);
             return (Phase::Waiting { next, since }, false);
         }
         self.say(
@@ -568,7 +579,7 @@ impl<P: Plugins> Task<P> {
                     role: next,
                     since: context.now,
                 };
-                (phase, true)
+                (phase, !context.is_short)
             }
             Err(error) => {
                 let problem = start_problem(&error);
@@ -615,6 +626,7 @@ impl<P: Plugins> Task<P> {
                     result,
                     since: context.now,
                     told: false,
+                    looks: 0,
                 };
                 (phase, true)
             }

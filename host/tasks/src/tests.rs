@@ -120,11 +120,11 @@ impl Share {
 impl PluginRun for FakeRun {
     fn poll(&mut self, now: Tick) -> Option<RunEnd> {
         let until = *self.until.get_or_insert(now + Ticks(self.script.ticks));
-        if self.is_cancelled && !self.script.is_deaf {
-            return Some(RunEnd::Cancelled { killed: false });
-        }
         if self.share.is_used_up() {
             return None;
+        }
+        if self.is_cancelled && !self.script.is_deaf {
+            return Some(RunEnd::Cancelled { killed: false });
         }
         self.share
             .used

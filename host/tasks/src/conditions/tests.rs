@@ -227,3 +227,21 @@ fn what_is_judged_in_a_step_is_bounded() {
     let reason = judged(EACH_MAX + 1).expect("too many");
     assert!(reason.contains("1001 entries"), "{reason}");
 }
+
+#[test]
+fn what_takes_long_to_judge_is_refused() {
+    let pointer = |levels: usize| "/x".repeat(levels);
+    let parse = |pointer: String| {
+        let declared = json!({"predicate": "part-free", "part": pointer});
+        let Value::Object(map) = declared else {
+            panic!("an object");
+        };
+        Condition::parse_all(&[map])
+    };
+    assert!(parse(pointer(8)).is_ok());
+    let error = parse(pointer(9)).expect_err("too deep");
+    assert!(error.reason.contains("9 levels"), "{error}");
+    assert!(parse(format!("/{}", "y".repeat(300))).is_err());
+    // A literal may have any form.
+    assert!(parse("y".repeat(300)).is_ok());
+}

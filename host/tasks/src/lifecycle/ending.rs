@@ -5,11 +5,14 @@ use sinew_plugin_host::{Usage, line};
 use sinew_units::Tick;
 
 use super::{Context, Phase, Problem, Role, Task};
-use crate::conditions::{Condition, WorldView};
+use crate::conditions::{Condition, ENTRIES_MAX, WorldView};
 use crate::event::Happening;
 use crate::failure::FailureLabel;
 use crate::installed::{Account, Plugins, Version};
 use crate::task::{TaskEnd, TaskState};
+
+/// Looks at the world before it is told that it does not agree.
+const LOOKS_MIN: u32 = 3;
 
 impl<P: Plugins> Task<P> {
     pub(super) fn judge(
@@ -18,7 +21,7 @@ impl<P: Plugins> Task<P> {
         role: Role,
         result: Value,
         since: Tick,
-        told: bool,
+        (told, looks): (bool, u32),
     ) -> (Phase<P::Run>, bool) {
         if let Some(cause) = self.cancel.take() {
             return self.cancelled(context, &cause);
@@ -30,6 +33,7 @@ impl<P: Plugins> Task<P> {
                 result,
                 since,
                 told,
+                looks,
             };
             return (phase, false);
         }
@@ -49,10 +53,19 @@ impl<P: Plugins> Task<P> {
                 leases: context.leases,
                 task: self.id,
             };
-            conditions
-                .iter()
-                .filter(|condition| is_newer || !condition.needs_images())
-                .try_for_each(|condition| condition.judge(&self.params, schema, &view))
+            let judged =
+                || (conditions.iter()).filter(|condition| is_newer || !condition.needs_images());
+            let entries: usize = judged()
+                .map(|condition| condition.entries(&self.params, schema))
+                .sum();
+            match entries {
+                ..=ENTRIES_MAX => {
+                    judged().try_for_each(|condition| condition.judge(&self.params, schema, &view))
+                }
+                _ => Err(format!(
+                    "its post-conditions are about {entries} entries of lists, {ENTRIES_MAX} are judged at most"
+                )),
+            }
         };
         let problem = match verdict {
             Ok(()) if !is_blind => {
@@ -71,7 +84,8 @@ impl<P: Plugins> Task<P> {
                 Problem::new(FailureLabel::FalseSuccess, message)
             }
         };
-        if context.now.since(since) <= context.config.judge_time {
+        // Where others keep the thread, its time may be over before it was looked at often enough.
+        if context.now.since(since) <= context.config.judge_time || looks < LOOKS_MIN {
             if !told && is_newer {
                 let reason = problem.message;
                 self.say(context, Happening::Unmet { reason });
@@ -81,6 +95,7 @@ impl<P: Plugins> Task<P> {
                 result,
                 since,
                 told: told || is_newer,
+                looks: looks.saturating_add(1),
             };
             return (phase, false);
         }

@@ -100,7 +100,9 @@ impl<P: Plugins> Task<P> {
             failures.is_none_or(|failures| *failures < budget.failures_each)
         });
         // Its parts were given back. Until it is known who goes on with them, and with what is in the gripper, nobody else has them.
-        let _ = (context.leases).take(RobotParts::of(self.running.manifest()), self.id);
+        for version in [&self.version, &self.running] {
+            let _ = (context.leases).take(RobotParts::of(version.manifest()), self.id);
+        }
         let phase = Phase::Choosing {
             to_ask: to_ask.into(),
             proposals: Vec::new(),
@@ -150,7 +152,6 @@ impl<P: Plugins> Task<P> {
         if !to_ask.is_empty() {
             return (Phase::Choosing { to_ask, proposals }, false);
         }
-        context.leases.release(self.id);
         let weighed = context.history.weigh(problem.label, proposals);
         let best = weighed.first().cloned();
         self.say(

@@ -96,3 +96,63 @@ fn a_recovery_answers_in_a_step_that_has_time_for_it_and_its_parts_are_kept() {
     assert_eq!(starts[..3], ["t/skill", "t/right", "t/skill"]);
     bench.finish(second);
 }
+
+#[test]
+fn who_begins_waits_for_its_turn_where_others_have_not_had_theirs() {
+    let mut bench = hogs(&[("t/a", 100), ("t/b", 100), ("t/c", 100)]);
+    for name in ["t/a", "t/b"] {
+        submit(&mut bench, name);
+    }
+    bench.run(10);
+    let before = served(&bench)["t/a"];
+    // One comes after the other, and each would take a step at once.
+    for _ in 0..20 {
+        submit(&mut bench, "t/c");
+        bench.run(1);
+    }
+    assert!(served(&bench)["t/a"] > before, "{:?}", served(&bench));
+}
+
+#[test]
+fn what_an_older_task_waits_for_no_later_one_takes() {
+    let mut fakes = Fakes::default();
+    let parts = |parts: &[&str]| json!({ "parts": parts });
+    fakes.add("t/arm", parts(&["arm"]), vec![done(20), done(20), done(20)]);
+    fakes.add("t/both", parts(&["arm", "gripper"]), vec![done(5)]);
+    fakes.add("t/gripper", parts(&["gripper"]), vec![done(20), done(20)]);
+    let mut bench = bench(fakes);
+    submit(&mut bench, "t/arm");
+    submit(&mut bench, "t/gripper");
+    bench.run(10);
+    let both = submit(&mut bench, "t/both");
+    let later = ["t/arm", "t/gripper", "t/arm"].map(|name| submit(&mut bench, name));
+    let end = bench.finish(both);
+    assert_eq!(end.state, TaskState::Succeeded);
+    for task in later {
+        assert!(bench.finish(task).started > end.started);
+    }
+}
+
+#[test]
+fn what_the_skill_had_in_hand_nobody_takes_while_a_recovery_has_the_arm() {
+    let mut fakes = Fakes::default();
+    let parts = |parts: &[&str]| json!({ "parts": parts });
+    fakes.add(
+        "t/skill",
+        parts(&["arm", "gripper"]),
+        vec![fails("jam"), done(10)],
+    );
+    fakes.add("t/gripper", parts(&["gripper"]), vec![done(10)]);
+    fakes.recovery("t/right", &["jam"], (10, 0.9), vec![put_right("restart")]);
+    let arm_only = json!({ "kind": "recovery", "handles": ["jam"], "parts": ["arm"] });
+    (fakes.versions.borrow_mut()).insert("t/right".to_owned(), version("t/right", arm_only));
+    let mut bench = bench(fakes);
+    let first = bench.submit(SubmitOptions::default());
+    let second = submit(&mut bench, "t/gripper");
+    let end = bench.finish(first);
+    assert_eq!(
+        (end.state, end.recoveries_attempted),
+        (TaskState::Succeeded, 1)
+    );
+    assert!(bench.finish(second).started >= end.ended);
+}
