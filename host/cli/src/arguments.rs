@@ -371,9 +371,6 @@ pub(crate) struct ReplayArguments {
     /// Store in which it is looked for, too.
     #[arg(long, value_name = "DIR", conflicts_with = "skill")]
     pub(crate) store: Option<PathBuf>,
-    /// Trust file (TOML) of the store, if it is not `trust.toml` in its folder.
-    #[arg(long, value_name = "FILE", requires = "store")]
-    pub(crate) trust: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) json: JsonArgument,
 }

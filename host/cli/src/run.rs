@@ -69,7 +69,7 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<bool> {
         skill: skill.transpose()?,
         plugins: plugins(&arguments.plugin)?,
         store: (arguments.store.as_ref())
-            .map(|store| skill::place(store, arguments.trust.as_ref()))
+            .map(|store| skill::place(store, None))
             .transpose()?,
         sources: Sources {
             examiner: skill::examiner()?,

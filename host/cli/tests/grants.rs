@@ -147,6 +147,15 @@ fn bad_input_says_what_and_where() {
 }
 
 #[test]
+fn what_has_all_that_it_needs_is_told_as_that_without_a_file() {
+    let folder = Folder::with(&[]);
+    let add = ["grants", "add", "sinew/go-home", "--grants", "new.toml"];
+    let said = folder.gives(0, &add);
+    assert!(said.contains("has all that it needs"), "{said}");
+    assert!(!folder.path().join("new.toml").exists());
+}
+
+#[test]
 fn what_a_plugin_lacks_is_added_to_the_operators_file() {
     let folder = Folder::with(&[MISBEHAVE]);
     let add = [

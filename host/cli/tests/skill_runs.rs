@@ -366,3 +366,86 @@ fn what_could_not_be_booked_is_told_as_that() {
     let listed = cell.json(0, &["list"]);
     assert_eq!(listed["skills"][0]["runs"], 0);
 }
+
+/// The task succeeds: the version before has taken it over. That one of them trapped is evidence all the same.
+#[test]
+fn what_the_version_before_has_put_right_leaves_an_incident() {
+    let cell = Cell::new();
+    let report = |cycle: &str| -> Value {
+        let run = [
+            "run",
+            "--store",
+            "out/skills",
+            "--profile",
+            "calm",
+            "--cycles",
+            "1",
+            "--seed",
+        ];
+        let run = [&run[..], &[cycle, "--goal", "0", "--json", "report.json"]].concat();
+        cell.0.gives(0, &run);
+        let report = std::fs::read(cell.0.path().join("report.json")).expect("it was written");
+        serde_json::from_slice(&report).expect("it is JSON")
+    };
+    let install = |artifact: &[u8], version: &str, probation: &str| {
+        let mut manifest = repack::manifest(artifact);
+        manifest["version"] = json!(version);
+        cell.0
+            .write("kit.wasm", &repack::repack(artifact, &[manifest]));
+        let install = ["install", "kit.wasm", "--unsigned", "--actor", "ann"];
+        cell.skill(0, &install);
+        let name = format!("kit-parts@{version}");
+        let activate = [
+            "activate",
+            &name,
+            "--probation",
+            probation,
+            "--actor",
+            "ben",
+        ];
+        cell.skill(0, &activate);
+    };
+    install(sinew_skill_artifacts::KIT_PARTS, "1.0.0", "1");
+    let sound = report("7");
+    assert_eq!(
+        (&sound["succeeded"], &sound["first_pass"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(sound["incidents"], json!([]));
+    install(sinew_skill_artifacts::BROKEN_KIT, "2.0.0", "5");
+    let rescued = report("7");
+    let rollback = rescued["rollbacks"][0].as_str().expect("there is one");
+    says(rollback, &["sinew/kit-parts 2.0.0: ", "back to 1.0.0"]);
+    assert_eq!(
+        (&rescued["succeeded"], &rescued["first_pass"]),
+        (&json!(1), &json!(0))
+    );
+    let incident = rescued["incidents"][0].as_str().expect("there is one");
+    let replay = ["replay", incident, "--store", "out/skills"];
+    says(
+        &cell.0.gives(0, &replay),
+        &["sinew/kit-parts` 2.0.0", "trapped"],
+    );
+}
+
+#[test]
+fn the_built_in_plugin_stands_in_for_one_of_which_none_is_active_and_that_is_told() {
+    let cell = Cell::new();
+    cell.0.write("home.wasm", sinew_skill_artifacts::GO_HOME);
+    cell.skill(0, &["install", "home.wasm", "--unsigned", "--actor", "ann"]);
+    let run = ["run", "--store", "out/skills", "--cycles", "1"];
+    let run = [
+        &run[..],
+        &[
+            "--skill",
+            "sinew/go-home",
+            "--params",
+            "{\"pose\":\"home\"}",
+        ],
+    ]
+    .concat();
+    says(
+        &cell.0.gives(0, &run),
+        &["no version of sinew/go-home in the store is active: the one that is built in runs"],
+    );
+}

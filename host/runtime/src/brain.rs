@@ -50,6 +50,8 @@ pub(crate) struct Brain {
     /// Plugin runs that have ended, for whoever keeps them all.
     pub(crate) runs: Vec<EncodedRun>,
     pub(crate) keep_runs: bool,
+    /// What plugins did wrong, in order, whatever became of their tasks.
+    pub(crate) faults: Vec<String>,
     pub(crate) time: BrainTime,
     /// When it last said that it is alive.
     pub(crate) beaten: Option<Tick>,
@@ -119,6 +121,11 @@ impl Brain {
     fn log_misdeeds(&mut self, now: Tick) {
         let denied = self.tasks.take_denied();
         let faulty = self.tasks.take_faulty();
+        (self.faults).extend(
+            faulty
+                .iter()
+                .map(|run| format!("{} {}: {}", run.plugin, run.version, run.fault.text)),
+        );
         if let Some(log) = &self.safety_log {
             let denied = denied.iter().flat_map(denial_entries);
             let faulty = faulty.iter().map(fault_entry);

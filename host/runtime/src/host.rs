@@ -279,6 +279,7 @@ impl Host {
             events: Vec::new(),
             runs: Vec::new(),
             keep_runs: options.keep_runs,
+            faults: Vec::new(),
             time: BrainTime::default(),
             beaten: None,
         };

@@ -83,7 +83,7 @@ impl Kit {
         let silence_ms = config.safety.config().heartbeat_ticks;
         limits.step_cpu_ms = limits.step_cpu_ms.min(silence_ms.saturating_mul(3) / 5);
         let selection = choose(&sources.backend).map_err(|error| input(error.to_string()))?;
-        let notes: Vec<String> = (selection.skipped.iter())
+        let mut notes: Vec<String> = (selection.skipped.iter())
             .filter(|error| matches!(error, InferenceError::Library { .. }))
             .map(|error| format!("skipped: {error}"))
             .collect();
@@ -99,7 +99,9 @@ impl Kit {
             mut versions,
             unsigned,
             stored,
+            notes: of_plugins,
         } = install(sources, &config, plugins, limits)?;
+        notes.extend(of_plugins);
         versions.insert("sinew".into(), env!("CARGO_PKG_VERSION").into());
         versions.extend(config.digests.clone());
         versions.insert("detector".into(), digest);
@@ -142,6 +144,12 @@ impl Kit {
             clock,
             self.stored.clone(),
         )?);
+        if let Err(error) = rustix::fs::access(&store.folder, rustix::fs::Access::WRITE_OK) {
+            self.notes.push(format!(
+                "{}: {error}: no run counts, no probation goes on, and the next run begins with the versions that are active now",
+                store.folder.display()
+            ));
+        }
         self.plugins.keep_books(Arc::clone(&books) as Arc<_>);
         self.books = Some(books);
         Ok(())
@@ -175,6 +183,8 @@ struct Loaded {
     unsigned: Vec<String>,
     /// Those out of the store.
     stored: BTreeMap<String, Digest>,
+    /// What a person should know of them.
+    notes: Vec<String>,
 }
 
 fn install(
@@ -189,13 +199,21 @@ fn install(
         Some(store) => load_active(store, &host.code_for())?,
         None => Vec::new(),
     };
+    let known = match &sources.store {
+        Some(store) => names(store)?,
+        None => BTreeSet::new(),
+    };
+    let mut notes = Vec::new();
     let installed = Installed::new(host);
     let mut versions = BTreeMap::new();
     let mut unsigned = Vec::new();
     for plugin in &stored {
-        let version = plugin.version(installed.host()).map_err(not_installed)?;
+        let version = plugin.version(installed.host());
+        let version = version.map_err(|error| not_installed(error, sources))?;
         plugin.check_consent(&version, &config.grants)?;
-        let name = installed.add(version).map_err(not_installed)?;
+        let name = installed
+            .add(version)
+            .map_err(|error| not_installed(error, sources))?;
         if plugin.held().signer.is_none() {
             unsigned.push(name.clone());
         }
@@ -216,7 +234,12 @@ fn install(
             }
             None => installed.install(&plugin.bytes, &plugin.origin),
         };
-        let name = name.map_err(not_installed)?;
+        let name = name.map_err(|error| not_installed(error, sources))?;
+        if plugin.built_in && known.contains(&name) {
+            notes.push(format!(
+                "no version of {name} in the store is active: the one that is built in runs"
+            ));
+        }
         let digest = sinew_inference::sha256_hex(&plugin.bytes);
         versions.insert(name, digest);
     }
@@ -227,12 +250,16 @@ fn install(
         installed,
         versions,
         unsigned,
+        notes,
     })
 }
 
-fn not_installed(error: InstallError) -> anyhow::Error {
+fn not_installed(error: InstallError, sources: &Sources) -> anyhow::Error {
     match &error {
-        InstallError::Load(LoadError::NotGranted { .. }) => refused(error.to_string()),
+        InstallError::Load(LoadError::NotGranted { .. }) => refused(match sources.grants {
+            Some(_) => error.to_string(),
+            None => format!("no --grants was said. {error}"),
+        }),
         _ => input(error.to_string()),
     }
 }

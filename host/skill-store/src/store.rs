@@ -497,8 +497,11 @@ impl Store {
         })
     }
 
-    /// The artifact of a version, as it was installed.
-    pub(crate) fn artifact(&self, held: &Held) -> Result<Vec<u8>, StoreError> {
+    /// The artifact of a version, as it was installed: to look at, revoked or not.
+    ///
+    /// # Errors
+    /// Its file is gone or was changed.
+    pub fn artifact(&self, held: &Held) -> Result<Vec<u8>, StoreError> {
         let there = self.artifacts.get(held.digest, held.bytes)?;
         there.ok_or_else(|| StoreError::Artifact {
             origin: held.to_string(),

@@ -76,21 +76,26 @@ pub fn add(options: &GrantsOptions, adding: &Adding) -> anyhow::Result<Added> {
         &grants,
         adding,
     )?;
+    if added.is_empty() {
+        return Ok(Added {
+            name: adding.name.clone(),
+            file: path.clone(),
+            added,
+        });
+    }
     let text = document.to_string();
     // What was written has to be a grants file, and enough.
     let new = Grants::from_toml_str(&text, &origin).map_err(|error| input(error.to_string()))?;
     new.meet(manifest).map_err(input)?;
-    if !added.is_empty() {
-        // Where a link leads to, and with the rights that the file had.
-        let target = path.canonicalize().unwrap_or_else(|_| path.clone());
-        let rights = target.metadata().map(|there| there.permissions());
-        files::replace(&target, text.as_bytes())
-            .and_then(|()| match rights {
-                Ok(rights) => std::fs::set_permissions(&target, rights),
-                Err(_) => Ok(()),
-            })
-            .map_err(|error| unwritable(&origin, &error))?;
-    }
+    // Where a link leads to, and with the rights that the file had.
+    let target = path.canonicalize().unwrap_or_else(|_| path.clone());
+    let rights = target.metadata().map(|there| there.permissions());
+    files::replace(&target, text.as_bytes())
+        .and_then(|()| match rights {
+            Ok(rights) => std::fs::set_permissions(&target, rights),
+            Err(_) => Ok(()),
+        })
+        .map_err(|error| unwritable(&origin, &error))?;
     Ok(Added {
         name: adding.name.clone(),
         file: path.clone(),

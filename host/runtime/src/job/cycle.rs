@@ -115,8 +115,18 @@ impl Cycle<'_> {
         report.faults = (self.cell.fault_events().iter())
             .map(|event| event.kind.to_owned())
             .collect();
+        let faults = std::mem::take(&mut host.brain.faults);
+        // Somebody else has put it right; what went wrong is evidence all the same.
+        report.first_pass &= faults.is_empty();
+        if report.succeeded && !faults.is_empty() {
+            let cause = ("skill-fault", faults.join("; "));
+            let path = self.freeze(&mut host, cause, &params);
+            report.incidents.push(path);
+        }
         if !report.succeeded {
-            let path = self.freeze(&mut host, &report, &params);
+            let label = report.failure.as_deref().unwrap_or_default();
+            let cause = (label, report.message.clone().unwrap_or_default());
+            let path = self.freeze(&mut host, cause, &params);
             report.incidents.push(path);
         }
         self.keep_runs(&mut host)?;
@@ -288,9 +298,12 @@ impl Cycle<'_> {
         Ok(())
     }
 
-    fn freeze(&mut self, host: &mut Host, report: &CycleReport, params: &Value) -> String {
-        let label = report.failure.clone().unwrap_or_default();
-        let reason = report.message.clone().unwrap_or_default();
+    fn freeze(
+        &mut self,
+        host: &mut Host,
+        (label, reason): (&str, String),
+        params: &Value,
+    ) -> String {
         host.brain.note(Level::Error, "incident", &reason);
         let mut detail = Map::new();
         for (key, value) in [
@@ -309,7 +322,7 @@ impl Cycle<'_> {
             detail.insert(key.to_owned(), value);
         }
         let frozen = host.brain.recorder.freeze(Cause {
-            label,
+            label: label.to_owned(),
             reason,
             episode: self.episode(),
             detail,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use sinew_audit::Writer;
 use sinew_plugin_host::{PluginHost, Usage as RunUsage};
 use sinew_skill_store::{
-    Access, By, Digest, Held, Memory, PATIENCE, RunOutcome, State, Store, SwapAt, Trust, Usage,
+    Access, By, Digest, Held, Memory, PATIENCE, RunOutcome, Standing, State, Store, SwapAt, Trust,
+    Usage,
 };
 use sinew_tasks::{
     Account, Bookkeeper, InstalledVersion, Left, SwapAt as TaskSwapAt, Version as _,
@@ -21,8 +22,8 @@ const ACTOR: &str = "sinew run";
 /// How long booking waits for somebody else who changes the store, for the lock and for the database each: whoever books stands
 /// beside a robot that works, and what can't be booked now is booked later.
 const PATIENCE_BESIDE_A_ROBOT: Duration = Duration::from_millis(5);
-/// Ends that are booked at once beside a robot that works: more than come in, so that what was left over is made up for.
-const BOOKED_AT_ONCE: usize = 2;
+/// Ends that are booked in one step of the brain, however many runs end in it; what is left over is made up for later.
+const BOOKED_IN_STEP: usize = 2;
 
 /// The time of day, where a clock runs: milliseconds since 1970.
 pub(crate) type Clock = Option<fn() -> u64>;
@@ -66,6 +67,10 @@ struct Inner {
     unkept: BTreeMap<String, Memory>,
     /// Ends that are not in the store yet, the oldest first.
     unbooked: VecDeque<Booking>,
+    /// How many may still be booked in this step of the brain.
+    to_book: usize,
+    /// Versions whose fault is not in the store yet, where they are active still: nothing runs on them here.
+    left_here: BTreeSet<Digest>,
     /// Versions that were left, of which nobody was told: the ends by which they were.
     left: Vec<Booking>,
     /// The last event that the audit log's writer was given.
@@ -106,6 +111,8 @@ impl Books {
             read: BTreeMap::new(),
             unkept: BTreeMap::new(),
             unbooked: VecDeque::new(),
+            to_book: BOOKED_IN_STEP,
+            left_here: BTreeSet::new(),
             left: Vec::new(),
             handed_over: 0,
             rollbacks: Vec::new(),
@@ -161,7 +168,7 @@ impl Books {
     /// tried again.
     pub(crate) fn news(&self) -> Vec<News> {
         let mut inner = self.inner();
-        inner.book(BOOKED_AT_ONCE);
+        inner.book_in_step();
         let mut news = inner.news_of_left();
         match inner.store.active() {
             Ok(active) => news.extend(inner.compare(active)),
@@ -174,7 +181,9 @@ impl Books {
     pub(crate) fn awaits(&self, name: &str) -> bool {
         let mut inner = self.inner();
         let held = inner.held(name);
-        held.is_some_and(|held| !inner.distrusted.contains(&held.digest))
+        held.is_some_and(|held| {
+            !inner.distrusted.contains(&held.digest) && !inner.left_here.contains(&held.digest)
+        })
     }
 
     /// Tells the audit log what happened. What can't be written is told the next time.
@@ -235,12 +244,21 @@ impl Inner {
         }
     }
 
+    /// Books as much as there is room for in this step of the brain.
+    fn book_in_step(&mut self) {
+        let most = std::mem::take(&mut self.to_book);
+        let (before, is_done) = (self.unbooked.len(), self.book(most));
+        if is_done {
+            self.to_book = most.saturating_sub(before - self.unbooked.len());
+        }
+    }
+
     /// Books what is to be booked, in order, until the store can't be changed; at most that many. What is left over is booked the
-    /// next time.
-    fn book(&mut self, most: usize) {
+    /// next time. False if the store could not be changed.
+    fn book(&mut self, most: usize) -> bool {
         for _ in 0..most {
             let Some(booking) = self.unbooked.pop_front() else {
-                return;
+                return true;
             };
             let trust = self.trust();
             let Booking {
@@ -264,10 +282,56 @@ impl Inner {
                         "ends of runs were not booked when they should have been, and what is not booked counts in no probation: {error}"
                     ));
                     self.unbooked.push_front(booking);
-                    return;
+                    return false;
                 }
             }
         }
+        true
+    }
+
+    /// A fault on probation that can't be booked now: nothing runs on that version here any more, and the store learns of it later.
+    fn leave_unbooked(&mut self, digest: Digest) -> Option<Left> {
+        let is_fault = |booking: &&Booking| {
+            booking.digest == digest && matches!(booking.outcome, RunOutcome::Faulted(_))
+        };
+        let (name, version, outcome) = (self.unbooked.iter().find(is_fault))
+            .map(|at| (at.name.clone(), at.version.clone(), at.outcome.clone()))?;
+        let is_on_trial = |held: &Held| {
+            let standing = match held.state {
+                State::Active { standing, .. } => standing,
+                _ => return false,
+            };
+            held.digest == digest && matches!(standing, Standing::Probation { .. })
+        };
+        if !self.held(&name).as_ref().is_some_and(is_on_trial) || !self.left_here.insert(digest) {
+            return None;
+        }
+        self.active.remove(&name);
+        let before = match self.store.all() {
+            Ok(all) => all
+                .into_iter()
+                .find(|held| held.name == name && held.state == State::LastGood),
+            Err(error) => {
+                self.note(error.to_string());
+                None
+            }
+        };
+        let back = match &before {
+            Some(before) => format!("back to {}", before.version),
+            None => "nothing is active instead".to_owned(),
+        };
+        if let RunOutcome::Faulted(why) = outcome {
+            self.rollbacks.push(format!(
+                "{name} {version}: {why}; {back}, in this run only as long as the store can't be changed"
+            ));
+        }
+        let instead = before.and_then(|before| self.take_up(before));
+        // What it had kept before it ran.
+        let memory = self.read.get(&name);
+        Some(Left {
+            instead,
+            memory: memory.map_or_else(BTreeMap::new, |memory| memory.entries.clone()),
+        })
     }
 
     /// Writes what is to be kept. What is left over is written the next time.
@@ -312,6 +376,10 @@ impl Inner {
     fn go_back(&mut self, name: &str) -> Option<InstalledVersion> {
         self.active.remove(name);
         let held = self.held(name)?;
+        self.take_up(held)
+    }
+
+    fn take_up(&mut self, held: Held) -> Option<InstalledVersion> {
         match self.taking.take(&self.store, &held) {
             Ok(version) => {
                 self.active.insert(held.name, held.digest);
@@ -383,8 +451,12 @@ impl Inner {
                 name,
             });
         }
+        (self.left_here).retain(|left| active.iter().any(|held| held.digest == *left));
         let trust = (!active.is_empty()).then(|| self.trust()).flatten();
         for held in active {
+            if self.left_here.contains(&held.digest) {
+                continue;
+            }
             let State::Active { swap_at, .. } = held.state else {
                 continue;
             };
@@ -465,6 +537,10 @@ fn by(clock: Clock) -> By {
 }
 
 impl Bookkeeper for Books {
+    fn begin_step(&self) {
+        self.inner().to_book = BOOKED_IN_STEP;
+    }
+
     fn book(
         &self,
         version: &InstalledVersion,
@@ -475,9 +551,11 @@ impl Bookkeeper for Books {
         let booking = Booking::of(version, account, usage, inner.clock)?;
         let digest = booking.digest;
         inner.unbooked.push_back(booking);
-        inner.book(BOOKED_AT_ONCE);
+        inner.book_in_step();
         let is_this = |left: &Booking| left.digest == digest;
-        let at = inner.left.iter().position(is_this)?;
+        let Some(at) = inner.left.iter().position(is_this) else {
+            return inner.leave_unbooked(digest);
+        };
         let name = inner.left.remove(at).name;
         Some(Left {
             instead: inner.go_back(&name),

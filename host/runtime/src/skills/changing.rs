@@ -144,7 +144,10 @@ pub fn install(
         "sinew skill activate {}@{} --actor NAME",
         held.name, held.version
     );
-    let next = options.next(&activate, author);
+    let next = match held.is_active() {
+        true => String::new(),
+        false => options.next(&activate, author),
+    };
     let mut change = Change::of(what, &held, next);
     if let Some(tried) = &examiner.tried {
         let (succeeded, runs) = (tried.succeeded, tried.runs);

@@ -128,6 +128,13 @@ pub fn pack(component: &Path, manifest: &Path, out: &Path) -> anyhow::Result<Cha
     check_manifest(&checked).map_err(|error| wrong(&error))?;
     version_of(&checked).map_err(|error| wrong(&error))?;
     check_place(out)?;
+    let is_same = || Some(out.canonicalize().ok()? == component.canonicalize().ok()?);
+    if is_same() == Some(true) {
+        return Err(input(format!(
+            "{}: that is the component, which is packed once: name another file",
+            out.display()
+        )));
+    }
     let origin = component.display().to_string();
     let plugin = sinew_plugin_host::pack(&bytes, &origin, json.as_bytes())
         .map_err(|error| input(error.to_string()))?;

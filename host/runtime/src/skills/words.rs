@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 use sinew_audit::utc;
-use sinew_skill_store::{Event, Held, Standing, State, Usage};
+use sinew_skill_store::{Event, Held, Standing, State, SwapAt, Usage};
 
 /// Something was done to a version.
 #[derive(Clone, Debug, Serialize)]
@@ -155,7 +155,14 @@ fn state(held: &Held) -> String {
         State::Active {
             standing: Standing::Probation { runs_left, .. },
             swap_at,
-        } => format!("on probation for {runs_left} runs, from the {swap_at} on"),
+        } => {
+            let from = match swap_at {
+                SwapAt::NextTask => "from the next task on",
+                SwapAt::SafePoint => "from the next safe point on",
+                SwapAt::Now => "from now on",
+            };
+            format!("on probation for {runs_left} runs, {from}")
+        }
         state => state.name().to_owned(),
     }
 }
@@ -166,10 +173,14 @@ impl Checked {
     pub fn to_text(&self) -> String {
         let allowed: Vec<&str> = self.allowed.iter().map(String::as_str).collect();
         let mut text = format!(
-            "{} {} ({}) can be used here\n  {}\n  digest   {}\n  size     {} KiB, compiled {} KiB\n  signed   {}\n  allowed  {}",
+            "{} {} ({}) can be used here{}\n  {}\n  digest   {}\n  size     {} KiB, compiled {} KiB\n  signed   {}\n  allowed  {}",
             self.name,
             self.version,
             self.kind,
+            match self.not_granted {
+                Some(_) => ", once it is granted what it asks for",
+                None => "",
+            },
             self.summary,
             self.digest,
             self.bytes.div_ceil(1024),
@@ -286,7 +297,11 @@ impl Shown {
             let signed = version.signed_by.as_deref().unwrap_or(UNSIGNED);
             lines.push(format!("  signed   {signed}"));
             let grants: Vec<&str> = version.grants.iter().map(String::as_str).collect();
-            lines.push(format!("  allowed  {}", grants.join(", ")));
+            let grants = match grants[..] {
+                [] => "nothing".to_owned(),
+                _ => grants.join(", "),
+            };
+            lines.push(format!("  allowed  {grants}"));
             lines.push(format!(
                 "  used     {runs} runs ({failures} failed, {faults} of them misbehaved), {:.3} s of processor time, {fuel} units of fuel, \
                  {calls} calls, {denials} denied, {deadline_misses} deadlines missed, {} KiB of memory at most",
