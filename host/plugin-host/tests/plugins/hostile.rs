@@ -207,6 +207,42 @@ fn a_run_that_ignores_its_cancellation_is_killed_after_its_grace() {
     assert_eq!(rig.robot.arm_goals.last(), Some(&ArmGoalKind::Hold));
 }
 
+/// Where others have all of the time, nobody is blamed for what there was none for.
+#[test]
+fn a_run_that_has_no_turn_is_neither_deaf_nor_long() {
+    let limits = Limits {
+        run_ticks: 500,
+        share_ms: 50,
+        ..Limits::default()
+    };
+    let (rig, plugin) = Rig::with(limits, GRANTS);
+    let mut rig = Rig {
+        host: rig.host.in_real_time(),
+        ..rig
+    };
+    let mut run = rig.start_of(&plugin, r#"{"act":"tidy-up"}"#);
+    rig.host.begin_step();
+    assert_eq!(run.poll(rig.now()), None);
+    let others = |rig: &mut Rig, run: &mut sinew_plugin_host::Run, ticks: u64| {
+        rig.host.begin_step();
+        std::thread::sleep(std::time::Duration::from_millis(60));
+        assert!(rig.host.step_is_used_up());
+        for _ in 0..ticks {
+            rig.tick();
+            assert_eq!(run.poll(rig.now()), None);
+        }
+    };
+    others(&mut rig, &mut run, 2 * 500);
+    run.cancel();
+    others(&mut rig, &mut run, 2 * Limits::default().grace_ticks);
+    rig.tick();
+    rig.host.begin_step();
+    assert_eq!(
+        rig.finish(&mut run, 10),
+        RunEnd::Cancelled { killed: false }
+    );
+}
+
 #[test]
 fn a_run_has_a_longest_length() {
     let limits = Limits {
