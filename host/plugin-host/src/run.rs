@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytemuck::Zeroable as _;
 use sinew_messages::LoopStatus;
-use sinew_units::Tick;
+use sinew_units::{Tick, Ticks};
 use wasmtime::component::{ComponentExportIndex, Instance, TypedFunc};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
@@ -107,11 +107,17 @@ struct Turns {
 
 impl Turns {
     fn next(&mut self, now: Tick, is_served: bool) {
-        if !self.is_served {
-            self.unserved_ticks += now.since(self.stepped).0;
-        }
+        self.unserved_ticks = self.unserved(now);
         self.had += u64::from(is_served);
         (self.stepped, self.is_served) = (now, is_served);
+    }
+
+    /// Ticks until now.
+    fn unserved(&self, now: Tick) -> u64 {
+        match self.is_served {
+            true => self.unserved_ticks,
+            false => self.unserved_ticks + now.since(self.stepped).0,
+        }
     }
 }
 
@@ -181,8 +187,7 @@ impl Run {
         }
         let is_served = !lock(&self.shared).share_is_used_up();
         self.turns.next(now, is_served);
-        let ran = now.since(self.started).0 - self.turns.unserved_ticks;
-        if ran > self.limits.run_ticks {
+        if self.ran(now).0 > self.limits.run_ticks {
             let what = format!("run length: {} ticks", self.limits.run_ticks);
             return Some(self.end(Answer::End(RunEnd::OutOfBudget {
                 what,
@@ -346,6 +351,12 @@ impl Run {
     /// What it has said since the last call, oldest first.
     pub fn take_events(&mut self) -> Vec<RunEvent> {
         std::mem::take(&mut lock(&self.shared).events)
+    }
+
+    /// How long it has run, without the steps in which others kept it from going on.
+    #[must_use]
+    pub fn ran(&self, now: Tick) -> Ticks {
+        Ticks(now.since(self.started).0 - self.turns.unserved(now))
     }
 
     /// What it has used so far.

@@ -31,7 +31,7 @@ const CONDITIONS_MAX: usize = 64;
 /// Entries of a list that one of them is judged for.
 const EACH_MAX: usize = 1_000;
 /// Entries that all of them together are judged for.
-pub(crate) const ENTRIES_MAX: usize = 2 * EACH_MAX;
+const ENTRIES_MAX: usize = 2 * EACH_MAX;
 /// Levels of a JSON Pointer: each is a look into the parameters, and into their schema.
 const POINTER_LEVELS_MAX: usize = 8;
 /// Length of a JSON Pointer, bytes.
@@ -189,10 +189,37 @@ fn check_pointer(text: &str) -> Result<(), String> {
 
 impl Condition {
     /// How many entries it is judged for.
-    pub(crate) fn entries(&self, params: &Value, schema: &Value) -> usize {
+    fn entries(&self, params: &Value, schema: &Value) -> usize {
         let whole = Arguments { params, schema };
         let list = (self.each.as_ref()).and_then(|each| whole.at(each)?.as_array());
         list.map_or(1, Vec::len)
+    }
+
+    /// Checks that conditions are not about more entries of lists than are judged.
+    ///
+    /// # Errors
+    /// They are: how many, and how many may be.
+    pub(crate) fn check_entries(
+        conditions: &[Self],
+        params: &Value,
+        schema: &Value,
+    ) -> Result<(), String> {
+        let mut all = 0;
+        for condition in conditions {
+            let entries = condition.entries(params, schema);
+            if let Some(each) = condition.each.as_ref().filter(|_| entries > EACH_MAX) {
+                return Err(format!(
+                    "`each` ({each}) leads to {entries} entries, {EACH_MAX} are judged at most"
+                ));
+            }
+            all += entries;
+        }
+        if all > ENTRIES_MAX {
+            return Err(format!(
+                "they are about {all} entries of lists, {ENTRIES_MAX} are judged at most"
+            ));
+        }
+        Ok(())
     }
 
     /// Reads the post-conditions of a manifest.
@@ -267,12 +294,6 @@ impl Condition {
                 "`each` ({each}) leads to no array in the parameters"
             ));
         };
-        if items.len() > EACH_MAX {
-            return Err(format!(
-                "`each` ({each}) leads to {} entries, {EACH_MAX} are judged at most",
-                items.len()
-            ));
-        }
         for (index, item) in items.iter().enumerate() {
             let arguments = Arguments {
                 params: item,

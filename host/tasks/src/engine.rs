@@ -7,11 +7,12 @@ use sinew_plugin_host::{Kind, StartError};
 use sinew_units::{Tick, Ticks};
 use sinew_world::WorldReader;
 
+use crate::conditions::Condition;
 use crate::event::{Happening, TaskEvent};
 use crate::fault::FaultyRun;
 use crate::installed::{Plugins, SwapAt, Version};
 use crate::lease::Leases;
-use crate::lifecycle::{Context, Task};
+use crate::lifecycle::{Context, Rank, Task};
 use crate::params::{ParamsError, check_names};
 use crate::recovery::{History, RecoveryBudget};
 use crate::task::{DeniedRun, Outbox, RecordedRun, TaskEnd, TaskId, TaskStatus};
@@ -125,6 +126,14 @@ pub enum SubmitError {
         /// What.
         source: ParamsError,
     },
+    /// The post-conditions can't be judged of so many.
+    #[error("parameters of `{skill}` are too many for its post-conditions: {reason}")]
+    Entries {
+        /// The skill.
+        skill: String,
+        /// How many there are, and may be.
+        reason: String,
+    },
     /// Too many tasks.
     #[error("{TASKS_MAX} tasks are waiting or running; wait for one to end")]
     Full,
@@ -158,13 +167,30 @@ pub fn check_task<P: Plugins>(
     params_json: &str,
 ) -> Result<serde_json::Value, SubmitError> {
     let version = skill_version(plugins, skill)?;
-    let params = plugins.check_params(&version, params_json)?;
+    let params = check_params(plugins, &version, params_json)?;
     check_names(&version.manifest().params_schema, &params, names).map_err(|source| {
         SubmitError::Names {
             skill: skill.to_owned(),
             source,
         }
     })?;
+    Ok(params)
+}
+
+/// The parameters for a version, parsed: they meet its schema, and its post-conditions can be judged of them.
+pub(crate) fn check_params<P: Plugins>(
+    plugins: &P,
+    version: &P::Version,
+    params_json: &str,
+) -> Result<serde_json::Value, SubmitError> {
+    let params = plugins.check_params(version, params_json)?;
+    let manifest = version.manifest();
+    Condition::check_entries(version.conditions(), &params, &manifest.params_schema).map_err(
+        |reason| SubmitError::Entries {
+            skill: manifest.name.clone(),
+            reason,
+        },
+    )?;
     Ok(params)
 }
 
@@ -346,20 +372,20 @@ impl<P: Plugins> TaskEngine<P> {
         }
     }
 
-    /// Tasks that are not over, in the order in which they go on. Those that wait for robot parts come first after a step that was
-    /// too short: they take them in the order in which they were submitted, whoever's turn it is.
+    /// Tasks that are not over, in the order in which they go on: those that have begun and wait for robot parts, and then as they
+    /// were submitted. After a step that was too short, all that wait for parts come before the others: they take them in this order,
+    /// whoever's turn it is.
     fn order(&self) -> Vec<TaskId> {
-        let open = || self.tasks.iter().filter(|(_, task)| !task.is_over());
-        let Some(first) = self.first else {
-            return open().map(|(id, _)| *id).collect();
-        };
-        let waiting = open().filter(|(_, task)| task.waits());
-        let at_work = || open().filter(|(_, task)| !task.waits());
-        (waiting)
-            .chain(at_work().filter(|(id, _)| **id >= first))
-            .chain(at_work().filter(|(id, _)| **id < first))
-            .map(|(id, _)| *id)
-            .collect()
+        let open = self.tasks.iter().filter(|(_, task)| !task.is_over());
+        let mut order: Vec<_> = open.map(|(id, task)| (*id, task.rank())).collect();
+        // Sorting is stable, and the tasks are in the order of their submission.
+        order.sort_by_key(|&(id, rank)| match (self.first, rank) {
+            (_, Rank::WaitsToGoOn) => 0,
+            (None, _) | (Some(_), Rank::Queued) => 1,
+            (Some(first), Rank::AtWork) if id >= first => 2,
+            (Some(_), Rank::AtWork) => 3,
+        });
+        order.into_iter().map(|(id, _)| id).collect()
     }
 
     /// What has happened since the last call, oldest first.

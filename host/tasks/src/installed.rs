@@ -8,7 +8,7 @@ use sinew_plugin_host::{
     Assessment, Checkpoint, Failure, HostPorts, Kind, Lease, LoadError, Manifest, Plugin,
     PluginHost, RecoveryContext, Run, RunDenials, RunEnd, RunEvent, RunRecord, StartError, Usage,
 };
-use sinew_units::Tick;
+use sinew_units::{Tick, Ticks};
 
 use crate::conditions::{Condition, ConditionError};
 use crate::failure::FailureLabel;
@@ -32,6 +32,8 @@ pub trait PluginRun {
     fn hand_over(&mut self, reads: &[u32]);
     /// What it has used so far.
     fn usage(&self) -> Usage;
+    /// How long it has run, without the steps in which others kept it from going on.
+    fn ran(&self, now: Tick) -> Ticks;
     /// What was refused to it, once it has ended; `None` if nothing was.
     fn take_denials(&mut self) -> Option<RunDenials>;
 }
@@ -462,6 +464,10 @@ impl PluginRun for Run {
 
     fn usage(&self) -> Usage {
         Self::usage(self)
+    }
+
+    fn ran(&self, now: Tick) -> Ticks {
+        Self::ran(self, now)
     }
 
     fn take_record(&mut self) -> Option<RunRecord> {

@@ -63,8 +63,10 @@ pub(crate) fn part_name(part: RobotPart) -> &'static str {
 #[derive(Clone, Debug, Default)]
 pub struct Leases {
     holders: BTreeMap<RobotPart, TaskId>,
-    /// Tasks that wait for a part in this step: who was submitted later does not take it before them.
-    waiting: BTreeMap<RobotPart, TaskId>,
+    /// What tasks that go on once they have it have waited for in this step.
+    going_on: BTreeMap<TaskId, RobotParts>,
+    /// What tasks that begin once they have it have waited for in this step.
+    queued: BTreeMap<TaskId, RobotParts>,
 }
 
 impl Leases {
@@ -85,27 +87,49 @@ impl Leases {
 
     /// A step of the engine begins.
     pub(crate) fn begin_step(&mut self) {
-        self.waiting.clear();
+        self.going_on.clear();
+        self.queued.clear();
     }
 
-    /// [`Self::take`] for a task that has not begun: what one that was submitted before waits for, it leaves.
+    /// [`Self::take`] for a task that has not begun: what another one waits for, it leaves. Tasks that have begun come before those
+    /// that have not, and these in the order of their submission, if they ask in this order.
     ///
     /// # Errors
     /// A part that another task holds or waits for, and which.
-    pub(crate) fn take_in_turn(
+    pub(crate) fn take_to_begin(
         &mut self,
         parts: RobotParts,
         task: TaskId,
     ) -> Result<(), (RobotPart, TaskId)> {
-        let earlier = parts.iter().find_map(|part| {
-            let waits = *self.waiting.get(&part)?;
-            (waits < task).then_some((part, waits))
+        let before = (self.going_on.iter().chain(&self.queued)).find_map(|(waits, wanted)| {
+            let mut shared = wanted
+                .iter()
+                .filter(|part| parts.iter().any(|own| own == *part));
+            shared.next().map(|part| (part, *waits))
         });
-        let taken = earlier.map_or_else(|| self.take(parts, task), Err);
+        let taken = before.map_or_else(|| self.take(parts, task), Err);
         if taken.is_err() {
-            for part in parts.iter() {
-                self.waiting.entry(part).or_insert(task);
+            self.queued.insert(task, parts);
+        }
+        taken
+    }
+
+    /// [`Self::take`] for a task that has begun: what it waits for nobody begins with. What it holds meanwhile, with what is in the
+    /// gripper, it keeps, unless another one waits like that already: two of them could wait for each other.
+    ///
+    /// # Errors
+    /// A part that another task holds, and which.
+    pub(crate) fn take_to_go_on(
+        &mut self,
+        parts: RobotParts,
+        task: TaskId,
+    ) -> Result<(), (RobotPart, TaskId)> {
+        let taken = self.take(parts, task);
+        if taken.is_err() {
+            if (self.holders.values()).any(|holder| self.going_on.contains_key(holder)) {
+                self.release(task);
             }
+            self.going_on.insert(task, parts);
         }
         taken
     }
@@ -149,5 +173,63 @@ mod tests {
         leases.release(first);
         assert_eq!(leases.take(both, second), Ok(()));
         assert_eq!(both.names(), ["arm", "gripper"]);
+    }
+
+    #[test]
+    fn who_has_begun_comes_first_and_of_two_that_wait_one_keeps_what_it_holds() {
+        let arm = RobotParts {
+            arm: true,
+            gripper: false,
+        };
+        let gripper = RobotParts {
+            arm: false,
+            gripper: true,
+        };
+        let both = RobotParts {
+            arm: true,
+            gripper: true,
+        };
+        let (queued, one, two) = (TaskId(1), TaskId(2), TaskId(3));
+        let mut leases = Leases::default();
+        assert_eq!(leases.take(arm, one), Ok(()));
+        assert_eq!(leases.take(gripper, two), Ok(()));
+        leases.begin_step();
+        assert_eq!(
+            leases.take_to_begin(arm, queued),
+            Err((RobotPart::Arm, one))
+        );
+        assert_eq!(leases.take_to_go_on(both, two), Err((RobotPart::Arm, one)));
+        assert_eq!(
+            leases.holder(RobotPart::Gripper),
+            Some(two),
+            "it has something in it"
+        );
+        assert_eq!(
+            leases.take_to_go_on(both, one),
+            Err((RobotPart::Gripper, two))
+        );
+        assert_eq!(
+            leases.holder(RobotPart::Arm),
+            None,
+            "or both would wait for ever"
+        );
+        leases.begin_step();
+        assert_eq!(
+            leases.take_to_go_on(both, one),
+            Err((RobotPart::Gripper, two))
+        );
+        assert_eq!(leases.take_to_go_on(both, two), Ok(()));
+        assert!(leases.take_to_begin(arm, queued).is_err());
+        leases.release(two);
+        assert_eq!(
+            leases.take_to_begin(arm, queued),
+            Err((RobotPart::Arm, one))
+        );
+        leases.begin_step();
+        assert_eq!(
+            leases.take_to_begin(arm, queued),
+            Ok(()),
+            "nobody waits any more"
+        );
     }
 }

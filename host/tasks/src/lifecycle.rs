@@ -15,6 +15,8 @@ use sinew_plugin_host::{
 use sinew_units::{Tick, Ticks};
 use sinew_world::WorldReader;
 
+use self::ending::Seen;
+
 use crate::engine::{EngineConfig, SubmitOptions};
 use crate::event::{Happening, TaskEvent};
 use crate::failure::FailureLabel;
@@ -26,6 +28,17 @@ use crate::task::{DeniedRun, Outbox, RecordedRun, TaskEnd, TaskId, TaskState, Ta
 
 /// Tool speed below which the robot counts as at rest, m/s.
 const REST_SPEED_M_S: f64 = 0.002;
+
+/// How tasks stand to each other: who comes first where not everybody can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rank {
+    /// It has begun, and waits for robot parts.
+    WaitsToGoOn,
+    /// It has not begun: it waits for robot parts, or for a stop to be reset.
+    Queued,
+    /// It needs nothing that others have.
+    AtWork,
+}
 
 /// What a task is given in one step.
 pub(crate) struct Context<'a, P: Plugins> {
@@ -134,7 +147,6 @@ enum Phase<R> {
     Acting {
         run: R,
         role: Role,
-        since: Tick,
     },
     /// The run has ended; the robot comes to rest.
     Settling {
@@ -147,10 +159,7 @@ enum Phase<R> {
         role: Role,
         result: Value,
         since: Tick,
-        /// What does not hold yet was reported.
-        told: bool,
-        /// How often the world was looked at.
-        looks: u32,
+        seen: Seen,
     },
     /// Recoveries are asked, one a step.
     Choosing {
@@ -286,9 +295,13 @@ impl<P: Plugins> Task<P> {
         self.state.is_final()
     }
 
-    /// For robot parts, or for a stop to be reset.
-    pub(crate) fn waits(&self) -> bool {
-        matches!(self.phase, Phase::Waiting { .. })
+    /// Which tasks go on before it in a step.
+    pub(crate) fn rank(&self) -> Rank {
+        match (&self.phase, self.state) {
+            (Phase::Waiting { .. }, TaskState::Queued) => Rank::Queued,
+            (Phase::Waiting { .. }, _) => Rank::WaitsToGoOn,
+            _ => Rank::AtWork,
+        }
     }
 
     pub(crate) fn end(&self) -> Option<&TaskEnd> {
@@ -392,7 +405,7 @@ impl<P: Plugins> Task<P> {
             let phase = std::mem::replace(&mut self.phase, Phase::Over);
             let (next, go_on) = match phase {
                 Phase::Waiting { next, since } => self.wait(context, next, since),
-                Phase::Acting { run, role, since } => self.act(context, run, role, since),
+                Phase::Acting { run, role } => self.act(context, run, role),
                 Phase::Settling {
                     role,
                     outcome,
@@ -402,9 +415,8 @@ impl<P: Plugins> Task<P> {
                     role,
                     result,
                     since,
-                    told,
-                    looks,
-                } => self.judge(context, role, result, since, (told, looks)),
+                    seen,
+                } => self.judge(context, role, result, since, seen),
                 Phase::Choosing { to_ask, proposals } => self.ask(context, to_ask, proposals),
                 Phase::Over => (Phase::Over, false),
             };
@@ -506,12 +518,10 @@ impl<P: Plugins> Task<P> {
         };
         let parts = RobotParts::of(version.manifest());
         let taken = match self.state {
-            TaskState::Queued => context.leases.take_in_turn(parts, self.id),
-            _ => context.leases.take(parts, self.id),
+            TaskState::Queued => context.leases.take_to_begin(parts, self.id),
+            _ => context.leases.take_to_go_on(parts, self.id),
         };
         if taken.is_err() {
-            // Nobody waits for a part while another waits for what he has.
-            context.leases.release(self.id);
             return (Phase::Waiting { next, since }, false);
         }
         self.say(
@@ -574,11 +584,7 @@ impl<P: Plugins> Task<P> {
                         seed,
                     },
                 );
-                let phase = Phase::Acting {
-                    run,
-                    role: next,
-                    since: context.now,
-                };
+                let phase = Phase::Acting { run, role: next };
                 (phase, !context.is_short)
             }
             Err(error) => {
@@ -625,8 +631,7 @@ impl<P: Plugins> Task<P> {
                     role,
                     result,
                     since: context.now,
-                    told: false,
-                    looks: 0,
+                    seen: Seen::default(),
                 };
                 (phase, true)
             }

@@ -94,6 +94,8 @@ struct FakeRun {
     name: String,
     script: Script,
     until: Option<Tick>,
+    /// Steps in which it had no turn.
+    unserved: u64,
     checkpoint: Option<Checkpoint>,
     is_cancelled: bool,
     /// Checkpoints that whoever takes over reads.
@@ -121,6 +123,7 @@ impl PluginRun for FakeRun {
     fn poll(&mut self, now: Tick) -> Option<RunEnd> {
         let until = *self.until.get_or_insert(now + Ticks(self.script.ticks));
         if self.share.is_used_up() {
+            self.unserved += 1;
             return None;
         }
         if self.is_cancelled && !self.script.is_deaf {
@@ -175,6 +178,13 @@ impl PluginRun for FakeRun {
             calls: 1,
             ..Usage::default()
         }
+    }
+
+    fn ran(&self, now: Tick) -> Ticks {
+        let began = self
+            .until
+            .map_or(now.0, |until| until.0 - self.script.ticks);
+        Ticks((now.0 - began).saturating_sub(self.unserved))
     }
 
     fn take_denials(&mut self) -> Option<RunDenials> {
@@ -294,6 +304,7 @@ impl Fakes {
             name: name.to_owned(),
             script: script.unwrap_or_else(|| fails("jam")),
             until: None,
+            unserved: 0,
             checkpoint: resume,
             is_cancelled: false,
             reads: Vec::new(),
@@ -429,6 +440,7 @@ struct Bench {
     objects: Vec<ObjectTrack>,
     sequence: u64,
     is_blind: bool,
+    image_every: u64,
 }
 
 fn bench(fakes: Fakes) -> Bench {
@@ -449,6 +461,7 @@ fn bench(fakes: Fakes) -> Bench {
         objects: Vec::new(),
         sequence: 0,
         is_blind: false,
+        image_every: 100,
     }
 }
 
@@ -463,7 +476,7 @@ impl Bench {
         for _ in 0..ticks {
             self.status.tick += 1;
             let now = self.status.tick;
-            if now.is_multiple_of(100) && !self.is_blind {
+            if now.is_multiple_of(self.image_every) && !self.is_blind {
                 self.sequence += 1;
                 let mut snapshot = WorldSnapshot::empty();
                 snapshot.sequence = self.sequence;

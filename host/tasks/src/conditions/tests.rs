@@ -221,11 +221,19 @@ fn what_is_judged_in_a_step_is_bounded() {
     assert!(error.to_string().contains("64 are allowed"), "{error}");
     let each = json!({ "predicate": "holding", "value": false, "each": "/all" });
     let of = |entries: usize| json!({ "all": vec![0; entries] });
-    let scene = scene(vec![]);
-    let judged = |entries| judge(&scene, each.clone(), &of(entries), &Value::Null);
-    assert_eq!(judged(EACH_MAX), None);
-    let reason = judged(EACH_MAX + 1).expect("too many");
-    assert!(reason.contains("1001 entries"), "{reason}");
+    let check = |times: usize, entries: usize| {
+        let Value::Object(map) = each.clone() else {
+            panic!("a condition is an object");
+        };
+        let conditions = Condition::parse_all(&vec![map; times]).expect("sound conditions");
+        Condition::check_entries(&conditions, &of(entries), &Value::Null)
+    };
+    assert_eq!(check(2, EACH_MAX), Ok(()));
+    let reason = check(1, EACH_MAX + 1).expect_err("too many");
+    assert!(reason.contains("(/all) leads to 1001 entries"), "{reason}");
+    let reason = check(3, EACH_MAX).expect_err("too many");
+    assert!(reason.contains("about 3000 entries"), "{reason}");
+    assert_eq!(check(64, 30), Ok(()));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sinew_plugin_host::{RunEnd, RunEvent, line};
-use sinew_units::{Tick, Ticks};
+use sinew_units::Ticks;
 
 use super::{Context, EndAsked, Left, Outcome, Phase, Problem, Role, Task, stop_problem};
 use crate::event::{Happening, TaskEvent};
@@ -17,9 +17,8 @@ impl<P: Plugins> Task<P> {
         context: &mut Context<'_, P>,
         mut run: P::Run,
         role: Role,
-        since: Tick,
     ) -> (Phase<P::Run>, bool) {
-        self.ask_to_end(context, &mut run, &role, since);
+        self.ask_to_end(context, &mut run, &role);
         if role == Role::Skill && self.end_asked.is_none() {
             self.ask_to_swap(context, &mut run);
         }
@@ -34,13 +33,13 @@ impl<P: Plugins> Task<P> {
             self.checkpoint = run.checkpoint();
         }
         let Some(ended) = ended else {
-            return (Phase::Acting { run, role, since }, false);
+            return (Phase::Acting { run, role }, false);
         };
         let fault = Fault::of(&ended);
         let left = Left::by(&mut run, self.runs, fault.clone());
         self.leave(context.out, &self.running, left);
         if role != Role::Skill {
-            self.recovering_time = Ticks(self.recovering_time.0 + context.now.since(since).0);
+            self.recovering_time = Ticks(self.recovering_time.0 + run.ran(context.now).0);
         }
         let outcome = match self.book(context, &role, &run, &ended, fault) {
             Some(outcome) => outcome,
@@ -62,7 +61,7 @@ impl<P: Plugins> Task<P> {
     }
 
     /// Asks the run to end if there is a reason to.
-    fn ask_to_end(&mut self, context: &Context<'_, P>, run: &mut P::Run, role: &Role, since: Tick) {
+    fn ask_to_end(&mut self, context: &Context<'_, P>, run: &mut P::Run, role: &Role) {
         self.latched_since = if context.latched() {
             Some(self.latched_since.unwrap_or(context.now))
         } else {
@@ -77,12 +76,12 @@ impl<P: Plugins> Task<P> {
         if self.end_asked.is_some() {
             return;
         }
-        let run_time = context.now.since(since);
         let reason = if let Some(cause) = self.cancel.take() {
             EndAsked::By(cause)
         } else if let Some(message) = self.time_is_over(context) {
             EndAsked::Time(message)
-        } else if matches!(role, Role::Recovery { .. }) && run_time > context.config.budget.run_time
+        } else if matches!(role, Role::Recovery { .. })
+            && run.ran(context.now) > context.config.budget.run_time
         {
             EndAsked::Time(format!(
                 "the recovery's time of {:.0} s is over",

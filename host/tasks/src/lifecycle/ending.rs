@@ -5,7 +5,7 @@ use sinew_plugin_host::{Usage, line};
 use sinew_units::Tick;
 
 use super::{Context, Phase, Problem, Role, Task};
-use crate::conditions::{Condition, ENTRIES_MAX, WorldView};
+use crate::conditions::{Condition, WorldView};
 use crate::event::Happening;
 use crate::failure::FailureLabel;
 use crate::installed::{Account, Plugins, Version};
@@ -14,6 +14,33 @@ use crate::task::{TaskEnd, TaskState};
 /// Looks at the world before it is told that it does not agree.
 const LOOKS_MIN: u32 = 3;
 
+/// What was seen of the world while it was asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    /// What does not hold yet was reported.
+    is_told: bool,
+    /// Steps in which it was looked at.
+    steps: u32,
+    /// Images in which it was looked at, and the tick of the last one.
+    images: u32,
+    last_image: u64,
+}
+
+impl Seen {
+    /// One more look: how often it was looked at by now. The same image says the same again.
+    fn look(&mut self, image: Option<u64>) -> u32 {
+        self.steps = self.steps.saturating_add(1);
+        let Some(image) = image else {
+            return self.steps;
+        };
+        if image != self.last_image {
+            self.images = self.images.saturating_add(1);
+            self.last_image = image;
+        }
+        self.images
+    }
+}
+
 impl<P: Plugins> Task<P> {
     pub(super) fn judge(
         &mut self,
@@ -21,7 +48,7 @@ impl<P: Plugins> Task<P> {
         role: Role,
         result: Value,
         since: Tick,
-        (told, looks): (bool, u32),
+        mut seen: Seen,
     ) -> (Phase<P::Run>, bool) {
         if let Some(cause) = self.cancel.take() {
             return self.cancelled(context, &cause);
@@ -32,8 +59,7 @@ impl<P: Plugins> Task<P> {
                 role,
                 result,
                 since,
-                told,
-                looks,
+                seen,
             };
             return (phase, false);
         }
@@ -53,19 +79,12 @@ impl<P: Plugins> Task<P> {
                 leases: context.leases,
                 task: self.id,
             };
-            let judged =
-                || (conditions.iter()).filter(|condition| is_newer || !condition.needs_images());
-            let entries: usize = judged()
-                .map(|condition| condition.entries(&self.params, schema))
-                .sum();
-            match entries {
-                ..=ENTRIES_MAX => {
-                    judged().try_for_each(|condition| condition.judge(&self.params, schema, &view))
-                }
-                _ => Err(format!(
-                    "its post-conditions are about {entries} entries of lists, {ENTRIES_MAX} are judged at most"
-                )),
-            }
+            let mut judged =
+                (conditions.iter()).filter(|condition| is_newer || !condition.needs_images());
+            // A skill's were counted when its task was submitted; what a recovery's come to shows here.
+            Condition::check_entries(conditions, &self.params, schema).and_then(|()| {
+                judged.try_for_each(|condition| condition.judge(&self.params, schema, &view))
+            })
         };
         let problem = match verdict {
             Ok(()) if !is_blind => {
@@ -85,17 +104,19 @@ impl<P: Plugins> Task<P> {
             }
         };
         // Where others keep the thread, its time may be over before it was looked at often enough.
+        let by_images = is_newer && conditions.iter().any(Condition::needs_images);
+        let looks = seen.look(by_images.then_some(snapshot.image_tick));
         if context.now.since(since) <= context.config.judge_time || looks < LOOKS_MIN {
-            if !told && is_newer {
+            if !seen.is_told && is_newer {
                 let reason = problem.message;
                 self.say(context, Happening::Unmet { reason });
+                seen.is_told = true;
             }
             let phase = Phase::Judging {
                 role,
                 result,
                 since,
-                told: told || is_newer,
-                looks: looks.saturating_add(1),
+                seen,
             };
             return (phase, false);
         }

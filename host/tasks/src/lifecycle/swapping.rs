@@ -3,6 +3,7 @@
 use sinew_plugin_host::{Checkpoint, RunEnd, Usage};
 
 use super::{Context, EndAsked, Outcome, Role, Swap, Task};
+use crate::engine::check_params;
 use crate::event::Happening;
 use crate::fault::{Fault, FaultKind};
 use crate::installed::{Account, PluginRun, Plugins, SwapAt, Version};
@@ -37,7 +38,7 @@ impl<P: Plugins> Task<P> {
         let current = (context.plugins.current(&self.skill))
             .ok_or_else(|| format!("`{}` is not installed any more", self.skill))?;
         if current.digest() != self.version.digest() {
-            (context.plugins.check_params(&current, &self.params_json))
+            check_params(context.plugins, &current, &self.params_json)
                 .map_err(|error| error.to_string())?;
             self.version = current;
         }
@@ -89,11 +90,8 @@ impl<P: Plugins> Task<P> {
                 checkpoint.schema
             ));
         }
-        (context
-            .plugins
-            .check_params(&swap.to, &self.params_json)
-            .err())
-        .map(|error| error.to_string())
+        let misfit = check_params(context.plugins, &swap.to, &self.params_json).err();
+        misfit.map(|error| error.to_string())
     }
 
     fn keep_version(&self, context: &mut Context<'_, P>, swap: &Swap<P::Version>, reason: String) {

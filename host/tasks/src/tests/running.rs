@@ -304,3 +304,45 @@ fn equal_inputs_give_equal_events_and_every_event_is_one_line_and_json() {
         assert!(["debug", "info", "warn", "error"].contains(&event.what.level()));
     }
 }
+
+#[test]
+fn what_the_post_conditions_can_not_be_judged_of_is_not_taken() {
+    let each = json!({ "predicate": "holding", "value": false, "each": "/all" });
+    let mut fakes = Fakes::default();
+    fakes.add(
+        "t/skill",
+        json!({ "post_conditions": [each.clone(), each.clone(), each] }),
+        vec![done(10)],
+    );
+    let mut bench = bench(fakes);
+    let of = |entries: usize| json!({ "all": vec![0; entries] }).to_string();
+    let mut submit = |params: String| {
+        let options = SubmitOptions::default();
+        (bench.engine.submit("t/skill", &params, options)).map_err(|error| error.to_string())
+    };
+    assert!(submit(of(600)).is_ok());
+    let refused = submit(of(700)).expect_err("too many");
+    assert!(
+        refused.contains("`t/skill`") && refused.contains("about 2100 entries"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn the_world_is_not_believed_to_disagree_by_the_same_image_looked_at_again() {
+    let placed = json!({ "post_conditions": [
+        { "predicate": "class-in-slot", "class": "block", "slot": "A1" },
+    ]});
+    let mut fakes = Fakes::default();
+    fakes.add("t/skill", placed, vec![done(5)]);
+    let mut bench = bench(fakes);
+    let task = bench.submit(SubmitOptions {
+        recovery: false,
+        ..SubmitOptions::default()
+    });
+    // Two of them come within the time that the world has to agree.
+    bench.image_every = 1_400;
+    let end = bench.finish(task);
+    assert_eq!(end.label, Some(FailureLabel::FalseSuccess));
+    assert_eq!(end.ended, Tick(3 * 1_400), "the third one");
+}

@@ -156,3 +156,46 @@ fn what_the_skill_had_in_hand_nobody_takes_while_a_recovery_has_the_arm() {
     );
     assert!(bench.finish(second).started >= end.ended);
 }
+
+#[test]
+fn a_task_that_has_begun_gets_its_parts_before_others_begin_and_keeps_what_it_holds() {
+    let mut fakes = Fakes::default();
+    let parts = |parts: &[&str]| json!({ "parts": parts });
+    fakes.add("t/arm", parts(&["arm"]), vec![done(150), done(150)]);
+    fakes.add("t/gripper", parts(&["gripper"]), vec![done(150); 4]);
+    // It has something in the gripper when it fails, and its recovery needs the arm, too.
+    fakes.add("t/skill", parts(&["gripper"]), vec![fails("jam"), done(10)]);
+    fakes.recovery("t/right", &["jam"], (10, 0.9), vec![put_right("resume")]);
+    let mut bench = bench(fakes);
+    submit(&mut bench, "t/arm");
+    let first = bench.submit(SubmitOptions::default());
+    let later = ["t/arm", "t/gripper", "t/gripper"].map(|name| submit(&mut bench, name));
+    let end = bench.finish(first);
+    assert_eq!(
+        (end.state, end.recoveries_attempted),
+        (TaskState::Succeeded, 1)
+    );
+    let later = later.map(|task| bench.finish(task).started);
+    // The arm was free again once its recovery was over; the gripper never was.
+    assert!(later[0] >= Tick(200), "{later:?}");
+    assert!(later[1] >= end.ended && later[2] >= end.ended, "{later:?}");
+}
+
+#[test]
+fn the_time_in_which_a_recovery_had_no_turn_is_not_its_own() {
+    let mut fakes = skill(vec![fails("jam"), done(10)]);
+    let mut right = put_right("restart");
+    // Two others keep it from going on in two steps of three.
+    right.ticks = RecoveryBudget::default().run_time.0 * 2;
+    fakes.recovery("t/right", &["jam"], (10, 0.9), vec![right.taking(100)]);
+    let hogs = vec![done(u64::MAX / 2).taking(100); 2];
+    fakes.add("t/hog", json!({ "parts": FREE }), hogs);
+    let mut bench = bench(fakes);
+    let task = bench.submit(SubmitOptions::default());
+    for _ in 0..2 {
+        submit(&mut bench, "t/hog");
+    }
+    let end = bench.finish(task);
+    assert_eq!(end.state, TaskState::Succeeded, "{end:?}");
+    assert!(end.ended.0 > 2 * RecoveryBudget::default().run_time.0);
+}
