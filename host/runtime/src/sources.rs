@@ -166,6 +166,9 @@ impl Sources {
     }
 }
 
+/// How much further from the ends of a joint's range goals stay than the gate's margin for following errors, rad.
+const ROOM_BEFORE_GATE_RAD: f64 = 0.02;
+
 fn motion_limits(robot: &RobotDescription, safety: &SafetyLimits) -> anyhow::Result<MotionLimits> {
     let joints = &robot.joints;
     let gripper = &robot.gripper;
@@ -177,6 +180,10 @@ fn motion_limits(robot: &RobotDescription, safety: &SafetyLimits) -> anyhow::Res
         gripper.speed_max_m_s,
         gripper.force_max_n,
     );
+    let gate_margin_rad = (safety.config().following_error_max_rad.into_iter()).fold(0.0, f64::max);
+    motion.position_margin_rad = motion
+        .position_margin_rad
+        .max(gate_margin_rad + ROOM_BEFORE_GATE_RAD);
     let gate_speed_m_s = safety.config().tool_speed_max_m_s;
     motion.tool_linear.velocity = motion
         .tool_linear
@@ -187,4 +194,23 @@ fn motion_limits(robot: &RobotDescription, safety: &SafetyLimits) -> anyhow::Res
 
 fn origin(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goals_end_before_the_gate_has_a_word_in_it() {
+        let config = Sources::default().load().expect("what is built in fits");
+        for wide in [0.0, 0.1] {
+            let mut gate = config.safety.config().clone();
+            gate.following_error_max_rad[3] = gate.following_error_max_rad[3].max(wide);
+            let gate = SafetyLimits::new(gate).expect("they make sense");
+            let motion = motion_limits(&config.robot, &gate).expect("they make sense");
+            for margin in gate.config().following_error_max_rad {
+                assert!(motion.config().position_margin_rad > margin + 0.01);
+            }
+        }
+    }
 }

@@ -12,6 +12,16 @@ use sinew_messages::{
 };
 use sinew_safety::{Gate, SafetyConfig, SafetyLimits};
 
+/// A posture some way from home, rad.
+pub(crate) const AWAY: JointVector = [0.6, 0.5, -0.3, 1.4, 0.4, 1.2, -0.8];
+
+pub(crate) fn distance(a: &Pose, b: &Pose) -> f64 {
+    (0..3)
+        .map(|i| (a.position_m[i] - b.position_m[i]).powi(2))
+        .sum::<f64>()
+        .sqrt()
+}
+
 /// Everything a test needs.
 pub(crate) struct Rig {
     pub(crate) control: ControlLoop,

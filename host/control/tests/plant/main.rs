@@ -4,5 +4,6 @@
 mod allocation;
 mod common;
 mod jog;
+mod replacing;
 mod sources;
 mod trail;
