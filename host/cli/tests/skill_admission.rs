@@ -262,16 +262,7 @@ fn a_revocation_stops_what_is_installed() {
     cell.trust(&format!("{trust}revoked = \"laptop stolen\"\n"));
     let listed = cell.skill(0, &["list"]);
     says(&listed, &["would NOT be loaded"]);
-    let run = [
-        "run",
-        "--store",
-        "out/skills",
-        "--grants",
-        "grants.toml",
-        "--cycles",
-        "1",
-    ];
-    let text = cell.0.gives(4, &run);
+    let text = cell.run_once(4, &["--grants", "grants.toml"]);
     says(
         &text,
         &[
@@ -290,7 +281,7 @@ fn a_revocation_stops_what_is_installed() {
         0,
         &["remove", "acme/look@1.0.0", "--active", "--actor", "ben"],
     );
-    cell.0.gives(0, &run);
+    cell.run_once(0, &["--grants", "grants.toml"]);
 }
 
 #[test]
@@ -364,17 +355,8 @@ fn nobody_gets_by_other_grants_what_somebody_would_have_to_agree_to() {
     cell.skill(0, &["activate", "look", "--actor", "ben"]);
     let more = GRANTS.replace("\"clock\"", "\"clock\", \"files\"");
     cell.0.write("more.toml", more.as_bytes());
-    let run = [
-        "run",
-        "--store",
-        "out/skills",
-        "--grants",
-        "more.toml",
-        "--cycles",
-        "1",
-    ];
     says(
-        &cell.0.gives(4, &run),
+        &cell.run_once(4, &["--grants", "more.toml"]),
         &["until now: interface files", "sinew grants approve"],
     );
 }
@@ -421,4 +403,29 @@ fn nothing_is_written_over_that_is_no_artifact() {
         &cell.skill(2, &["rollback", "look@1.0.0", "--actor", "ben"]),
         &["name no version"],
     );
+}
+
+#[test]
+fn what_was_hardly_meant_is_done_and_told() {
+    let cell = Cell::new();
+    cell.install("1.0.0", |_| {});
+    let mistyped = GRANTS.replace("acme/look", "acme/lok");
+    cell.0
+        .write("grants.toml", format!("{GRANTS}{mistyped}").as_bytes());
+    let activate = ["activate", "look", "--actor", "ben"];
+    let said = cell.skill(0, &activate);
+    says(
+        &said,
+        &["BUT", "`acme/lok`", "neither built in nor in the store"],
+    );
+    assert!(!said.contains("anew"), "{said}");
+    cell.0.write("grants.toml", GRANTS.as_bytes());
+    let said = cell.skill(0, &activate);
+    says(&said, &["BUT", "its probation has begun anew"]);
+    assert!(!said.contains("neither built in"), "{said}");
+    let pin = |how: &[&str]| cell.skill(0, &[&["pin", "look", "--actor", "ben"], how].concat());
+    says(&pin(&["--off"]), &["was not pinned"]);
+    says(&pin(&[]), &["pinned"]);
+    says(&pin(&[]), &["is pinned already"]);
+    says(&pin(&["--off"]), &["let go"]);
 }

@@ -174,17 +174,8 @@ fn edited_machine_code_is_not_run_but_made_anew() {
     let mut bytes = std::fs::read(&artifact).expect("readable");
     bytes[5_000] ^= 1;
     std::fs::write(&artifact, bytes).expect("it is ours");
-    let run = [
-        "run",
-        "--store",
-        "out/skills",
-        "--grants",
-        "grants.toml",
-        "--cycles",
-        "1",
-    ];
     says(
-        &cell.0.gives(2, &run),
+        &cell.run_once(2, &["--grants", "grants.toml"]),
         &[
             "acme/look 1.0.0",
             "not what was installed any more",
@@ -193,7 +184,7 @@ fn edited_machine_code_is_not_run_but_made_anew() {
     );
     std::fs::remove_file(&artifact).expect("it is ours");
     says(
-        &cell.0.gives(2, &run),
+        &cell.run_once(2, &["--grants", "grants.toml"]),
         &["acme/look 1.0.0", "is gone", "install it again"],
     );
     cell.skill(0, &["install", "look.wasm", "--actor", "ann"]);
@@ -205,27 +196,16 @@ fn a_store_without_an_active_version_stops_nobody() {
     let cell = Cell::new();
     cell.install("1.0.0", |_| {});
     cell.install("1.1.0", |_| {});
-    let run = [
-        "run",
-        "--store",
-        "out/skills",
-        "--grants",
-        "grants.toml",
-        "--skill",
-        "sinew/go-home",
-        "--cycles",
-        "1",
-        "--params",
-        r#"{"pose":"look-tray"}"#,
-    ];
-    cell.0.gives(0, &run);
+    let go_home = ["--skill", "sinew/go-home", "--grants", "grants.toml"];
+    let go_home = [&go_home[..], &["--params", r#"{"pose":"look-tray"}"#]].concat();
+    cell.run_once(0, &go_home);
     cell.skill(0, &["activate", "look", "--actor", "ben"]);
     says(
         &cell.skill(4, &["remove", "look@1.1.0", "--actor", "ben"]),
         &["--active"],
     );
     cell.skill(0, &["remove", "look@1.1.0", "--active", "--actor", "ben"]);
-    cell.0.gives(0, &run);
+    cell.run_once(0, &go_home);
     says(&cell.audit(), &["plugin-refused", "plugin-removed"]);
 }
 
@@ -244,10 +224,7 @@ fn grants_of_what_was_removed_stop_no_other_skill() {
     let missing = cell.0.gives(2, &RUN);
     says(
         &missing,
-        &[
-            "there is no skill `acme/look`",
-            "sinew skill activate acme/look",
-        ],
+        &["there is no skill `acme/look`", "sinew skill install FILE"],
     );
 }
 
@@ -372,18 +349,8 @@ fn what_could_not_be_booked_is_told_as_that() {
 fn what_the_version_before_has_put_right_leaves_an_incident() {
     let cell = Cell::new();
     let report = |cycle: &str| -> Value {
-        let run = [
-            "run",
-            "--store",
-            "out/skills",
-            "--profile",
-            "calm",
-            "--cycles",
-            "1",
-            "--seed",
-        ];
-        let run = [&run[..], &[cycle, "--goal", "0", "--json", "report.json"]].concat();
-        cell.0.gives(0, &run);
+        let calm = ["--profile", "calm", "--goal", "0", "--json", "report.json"];
+        cell.run_once(0, &[&calm[..], &["--seed", cycle]].concat());
         let report = std::fs::read(cell.0.path().join("report.json")).expect("it was written");
         serde_json::from_slice(&report).expect("it is JSON")
     };
@@ -433,19 +400,9 @@ fn the_built_in_plugin_stands_in_for_one_of_which_none_is_active_and_that_is_tol
     let cell = Cell::new();
     cell.0.write("home.wasm", sinew_skill_artifacts::GO_HOME);
     cell.skill(0, &["install", "home.wasm", "--unsigned", "--actor", "ann"]);
-    let run = ["run", "--store", "out/skills", "--cycles", "1"];
-    let run = [
-        &run[..],
-        &[
-            "--skill",
-            "sinew/go-home",
-            "--params",
-            "{\"pose\":\"home\"}",
-        ],
-    ]
-    .concat();
+    let go_home = ["--skill", "sinew/go-home", "--params", r#"{"pose":"home"}"#];
     says(
-        &cell.0.gives(0, &run),
+        &cell.run_once(0, &go_home),
         &["no version of sinew/go-home in the store is active: the one that is built in runs"],
     );
 }

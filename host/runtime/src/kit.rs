@@ -99,6 +99,7 @@ impl Kit {
             mut versions,
             unsigned,
             stored,
+            known,
             notes: of_plugins,
         } = install(sources, &config, plugins, limits)?;
         notes.extend(of_plugins);
@@ -112,7 +113,7 @@ impl Kit {
         }
         let provided = Provided::of(&config, &detector, &policies);
         requirements(&config, &installed, &provided)?;
-        grants_meet_plugins(sources, &config, &installed)?;
+        grants_meet_plugins(sources, &config, &installed, &known)?;
         Ok(Self {
             config,
             backend,
@@ -183,6 +184,8 @@ struct Loaded {
     unsigned: Vec<String>,
     /// Those out of the store.
     stored: BTreeMap<String, Digest>,
+    /// The names of all that the store has a version of, active or not.
+    known: BTreeSet<String>,
     /// What a person should know of them.
     notes: Vec<String>,
 }
@@ -247,6 +250,7 @@ fn install(
     let digests = digests.map(|held| (held.name.clone(), held.digest));
     Ok(Loaded {
         stored: digests.collect(),
+        known,
         installed,
         versions,
         unsigned,
@@ -297,6 +301,7 @@ fn grants_meet_plugins(
     sources: &Sources,
     config: &Config,
     installed: &Installed,
+    stored: &BTreeSet<String>,
 ) -> anyhow::Result<()> {
     let Some(path) = sources
         .grants
@@ -306,10 +311,6 @@ fn grants_meet_plugins(
         return Ok(());
     };
     // A plugin of which no version is active at the moment has its grant all the same.
-    let stored = match &sources.store {
-        Some(store) => names(store)?,
-        None => BTreeSet::new(),
-    };
     let stray = (config.operator_grants.iter())
         .find(|name| installed.current(name).is_none() && !stored.contains(*name));
     let Some(stray) = stray else {

@@ -1,5 +1,6 @@
 //! Doing recorded plugin runs again.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -242,23 +243,12 @@ impl Bench<'_> {
         if let Some(known) = self.loaded.iter().find(|plugin| is_it(plugin)) {
             return Ok(std::sync::Arc::clone(known));
         }
-        let stored;
         let file = match asked {
-            Some(file) => file,
-            None => {
-                let named = (self.options.plugins.iter())
-                    .find(|file| sinew_inference::sha256_hex(&file.bytes) == record.digest);
-                match named {
-                    Some(file) => file,
-                    None => {
-                        stored = self.stored(record)?;
-                        &stored
-                    }
-                }
-            }
+            Some(file) => Cow::Borrowed(file),
+            None => self.recorded(record)?,
         };
         let examiner = &self.options.sources.examiner;
-        let code = compiled(examiner, file, &self.host.code_for())?;
+        let code = compiled(examiner, &file, &self.host.code_for())?;
         let code = code.as_deref().map(vouched);
         let plugin = (self.host)
             .load_for_replay(&file.bytes, &file.origin, code.as_ref())
@@ -269,13 +259,18 @@ impl Bench<'_> {
 }
 
 impl Bench<'_> {
-    /// The component that was recorded, out of the store.
-    fn stored(&self, record: &RunRecord) -> anyhow::Result<PluginFile> {
+    /// The component that was recorded: one that is named, or out of the store.
+    fn recorded(&self, record: &RunRecord) -> anyhow::Result<Cow<'_, PluginFile>> {
+        let named = (self.options.plugins.iter())
+            .find(|file| sinew_inference::sha256_hex(&file.bytes) == record.digest);
+        if let Some(file) = named {
+            return Ok(Cow::Borrowed(file));
+        }
         let there = match (&self.options.store, record.digest.parse()) {
             (Some(store), Ok(digest)) => artifact(store, digest)?,
             _ => None,
         };
-        there.ok_or_else(|| {
+        there.map(Cow::Owned).ok_or_else(|| {
             input(format!(
                 "the component that was recorded, `{}` {} (sha256 {}), is not here: name it with --plugin, the store that has it \
                  with --store, or another version of it with --skill",

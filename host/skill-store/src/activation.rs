@@ -9,7 +9,7 @@ use rusqlite::Transaction;
 use crate::error::StoreError;
 use crate::history::{What, line, note};
 use crate::memory;
-use crate::probation::{Gate, is_on_trial};
+use crate::probation::Gate;
 use crate::store::{By, Held, State, Store, Version};
 use crate::trust::Trust;
 
@@ -107,7 +107,7 @@ pub(crate) fn swap_to(change: &Transaction<'_>, by: &By, swap: &Swap<'_>) -> rus
             reason,
         } => {
             // Only what has shown itself good is worth going back to.
-            if let Some(good) = from.filter(|from| !is_on_trial(from)) {
+            if let Some(good) = from.filter(|from| !from.is_on_trial()) {
                 change.execute(
                     "UPDATE skills SET last_good = ? WHERE name = ?",
                     (good.digest.to_string(), &good.name),
@@ -224,9 +224,7 @@ impl Store {
                 why: why.clone(),
             });
         }
-        if !is_first {
-            held.check_consent(&how.allowed, &self.consented(&held.name)?)?;
-        }
+        self.check_consent(held, &how.allowed)?;
         let probation = match how.gate {
             _ if held.proven => "proven before".to_owned(),
             Gate { runs, failures } => {
@@ -374,12 +372,15 @@ impl Store {
         })
     }
 
-    /// Whether a version of this name was ever active: what the first one has nobody is asked for.
+    /// Whether a version may have what it would be `allowed`. For the first one of its name nobody is asked.
     ///
     /// # Errors
-    /// The database can't be read.
-    pub fn was_active(&self, name: &str) -> Result<bool, StoreError> {
-        Ok(self.highest(name)?.is_some())
+    /// It would be allowed more than somebody has agreed to: what. The database can't be read.
+    pub fn check_consent(&self, held: &Held, allowed: &BTreeSet<String>) -> Result<(), StoreError> {
+        match self.highest(&held.name)? {
+            Some(_) => held.check_consent(allowed, &self.consented(&held.name)?),
+            None => Ok(()),
+        }
     }
 
     fn highest(&self, name: &str) -> Result<Option<Version>, StoreError> {

@@ -49,6 +49,19 @@ impl Store {
         Ok(self.memories()?.remove(name).unwrap_or_default())
     }
 
+    /// What it kept when its last good version was left: what it has again when that is gone back to. Nothing if there is none.
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub fn memory_before(&self, name: &str) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        self.database.read(|connection| {
+            let mut statement =
+                connection.prepare("SELECT key, value FROM memory_before WHERE name = ?")?;
+            let rows = statement.query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        })
+    }
+
     /// Replaces what a plugin keeps, unless an earlier memory was put back since `epoch`: whether it did.
     ///
     /// # Errors

@@ -145,7 +145,7 @@ impl Store {
             State::Active { standing, .. } => standing.after(outcome),
             _ => Ok(Standing::Good),
         };
-        let was_on_trial = is_on_trial(&held);
+        let was_on_trial = held.is_on_trial();
         let good = self.before(&held.name)?;
         let before = (good.as_ref()).filter(|good| may_run(good, trust));
         self.change(|change| {
@@ -209,16 +209,6 @@ impl Store {
         })?;
         Ok(found.unwrap_or_default())
     }
-}
-
-pub(crate) fn is_on_trial(held: &Held) -> bool {
-    matches!(
-        held.state,
-        State::Active {
-            standing: Standing::Probation { .. },
-            ..
-        }
-    )
 }
 
 fn may_run(held: &Held, trust: Option<&Trust>) -> bool {

@@ -3,7 +3,6 @@
 use crate::activation::{Swap, swap_to};
 use crate::error::StoreError;
 use crate::history::{What, note};
-use crate::probation::is_on_trial;
 use crate::store::{By, Held, State, Store};
 
 impl Store {
@@ -41,7 +40,7 @@ impl Store {
             });
         }
         // What one that has shown itself good has kept is its name's own.
-        let with_memory = is_on_trial(held) && self.before(&held.name)?.is_some();
+        let with_memory = held.is_on_trial() && self.before(&held.name)?.is_some();
         self.change(|change| {
             if is_active {
                 let swap = Swap::Back {

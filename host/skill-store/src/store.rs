@@ -102,6 +102,18 @@ impl Held {
         matches!(self.state, State::Active { .. })
     }
 
+    /// Whether it is active and has not shown yet that it is good.
+    #[must_use]
+    pub fn is_on_trial(&self) -> bool {
+        matches!(
+            self.state,
+            State::Active {
+                standing: Standing::Probation { .. },
+                ..
+            }
+        )
+    }
+
     /// Whether it may still run.
     ///
     /// # Errors

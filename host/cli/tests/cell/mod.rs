@@ -104,6 +104,13 @@ impl Cell {
         serde_json::from_slice(&report).expect("it is JSON")
     }
 
+    /// What `sinew run` says of one cycle on the store.
+    #[track_caller]
+    pub(crate) fn run_once(&self, code: i32, more: &[&str]) -> String {
+        let run = ["run", "--store", "out/skills", "--cycles", "1"];
+        self.0.gives(code, &[&run, more].concat())
+    }
+
     pub(crate) fn states(&self) -> Vec<String> {
         let listed = self.json(0, &["list"]);
         let skills = listed["skills"].as_array().expect("a list");

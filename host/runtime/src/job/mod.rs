@@ -23,7 +23,7 @@ use crate::host::{Host, Speed};
 use crate::kit::{Kit, PluginFile, place};
 use crate::picture::write_png;
 use crate::safety_change;
-use crate::skills::{News, NewsOf, names};
+use crate::skills::{News, NewsOf, no_version_is_active, way_in};
 use crate::sources::Sources;
 use crate::trouble::input;
 use crate::watch::{Progress, Watcher};
@@ -214,12 +214,11 @@ fn wait_for_skill(
     let skill = &options.skill;
     let since = Instant::now();
     while kit.plugins.current(skill).is_none() {
-        let awaited = kit.books.as_ref().is_some_and(|books| books.awaits(skill));
-        if !awaited {
-            return Err(format!(
-                "no version of `{skill}` is active any more: see `sinew skill list`"
-            ));
-        }
+        let awaited = match &kit.books {
+            Some(books) => books.awaits(skill),
+            None => Err(no_version_is_active(skill)),
+        };
+        awaited.map_err(|why| format!("{why}: see `sinew skill list`"))?;
         let is_over =
             since.elapsed() > TAKEN_UP_WITHIN || options.interrupt.load(Ordering::Relaxed);
         if !has_clock || is_over {
@@ -313,16 +312,10 @@ fn check_task(kit: &Kit, cell: &Cell, options: &JobOptions) -> anyhow::Result<()
     }
     .map_err(|error| {
         let skill = &options.skill;
-        let place = options.sources.store.as_ref();
-        let is_stored = place.is_some_and(|place| {
-            kit.plugins.current(skill).is_none() && names(place).is_ok_and(|names| names.contains(skill))
-        });
-        let what = if is_stored {
-            format!("; no version of it is active in the store: sinew skill activate {skill} --actor NAME")
-        } else {
-            String::new()
-        };
-        input(format!("{error}{what}"))
+        let place =
+            (options.sources.store.as_ref()).filter(|_| kit.plugins.current(skill).is_none());
+        let what = place.and_then(|place| way_in(place, skill).ok()).flatten();
+        input(format!("{error}{}", what.unwrap_or_default()))
     })
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sinew_audit::date_of;
-use sinew_plugin_host::Manifest;
+use sinew_plugin_host::{Manifest, read_manifest};
 use sinew_skill_store::{
     Access, Activation, By, Date, Digest, Gate, Held, Installation, Selector, Store, StoreError,
     SwapAt, Trust,
@@ -196,8 +196,13 @@ pub fn activate(
         swap_at: terms.swap_at,
         gate: terms.gate,
     };
+    let was_active = held.is_active();
     let activated = store.activate(&held, &how, &by(author));
     let held = told(author, &held.name, Some(held.digest), activated)?;
+    let mut warnings = Vec::from_iter(stray_grants(&store, options, &config)?);
+    if was_active && held.is_on_trial() {
+        warnings.push("it was active already: its probation has begun anew".to_owned());
+    }
     telling::tell(&mut store, &mut log)?;
     let next = format!(
         "sinew run --store {}{}{}{}",
@@ -209,7 +214,37 @@ pub fn activate(
             _ => String::new(),
         }
     );
-    Ok(Change::of("activated", &held, next))
+    Ok(Change {
+        warning: warnings.join("; "),
+        ..Change::of("activated", &held, next)
+    })
+}
+
+/// A grant for a plugin that is neither built in nor was ever in the store: perhaps its name is mistyped.
+fn stray_grants(
+    store: &Store,
+    options: &StoreOptions,
+    config: &Config,
+) -> anyhow::Result<Option<String>> {
+    let Some(path) = &options.sources.grants else {
+        return Ok(None);
+    };
+    let mut known = store.names().map_err(trouble)?;
+    for plugin in &options.built_in {
+        let manifest = read_manifest(&plugin.bytes, &plugin.origin);
+        known.insert(manifest.map_err(|error| input(error.to_string()))?.name);
+    }
+    let strays: Vec<_> = (config.operator_grants.iter())
+        .filter(|name| !known.contains(*name))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    Ok((!strays.is_empty()).then(|| {
+        format!(
+            "{} grants something to {}, which is neither built in nor in the store",
+            path.display(),
+            strays.join(", ")
+        )
+    }))
 }
 
 /// Goes back to the version that was good before.
@@ -280,14 +315,17 @@ pub fn pin(
     let fitting = store.select(selector).map_err(trouble)?;
     let active = fitting.iter().find(|held| held.is_active());
     let held = active.unwrap_or(&fitting[0]);
+    let was_pinned = held.pinned;
     let pinned = store.pin(held, on, &by(author));
     let held = told(author, &held.name, Some(held.digest), pinned)?;
     telling::tell(&mut store, &mut log)?;
-    Ok(Change::of(
-        if on { "pinned" } else { "let go" },
-        &held,
-        String::new(),
-    ))
+    let what = match (was_pinned, on) {
+        (false, true) => "pinned",
+        (true, false) => "let go",
+        (true, true) => "is pinned already",
+        (false, false) => "was not pinned",
+    };
+    Ok(Change::of(what, &held, String::new()))
 }
 
 /// Agrees that a version may have what it asks for and was granted.

@@ -5,14 +5,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use sinew_plugin_host::{Grants, MachineCode, PluginHost};
-use sinew_skill_store::{Access, Digest, Held, Loadable, State, Store};
+use sinew_skill_store::{Access, Digest, Held, Loadable, State, Store, Trust};
 use sinew_tasks::{InstallError, InstalledVersion, Version as _};
 
 use super::worker::examine;
 use super::{StorePlace, trouble};
 use crate::grants::allowed;
 use crate::kit::PluginFile;
-use crate::trouble::{input, refused};
+use crate::trouble::{Refused, input, refused};
 
 /// A plugin out of the store.
 #[derive(Debug)]
@@ -28,6 +28,23 @@ pub(crate) struct FromStore {
 pub(crate) fn names(place: &StorePlace) -> anyhow::Result<BTreeSet<String>> {
     let store = Store::open(&place.folder, Access::Read).map_err(trouble)?;
     store.names().map_err(trouble)
+}
+
+/// What has to be done before a plugin of a store can run, of which nothing is active: `None` if the store has never had it.
+pub(crate) fn way_in(place: &StorePlace, name: &str) -> anyhow::Result<Option<String>> {
+    let store = Store::open(&place.folder, Access::Read).map_err(trouble)?;
+    let is_there = (store.all().map_err(trouble)?.iter()).any(|held| held.name == name);
+    let was_there = store.names().map_err(trouble)?.contains(name);
+    Ok(match (is_there, was_there) {
+        (true, _) => Some(format!(
+            "; no version of it is active in the store: sinew skill activate {name} --actor NAME"
+        )),
+        (false, true) => Some(
+            "; every version of it was taken out of the store: sinew skill install FILE --actor NAME"
+                .to_owned(),
+        ),
+        (false, false) => None,
+    })
 }
 
 /// Which version of a name is looked at, if there are several.
@@ -91,22 +108,27 @@ pub(crate) fn artifact(place: &StorePlace, digest: Digest) -> anyhow::Result<Opt
 pub(crate) fn load(place: &StorePlace, code_for: &str) -> anyhow::Result<Vec<FromStore>> {
     let store = Store::open(&place.folder, Access::Read).map_err(trouble)?;
     let all = store.all().map_err(trouble)?;
+    if !all.iter().any(Held::is_active) {
+        return Ok(Vec::new());
+    }
+    let trust = place.trust()?;
     for before in all.iter().filter(|held| held.state == State::LastGood) {
         // What is wrong with it counts when it is gone back to.
-        let _ = read_or_compile(place, &store, before, code_for);
+        let _ = read_or_compile(place, &store, before, &trust, code_for);
     }
     (all.iter().filter(|held| held.is_active()))
         .map(|held| {
-            // Before it is read, to say what helps: nothing else is refused there.
-            (held.check_trust(&place.trust()?)).map_err(|error| {
-                let name = &held.name;
+            read_or_compile(place, &store, held, &trust, code_for).map_err(|error| {
+                // Nothing else is refused there.
+                if !error.is::<Refused>() {
+                    return error;
+                }
+                let (name, version) = (&held.name, &held.version);
                 refused(format!(
                     "{error}\nMake another version active (`sinew skill activate {name}@VERSION --actor NAME`), or none: `sinew skill \
-                     remove {held_as} --active --actor NAME`",
-                    held_as = format_args!("{name}@{}", held.version)
+                     remove {name}@{version} --active --actor NAME`"
                 ))
-            })?;
-            read_or_compile(place, &store, held, code_for)
+            })
         })
         .collect()
 }
@@ -116,11 +138,11 @@ pub(super) fn read(
     place: &StorePlace,
     store: &Store,
     held: &Held,
+    trust: &Trust,
     code_for: &str,
 ) -> anyhow::Result<FromStore> {
-    let trust = place.trust()?;
     Ok(FromStore {
-        loaded: store.load(held, &trust, code_for).map_err(trouble)?,
+        loaded: store.load(held, trust, code_for).map_err(trouble)?,
         agreed: store.consented(&held.name).map_err(trouble)?,
         folder: place.folder.clone(),
     })
@@ -131,9 +153,10 @@ pub(super) fn read_or_compile(
     place: &StorePlace,
     store: &Store,
     held: &Held,
+    trust: &Trust,
     code_for: &str,
 ) -> anyhow::Result<FromStore> {
-    let mut there = read(place, store, held, code_for)?;
+    let mut there = read(place, store, held, trust, code_for)?;
     if !there.has_code() && !place.examiner.is_empty() {
         let compiled = examine(&place.examiner, &there.loaded.artifact, &held.to_string());
         let compiled = compiled.map_err(input)?;

@@ -31,11 +31,11 @@ use crate::safety_change::AUDIT_DEFAULT;
 use crate::sources::{Config, Sources};
 use crate::trouble::{input, refused};
 
-pub(crate) use self::books::{Books, Clock, News, NewsOf};
+pub(crate) use self::books::{Books, Clock, News, NewsOf, no_version_is_active};
 pub use self::changing::{Author, Terms, activate, approve, install, pin, remove, rollback};
 pub use self::conduct::{Interrupted, Interruption};
 pub(crate) use self::loading::{
-    FromStore, Pick, artifact, artifacts, compiled, load as load_active, names, vouched,
+    FromStore, Pick, artifact, artifacts, compiled, load as load_active, names, vouched, way_in,
 };
 pub(crate) use self::looking::kind_name;
 pub use self::looking::{check, keygen, pack, sign, test};
@@ -228,12 +228,11 @@ fn refused_by(
             None => format!("no --grants was said, so it has what is built in. {words}"),
         }));
     }
-    if !store.was_active(&held.name).map_err(trouble)? {
-        return Ok(None);
+    match store.check_consent(held, grants) {
+        Ok(()) => Ok(None),
+        Err(error) if error.is_refusal() => Ok(Some(error.to_string())),
+        Err(error) => Err(trouble(error)),
     }
-    let agreed = store.consented(&held.name).map_err(trouble)?;
-    let consent = held.check_consent(grants, &agreed);
-    Ok(consent.err().map(|error| error.to_string()))
 }
 
 fn manifest_of(store: &Store, held: &Held, trust: &Trust) -> anyhow::Result<Manifest> {

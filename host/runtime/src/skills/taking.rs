@@ -102,7 +102,8 @@ impl Taking {
         let loaded = if self.is_real_time {
             self.read_at_once(store, held)?
         } else {
-            read_or_compile(&self.place, store, held, &self.host.code_for())?
+            let trust = self.place.trust()?;
+            read_or_compile(&self.place, store, held, &trust, &self.host.code_for())?
         };
         let version = if self.is_real_time {
             // Nothing is written to a disk while a robot waits.
@@ -137,7 +138,8 @@ impl Taking {
             None => None,
         };
         // Whoever was revoked meanwhile is not taken up.
-        let there = read(&self.place, store, held, &self.host.code_for())?;
+        let trust = self.place.trust()?;
+        let there = read(&self.place, store, held, &trust, &self.host.code_for())?;
         if there.has_code() || self.place.examiner.is_empty() {
             return Ok(there);
         }
@@ -152,7 +154,7 @@ impl Taking {
         let (place, held, code_for) = (self.place.clone(), held.clone(), self.host.code_for());
         let make = move || {
             let store = Store::open(&place.folder, Access::Read).map_err(trouble)?;
-            read_or_compile(&place, &store, &held, &code_for)
+            read_or_compile(&place, &store, &held, &place.trust()?, &code_for)
         };
         Ok(Builder::new()
             .name("sinew-compile".to_owned())

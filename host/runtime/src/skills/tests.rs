@@ -2,6 +2,7 @@
 
 mod books;
 mod changing;
+mod leaving;
 #[path = "../../../plugin-host/tests/plugins/repack.rs"]
 #[allow(clippy::unwrap_used)]
 mod repack;

@@ -22,7 +22,7 @@ use crate::skills::{Admission, Books, Clock, News, NewsOf};
 pub(super) struct Rig {
     pub(super) folder: TempDir,
     pub(super) shelf: Shelf,
-    host: PluginHost,
+    pub(super) host: PluginHost,
 }
 
 impl Rig {
@@ -53,7 +53,7 @@ impl Rig {
     }
 
     /// Books of a host that runs a version.
-    fn books(&self, running: Option<&Held>, clock: Clock) -> Books {
+    pub(super) fn books(&self, running: Option<&Held>, clock: Clock) -> Books {
         self.books_at(self.place(), running, clock)
     }
 
@@ -70,13 +70,13 @@ impl Rig {
         Books::open(place, host, admission, clock, active).expect("the store is there")
     }
 
-    fn file(&self, folder: &str, held: &Held, end: &str) -> PathBuf {
+    pub(super) fn file(&self, folder: &str, held: &Held, end: &str) -> PathBuf {
         self.root()
             .join(folder)
             .join(format!("{}.{end}", held.digest))
     }
 
-    fn kept(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(super) fn kept(&self) -> BTreeMap<String, Vec<u8>> {
         self.shelf
             .store
             .memory(NAME)
@@ -93,24 +93,24 @@ fn host() -> PluginHost {
     PluginHost::new(limits, grants, idle_ports(&config)).expect("an engine")
 }
 
-fn memory(of: &str) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn memory(of: &str) -> BTreeMap<String, Vec<u8>> {
     BTreeMap::from([("of".to_owned(), of.as_bytes().to_vec())])
 }
 
-fn keep(shelf: &mut Shelf, of: &str) {
+pub(super) fn keep(shelf: &mut Shelf, of: &str) {
     let epoch = shelf.store.memory(NAME).expect("it can be read").epoch;
     let kept = shelf.store.keep_memory(NAME, epoch, &memory(of));
     assert!(kept.expect("it can be written"));
 }
 
-fn version(news: Vec<News>) -> InstalledVersion {
+pub(super) fn version(news: Vec<News>) -> InstalledVersion {
     match news.into_iter().next().map(|news| news.what) {
         Some(NewsOf::Version(version, _)) => version,
         _ => panic!("no version became active"),
     }
 }
 
-fn number(version: &InstalledVersion) -> &str {
+pub(super) fn number(version: &InstalledVersion) -> &str {
     sinew_tasks::Version::manifest(version).version.as_str()
 }
 
@@ -189,50 +189,6 @@ fn what_became_active_since_it_was_loaded_is_news() {
     let rig = Rig::new();
     let books = rig.books(Some(&rig.shelf.good[0]), None);
     assert_eq!(number(&version(books.news())), "2.0.0");
-    assert!(books.news().is_empty());
-}
-
-#[test]
-fn a_fault_that_meets_a_busy_store_is_booked_later_and_counts() {
-    let rig = Rig::new();
-    let books = rig.books(None, None);
-    let second = version(books.news());
-    let busy = File::open(rig.root().join("lock")).expect("it is there");
-    busy.lock().expect("nobody else has it");
-    let fault = Account::Faulted("it trapped".to_owned());
-    let usage = RunUsage::default();
-    // Nothing runs on it here any more, whatever the store has.
-    let left = books
-        .book(&second, &fault, &usage)
-        .expect("a fault is never borne");
-    assert_eq!(left.instead.as_ref().map(number), Some("1.0.0"));
-    assert!(books.book(&second, &fault, &usage).is_none(), "left once");
-    assert!(books.news().is_empty() && books.news().is_empty());
-    assert!(!books.awaits(NAME));
-    let (rollbacks, troubles) = books.take_words();
-    assert!(
-        rollbacks[0].contains("it trapped; back to 1.0.0, in this run only"),
-        "{rollbacks:?}"
-    );
-    assert_eq!(troubles.len(), 1, "{troubles:?}");
-    assert!(troubles[0].contains("is being changed by another sinew"));
-    drop(busy);
-    books.begin_step();
-    let news = books.news().into_iter().next().expect("it was left");
-    assert_eq!(news.words, "sinew/kit-parts 2.0.0 was left");
-    let NewsOf::Left(digest, Some(instead)) = news.what else {
-        panic!("it was left for another one");
-    };
-    assert_eq!(
-        (digest, number(&instead)),
-        (rig.shelf.good[1].digest, "1.0.0")
-    );
-    assert_eq!(rig.kept(), memory("one"));
-    let (rollbacks, _) = books.take_words();
-    assert_eq!(
-        rollbacks,
-        ["sinew/kit-parts 2.0.0: it trapped; back to 1.0.0"]
-    );
     assert!(books.news().is_empty());
 }
 

@@ -1,0 +1,159 @@
+//! What is to run of what the store holds, and what of it runs here.
+
+use sinew_skill_store::{Digest, Held, State, SwapAt};
+use sinew_tasks::{InstalledVersion, SwapAt as TaskSwapAt};
+
+use super::{Inner, News, NewsOf, by};
+
+impl Inner {
+    /// Looks into the store: false if it can't be read, and what is known of it is what it was.
+    pub(super) fn look(&mut self) -> bool {
+        match self.store.all() {
+            Ok(all) => self.known = all,
+            Err(error) => {
+                self.note(error.to_string());
+                return false;
+            }
+        }
+        true
+    }
+
+    /// What is to run here: what is active in the store and, instead of what is left here, what was good before.
+    fn wanted(&self) -> impl Iterator<Item = &Held> {
+        let is_left = |held: &Held| self.left_here.get(&held.name) == Some(&held.digest);
+        self.known.iter().filter(move |held| match held.state {
+            State::Active { .. } => !is_left(held),
+            State::LastGood => (self.known.iter())
+                .any(|left| left.name == held.name && left.is_active() && is_left(left)),
+            State::RolledBack | State::Installed => false,
+        })
+    }
+
+    pub(super) fn wanted_of(&self, name: &str) -> Option<Held> {
+        self.wanted().find(|held| held.name == name).cloned()
+    }
+
+    /// What runs here instead of a version that was left; what can't be taken up now is among the news once it can.
+    pub(super) fn go_back(&mut self, name: &str) -> Option<InstalledVersion> {
+        self.active.remove(name);
+        self.look();
+        let held = self.wanted_of(name)?;
+        self.take_up(held)
+    }
+
+    fn take_up(&mut self, held: Held) -> Option<InstalledVersion> {
+        match self.taking.take(&self.store, &held) {
+            Ok(version) => {
+                self.active.insert(held.name, held.digest);
+                Some(version)
+            }
+            Err(why) => {
+                if let Some(why) = why {
+                    self.note(format!("{held} can't be gone back to yet: {why}"));
+                }
+                None
+            }
+        }
+    }
+
+    /// What has become of versions that were left when nobody waited for it. Who runs instead has the memory that was put back
+    /// from the next cycle on: until then the one that was left may still write into it.
+    pub(super) fn news_of_left(&mut self) -> Vec<News> {
+        let left = std::mem::take(&mut self.left);
+        (left.into_iter())
+            .map(|booking| News {
+                what: NewsOf::Left(booking.digest, self.go_back(&booking.name)),
+                words: format!("{} {} was left", booking.name, booking.version),
+                name: booking.name,
+            })
+            .collect()
+    }
+
+    /// What is to run here now beside what runs.
+    pub(super) fn compare(&mut self) -> Vec<News> {
+        let is_active = |digest: &Digest| {
+            let mut active = self.known.iter().filter(|held| held.is_active());
+            active.any(|held| held.digest == *digest)
+        };
+        let left = self.left_here.iter();
+        let left = left.filter(|(_, digest)| !is_active(digest));
+        let left: Vec<String> = left.map(|(name, _)| name.clone()).collect();
+        for name in left {
+            self.leave_no_more(&name);
+        }
+        let wanted: Vec<Held> = self.wanted().cloned().collect();
+        let is_gone = |name: &String| !wanted.iter().any(|held| held.name == *name);
+        let gone: Vec<String> =
+            (self.active.keys().filter(|name| is_gone(name)).cloned()).collect();
+        let mut news = Vec::new();
+        for name in gone {
+            self.active.remove(&name);
+            news.push(News {
+                words: format!("{name} is not active any more"),
+                what: NewsOf::Gone,
+                name,
+            });
+        }
+        let trust = (!wanted.is_empty()).then(|| self.trust()).flatten();
+        for held in wanted {
+            let (swap_at, became) = match held.state {
+                State::Active { swap_at, .. } => (swap_at, format!("{held} was made active")),
+                _ => (SwapAt::NextTask, format!("{held} is gone back to")),
+            };
+            // Without a trust file that can be read nothing is known, and nothing is taken up.
+            let distrust = (trust.as_ref()).and_then(|trust| held.check_trust(trust).err());
+            let runs = self.active.get(&held.name) == Some(&held.digest);
+            match distrust {
+                Some(error) if runs => {
+                    news.push(self.distrust(held, &error.to_string()));
+                    continue;
+                }
+                Some(_) if self.distrusted.contains_key(&held.digest) => continue,
+                _ if runs => continue,
+                None if trust.is_none() && self.distrusted.contains_key(&held.digest) => continue,
+                _ => drop(self.distrusted.remove(&held.digest)),
+            };
+            let (what, words) = match self.taking.take(&self.store, &held) {
+                Ok(version) => {
+                    self.active.insert(held.name.clone(), held.digest);
+                    (NewsOf::Version(version, at(swap_at)), became)
+                }
+                Err(Some(why)) => {
+                    let words = format!("{became} and can't be taken up yet: {why}");
+                    self.note(words.clone());
+                    (NewsOf::NotTaken, words)
+                }
+                Err(None) => continue,
+            };
+            news.push(News {
+                name: held.name,
+                what,
+                words,
+            });
+        }
+        news
+    }
+
+    /// Revoked while it ran here: no task begins with it any more. One that runs comes to its end, as if it had been replaced.
+    fn distrust(&mut self, held: Held, why: &str) -> News {
+        let words = format!("no task begins with it any more: {why}");
+        self.note(words.clone());
+        self.unsaid
+            .push((held.clone(), why.to_owned(), by(self.clock)));
+        self.active.remove(&held.name);
+        self.distrusted.insert(held.digest, why.to_owned());
+        News {
+            name: held.name,
+            what: NewsOf::Gone,
+            words,
+        }
+    }
+}
+
+fn at(at: SwapAt) -> TaskSwapAt {
+    match at {
+        SwapAt::NextTask => TaskSwapAt::NextTask,
+        SwapAt::SafePoint => TaskSwapAt::SafePoint,
+        SwapAt::Now => TaskSwapAt::Now,
+    }
+}

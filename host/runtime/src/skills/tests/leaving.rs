@@ -1,0 +1,228 @@
+//! A version that its ends make unfit while the store can't be changed: it is left here first, and in the store later.
+
+use std::fs::{self, File};
+
+use sinew_audit::{WallClock, Writer};
+use sinew_plugin_host::Usage as RunUsage;
+use sinew_tasks::{Account, Bookkeeper as _, InstalledVersion, Left};
+
+use super::NAME;
+use super::books::{Rig, keep, memory, number, version};
+use crate::skills::{Books, NewsOf};
+
+/// A host that runs 2.0.0, which is on probation, in a store that somebody else keeps.
+struct Busy {
+    rig: Rig,
+    books: Books,
+    second: InstalledVersion,
+    lock: Option<File>,
+}
+
+impl Busy {
+    fn new() -> Self {
+        let mut rig = Rig::new();
+        keep(&mut rig.shelf, "two");
+        let books = rig.books(None, None);
+        let second = version(books.news());
+        assert_eq!(books.memories()[NAME], memory("two"));
+        let lock = File::open(rig.root().join("lock")).expect("it is there");
+        lock.lock().expect("nobody else has it");
+        Self {
+            rig,
+            books,
+            second,
+            lock: Some(lock),
+        }
+    }
+
+    fn book(&self, account: &Account) -> Option<Left> {
+        (self.books).book(&self.second, account, &RunUsage::default())
+    }
+
+    fn fault(&self) -> Option<Left> {
+        self.book(&Account::Faulted("it trapped".to_owned()))
+    }
+
+    /// The store can be changed again, and a step of the brain begins.
+    fn let_go(&mut self) {
+        self.lock = None;
+        self.books.begin_step();
+    }
+
+    fn active(&self) -> Option<String> {
+        let active = self.rig.shelf.active()?;
+        Some(active.version.to_string())
+    }
+
+    fn revoke_first(&self) {
+        let digest = self.rig.shelf.good[0].digest;
+        let revoked = format!("[[revoked]]\ndigest = \"{digest}\"\nwhy = \"unsafe\"\n");
+        fs::write(self.rig.root().join("trust.toml"), revoked).expect("it can be written");
+    }
+
+    fn revoke_nothing(&self) {
+        fs::remove_file(self.rig.root().join("trust.toml")).expect("it is there");
+    }
+}
+
+#[test]
+fn a_fault_that_meets_a_busy_store_counts_at_once_and_is_booked_later() {
+    let mut busy = Busy::new();
+    let left = busy.fault().expect("a fault is never borne");
+    assert_eq!(left.instead.as_ref().map(number), Some("1.0.0"));
+    assert!(busy.fault().is_none(), "left once");
+    assert!(busy.books.news().is_empty() && busy.books.news().is_empty());
+    let (rollbacks, troubles) = busy.books.take_words();
+    assert_eq!(
+        rollbacks,
+        [
+            "sinew/kit-parts 2.0.0: it trapped; back to 1.0.0; the store is told of it when it can be changed"
+        ]
+    );
+    assert_eq!(troubles.len(), 1, "{troubles:?}");
+    assert!(troubles[0].contains("is being changed by another sinew"));
+    assert_eq!(busy.active().as_deref(), Some("2.0.0"));
+    busy.let_go();
+    assert!(busy.books.news().is_empty(), "it was told of, and left");
+    assert_eq!(busy.active().as_deref(), Some("1.0.0"));
+    assert_eq!(busy.books.take_words(), (vec![], vec![]));
+}
+
+#[test]
+fn it_goes_on_with_the_memory_from_before_and_what_it_writes_is_not_lost() {
+    let mut busy = Busy::new();
+    let left = busy.fault().expect("a fault is never borne");
+    assert_eq!(left.memory, memory("one"));
+    busy.rig.host.set_memory(NAME, memory("one, later"));
+    busy.books.keep_memories(&busy.rig.host);
+    assert_eq!(busy.rig.kept(), memory("two"), "it can't be written");
+    // Another cycle begins.
+    assert_eq!(busy.books.memories()[NAME], memory("one, later"));
+    assert_eq!(
+        busy.rig.kept(),
+        memory("two"),
+        "nor is it written over that"
+    );
+    busy.let_go();
+    busy.books.news();
+    assert_eq!(busy.rig.kept(), memory("one"), "it is what was put back");
+    busy.rig.host.set_memory(NAME, memory("one, at last"));
+    busy.books.keep_memories(&busy.rig.host);
+    assert_eq!(busy.rig.kept(), memory("one, at last"));
+    assert_eq!(busy.books.memories()[NAME], memory("one, at last"));
+}
+
+#[test]
+fn what_was_kept_between_two_cycles_is_written_once_the_store_has_left_it() {
+    let mut busy = Busy::new();
+    busy.fault().expect("a fault is never borne");
+    busy.rig.host.set_memory(NAME, memory("one, later"));
+    busy.books.keep_memories(&busy.rig.host);
+    busy.let_go();
+    let path = busy.rig.folder.path().join("audit.jsonl");
+    let log = Writer::open(&path, WallClock::VirtualTime).expect("a log");
+    busy.books.tell(&log);
+    assert_eq!(busy.rig.kept(), memory("one, later"));
+}
+
+#[test]
+fn a_cycle_without_a_word_keeps_the_memory_from_before() {
+    let busy = Busy::new();
+    busy.fault().expect("a fault is never borne");
+    busy.rig.host.set_memory(NAME, memory("one"));
+    busy.books.keep_memories(&busy.rig.host);
+    assert_eq!(busy.books.memories()[NAME], memory("one"));
+}
+
+#[test]
+fn an_end_that_is_to_be_booked_before_it_counts_before_it() {
+    let mut busy = Busy::new();
+    // It was proven by this, whether the store knows it yet or not.
+    assert!(busy.book(&Account::Succeeded).is_none());
+    assert!(busy.fault().is_none());
+    busy.let_go();
+    assert!(busy.books.news().is_empty());
+    assert_eq!(busy.active().as_deref(), Some("2.0.0"));
+}
+
+#[test]
+fn what_can_not_be_gone_back_to_at_once_is_gone_back_to_later() {
+    let busy = Busy::new();
+    let artifact = (busy.rig).file("artifacts", &busy.rig.shelf.good[0], "wasm");
+    let aside = busy.rig.folder.path().join("aside");
+    fs::rename(&artifact, &aside).expect("it is there");
+    let left = busy.fault().expect("a fault is never borne");
+    assert!(left.instead.is_none());
+    assert_eq!(busy.books.awaits(NAME), Ok(()));
+    let (rollbacks, _) = busy.books.take_words();
+    assert!(
+        rollbacks[0].contains("back to 1.0.0, once it can be taken up"),
+        "{rollbacks:?}"
+    );
+    fs::rename(&aside, &artifact).expect("it is there");
+    let news = busy.books.news();
+    let words = &news[0].words;
+    assert!(
+        words.starts_with("sinew/kit-parts 1.0.0 (") && words.ends_with(" is gone back to"),
+        "{words}"
+    );
+    assert_eq!(number(&version(news)), "1.0.0");
+    assert_eq!(busy.active().as_deref(), Some("2.0.0"), "it is busy still");
+}
+
+#[test]
+fn what_is_revoked_is_not_gone_back_to() {
+    let busy = Busy::new();
+    busy.revoke_first();
+    let left = busy.fault().expect("a fault is never borne");
+    assert!(left.instead.is_none());
+    let (_, troubles) = busy.books.take_words();
+    assert!(
+        troubles
+            .iter()
+            .any(|words| words.contains("revoked: unsafe")),
+        "{troubles:?}"
+    );
+    busy.revoke_nothing();
+    assert_eq!(number(&version(busy.books.news())), "1.0.0");
+    busy.revoke_first();
+    let news = busy.books.news();
+    assert!(matches!(news[0].what, NewsOf::Gone), "{}", news[0].words);
+    assert!(news[0].words.contains("no task begins with it any more"));
+    let why = busy.books.awaits(NAME).expect_err("it may not run");
+    assert!(why.contains("revoked: unsafe"), "{why}");
+}
+
+#[test]
+fn a_store_that_can_not_be_read_bears_no_fault_either() {
+    let busy = Busy::new();
+    let database = busy.rig.root().join("state.sqlite");
+    let sound = fs::read(&database).expect("it is there");
+    fs::write(&database, vec![7; sound.len()]).expect("it can be written");
+    assert!(busy.fault().is_some());
+    fs::write(&database, sound).expect("it can be written");
+    let news = busy.books.news();
+    assert_eq!(number(&version(news)), "1.0.0");
+}
+
+#[test]
+fn what_a_person_decides_meanwhile_counts() {
+    let mut busy = Busy::new();
+    busy.fault().expect("a fault is never borne");
+    busy.rig.host.set_memory(NAME, memory("one, later"));
+    busy.books.keep_memories(&busy.rig.host);
+    busy.lock = None;
+    // Nothing is booked before somebody has gone back by hand.
+    let back = busy.rig.shelf.store.roll_back(
+        NAME,
+        "slow",
+        &sinew_skill_store::Trust::default(),
+        &super::by(),
+    );
+    back.expect("nothing speaks against it");
+    busy.books.begin_step();
+    busy.books.news();
+    assert_eq!(busy.active().as_deref(), Some("1.0.0"));
+    assert_eq!(busy.books.memories()[NAME], memory("one"));
+    assert_eq!(busy.rig.kept(), memory("one"));
+}
