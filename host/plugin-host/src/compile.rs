@@ -15,8 +15,10 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::plugin::Plugin;
+use crate::reaper::Reaper;
 use crate::run;
 use crate::state::{RunState, lock};
+use crate::windows::Mapped;
 
 /// Machine code that a host made of a component. To use it is to run it outside of every sandbox, so whoever has it in hand
 /// has to know where it comes from.
@@ -58,11 +60,19 @@ impl<'a> MachineCode<'a> {
         unsafe_code,
         reason = "wasmtime can't check machine code that was made before"
     )]
-    pub(crate) fn component(&self, engine: &Engine) -> wasmtime::Result<Component> {
+    pub(crate) fn component(
+        &self,
+        engine: &Engine,
+        reaper: &Reaper,
+    ) -> wasmtime::Result<Component> {
         if let Some(file) = self.folder.and_then(|folder| self.nameless(folder).ok()) {
             let path = format!("/proc/self/fd/{}", file.as_raw_fd());
             // SAFETY: as below, and the file can't be opened by anybody else: it has no name.
             if let Ok(component) = unsafe { Component::deserialize_file(engine, path) } {
+                // SAFETY: it is mapped, and wasmtime has written nothing into it: machine code has no relocations (a test of
+                // `windows` compares).
+                let mapped = unsafe { Mapped::new(&component) };
+                reaper.take(Box::new(mapped));
                 return Ok(component);
             }
         }

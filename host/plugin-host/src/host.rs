@@ -248,7 +248,7 @@ impl PluginHost {
             }
         };
         let component = match code {
-            Some(code) => code.component(&self.engine),
+            Some(code) => code.component(&self.engine, &self.reaper),
             None => Component::new(&self.engine, bytes),
         };
         let component = component.map_err(|error| LoadError::NotAComponent {

@@ -40,6 +40,7 @@ mod share;
 mod state;
 mod tape;
 mod wasi;
+mod windows;
 mod wire;
 
 pub use artifact::{MANIFEST_SECTION, pack, read_manifest};

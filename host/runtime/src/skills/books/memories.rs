@@ -41,26 +41,28 @@ impl Inner {
 
     /// The memory that was put back for whoever is active now.
     pub(super) fn read_again(&mut self, name: &str) -> BTreeMap<String, Vec<u8>> {
-        match self.store.memory(name) {
-            Ok(memory) => {
-                self.read.insert(name.to_owned(), memory.clone());
-                memory.entries
-            }
-            Err(error) => {
-                self.note(format!("the memory of {name}: {error}"));
-                self.read.remove(name);
-                BTreeMap::new()
-            }
-        }
+        let memory = self.store.memory(name);
+        self.go_on_with(name, memory)
     }
 
     /// The memory that whoever runs instead of a version goes on with which the store has not left yet.
     pub(super) fn memory_before(&mut self, name: &str) -> BTreeMap<String, Vec<u8>> {
-        let before = (self.store.memory(name))
-            .and_then(|there| Ok((self.store.memory_before(name)?, there.epoch)));
-        match before {
-            Ok((entries, epoch)) => {
-                let memory = Memory { entries, epoch };
+        let before = self.store.memory(name).and_then(|there| {
+            Ok(Memory {
+                entries: self.store.memory_before(name)?,
+                ..there
+            })
+        });
+        self.go_on_with(name, before)
+    }
+
+    fn go_on_with(
+        &mut self,
+        name: &str,
+        memory: Result<Memory, StoreError>,
+    ) -> BTreeMap<String, Vec<u8>> {
+        match memory {
+            Ok(memory) => {
                 self.read.insert(name.to_owned(), memory.clone());
                 memory.entries
             }
