@@ -9,6 +9,10 @@ impl Inner {
     /// A version on probation that its ends have made unfit, which can't be booked now: nothing runs on it here any more, and the
     /// store learns of it later.
     pub(super) fn leave_unbooked(&mut self, digest: Digest) -> Option<Left> {
+        let is_booked = !self.unbooked.iter().any(|end| end.digest == digest);
+        if is_booked || self.left_here.values().any(|left| *left == digest) {
+            return None;
+        }
         self.look();
         let held = self.known.iter().find(|held| held.digest == digest)?;
         let State::Active { standing, .. } = held.state else {
@@ -19,9 +23,9 @@ impl Inner {
             .try_fold(standing, Standing::after)
             .err()?;
         let (name, version) = (held.name.clone(), held.version.clone());
-        if self.left_here.insert(name.clone(), digest) == Some(digest) {
-            return None;
-        }
+        self.left_here.insert(name.clone(), digest);
+        // It is of the version that is left.
+        self.unkept.remove(&name);
         let instead = self.go_back(&name);
         let back = match (&instead, self.wanted_of(&name)) {
             (Some(instead), _) => format!("back to {}", instead.manifest().version),

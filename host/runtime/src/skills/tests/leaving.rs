@@ -128,6 +128,10 @@ fn what_was_kept_between_two_cycles_is_written_once_the_store_has_left_it() {
 #[test]
 fn a_cycle_without_a_word_keeps_the_memory_from_before() {
     let busy = Busy::new();
+    // What the other one has kept and could not be written is its own.
+    busy.rig.host.set_memory(NAME, memory("two, later"));
+    busy.books.keep_memories(&busy.rig.host);
+    assert_eq!(busy.books.memories()[NAME], memory("two, later"));
     busy.fault().expect("a fault is never borne");
     busy.rig.host.set_memory(NAME, memory("one"));
     busy.books.keep_memories(&busy.rig.host);
