@@ -328,7 +328,8 @@ impl Store {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::WouldBlock) if since.elapsed() < self.patience => {
-                    thread::sleep(LOCK_POLL);
+                    let rest = self.patience.saturating_sub(since.elapsed());
+                    thread::sleep(LOCK_POLL.min(rest));
                 }
                 Err(TryLockError::WouldBlock) => {
                     return Err(StoreError::Busy {

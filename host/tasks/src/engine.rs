@@ -322,14 +322,15 @@ impl<P: Plugins> TaskEngine<P> {
         }
     }
 
-    /// The version of a skill with this digest was left: no task goes on with it. Those that have it go over to what is active
-    /// instead, or fail.
+    /// The version of a plugin with this digest was left: no task goes on with it. Those that have it go over to what is active
+    /// instead, or fail; a recovery's runs are ended.
     pub fn abandon(&mut self, skill: &str, digest: &str, why: &str) {
         let instead = self.plugins.current(skill);
         for task in self.tasks.values_mut() {
             if task.skill() == skill {
                 task.abandon(digest, instead.as_ref(), why);
             }
+            task.abandon_recovery(skill, digest, why);
         }
     }
 

@@ -134,6 +134,11 @@ impl Leases {
         taken
     }
 
+    /// Whether a task that has begun waits for parts in this step.
+    pub(crate) fn waits(&self, task: TaskId) -> bool {
+        self.going_on.contains_key(&task)
+    }
+
     /// Gives back everything that `task` holds.
     pub fn release(&mut self, task: TaskId) {
         self.holders.retain(|_, holder| *holder != task);

@@ -106,6 +106,8 @@ struct Problem {
     detail: Value,
     /// The machine had no memory for the run.
     is_starved: bool,
+    /// A stop is latched: the host's own word for it, and no plugin's.
+    is_stop: bool,
 }
 
 impl Problem {
@@ -115,6 +117,7 @@ impl Problem {
             message: message.into(),
             detail: Value::Null,
             is_starved: false,
+            is_stop: false,
         }
     }
 
@@ -215,6 +218,10 @@ pub(crate) struct Task<P: Plugins> {
     used: Usage,
     /// How the skill's last run ended is in the books, whatever becomes of the task.
     end_is_booked: bool,
+    /// A latched stop has ended it.
+    is_stopped: bool,
+    /// The version of the recovery that runs was left: why.
+    recovery_left: Option<String>,
     params: Value,
     params_json: String,
     options: SubmitOptions,
@@ -259,6 +266,8 @@ impl<P: Plugins> Task<P> {
             before: None,
             used: Usage::default(),
             end_is_booked: false,
+            is_stopped: false,
+            recovery_left: None,
             params,
             params_json,
             options,
@@ -349,12 +358,30 @@ impl<P: Plugins> Task<P> {
         if self.is_over() || self.version.digest() != digest {
             return;
         }
+        if self.abandoned.is_none() {
+            // What a version that misbehaves has left behind is worth no more than it is itself.
+            self.checkpoint = self.before.take();
+        }
         self.abandoned = Some(why.to_owned());
         self.swap = to.map(|to| Swap {
             to: to.clone(),
             at: SwapAt::Now,
             cause: why.to_owned(),
         });
+    }
+
+    /// The same of the version of a recovery: if it runs for the task, it is ended.
+    pub(crate) fn abandon_recovery(&mut self, name: &str, digest: &str, why: &str) {
+        let runs = match &self.phase {
+            Phase::Acting {
+                role: Role::Recovery { name: running },
+                ..
+            } => running == name && self.running.digest() == digest,
+            _ => false,
+        };
+        if runs {
+            self.recovery_left = Some(why.to_owned());
+        }
     }
 
     /// Its version was left, and there is none to go over to.
@@ -560,7 +587,7 @@ impl<P: Plugins> Task<P> {
                 )
             }
         };
-        self.end_asked = None;
+        (self.end_asked, self.recovery_left) = (None, None);
         self.latched_since = None;
         let number = version.manifest().version.clone();
         self.running = version;
@@ -688,10 +715,13 @@ impl Left {
 
 fn stop_problem(status: &LoopStatus) -> Problem {
     let reason = LimitKind::decode(status.reason).map_or("unknown", LimitKind::name);
-    Problem::new(
-        FailureLabel::SafetyStop,
-        format!("a stop is latched: {reason}"),
-    )
+    Problem {
+        is_stop: true,
+        ..Problem::new(
+            FailureLabel::SafetyStop,
+            format!("a stop is latched: {reason}"),
+        )
+    }
 }
 
 fn start_problem(error: &StartError) -> Problem {

@@ -4,7 +4,7 @@ mod active;
 mod leaving;
 mod memories;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -81,8 +81,11 @@ struct Inner {
     to_book: usize,
     /// Versions, by name, that their ends have made unfit, which the store does not know yet: nothing runs on them here.
     left_here: BTreeMap<String, Digest>,
-    /// What the store held when it could last be read.
+    /// What the store held when it could last be read, and whether that was tried in this step of the brain.
     known: Vec<Held>,
+    has_looked: bool,
+    /// Names whose memory the store has put back, and whose epoch could not be read since.
+    without_epoch: BTreeSet<String>,
     /// Versions that were left, of which nobody was told: the ends by which they were.
     left: Vec<Booking>,
     /// The last event that the audit log's writer was given.
@@ -127,6 +130,8 @@ impl Books {
             to_book: BOOKED_IN_STEP,
             left_here: BTreeMap::new(),
             known,
+            has_looked: false,
+            without_epoch: BTreeSet::new(),
             left: Vec::new(),
             handed_over: 0,
             rollbacks: Vec::new(),
@@ -160,7 +165,8 @@ impl Books {
         let mut inner = self.inner();
         for (name, read) in std::mem::take(&mut inner.read) {
             let entries = host.memory(&name);
-            if entries != read.entries {
+            // What could not be written is not what was read.
+            if entries != read.entries || inner.unkept.contains_key(&name) {
                 let epoch = read.epoch;
                 inner.unkept.insert(name, Memory { entries, epoch });
             }
@@ -273,7 +279,9 @@ impl Inner {
                 Ok(Some(_)) if self.is_left_here(&booking) => self.store_has_left(&booking.name),
                 Ok(Some(reason)) => {
                     self.look();
-                    let back = match self.wanted_of(&booking.name) {
+                    // If it could not be looked into, the one that was left is what is known.
+                    let held = self.wanted_of(&booking.name);
+                    let back = match held.filter(|held| held.digest != booking.digest) {
                         Some(held) => format!("back to {}", held.version),
                         None => NOTHING_INSTEAD.to_owned(),
                     };
@@ -347,7 +355,8 @@ fn by(clock: Clock) -> By {
 
 impl Bookkeeper for Books {
     fn begin_step(&self) {
-        self.inner().to_book = BOOKED_IN_STEP;
+        let mut inner = self.inner();
+        (inner.to_book, inner.has_looked) = (BOOKED_IN_STEP, false);
     }
 
     fn book(
@@ -367,7 +376,7 @@ impl Bookkeeper for Books {
         };
         let name = inner.left.remove(at).name;
         Some(Left {
-            instead: inner.go_back(&name),
+            instead: inner.go_back(&name, digest),
             memory: inner.read_again(&name),
         })
     }

@@ -29,7 +29,7 @@ impl<P: Plugins> Task<P> {
         };
         let name = self.plugin_of(&role).to_owned();
         self.pass_on(context.out, &name, &mut run);
-        if role == Role::Skill {
+        if role == Role::Skill && self.abandoned.is_none() {
             self.checkpoint = run.checkpoint();
         }
         let Some(ended) = ended else {
@@ -87,6 +87,8 @@ impl<P: Plugins> Task<P> {
                 "the recovery's time of {:.0} s is over",
                 context.config.budget.run_time.as_seconds()
             ))
+        } else if let Some(why) = self.recovery_left.take() {
+            EndAsked::Abandoned(why)
         } else {
             return;
         };
@@ -144,6 +146,7 @@ impl<P: Plugins> Task<P> {
                     },
                     detail: failure.detail,
                     is_starved: false,
+                    is_stop: false,
                 })
             }
             RunEnd::Trapped { message } => {

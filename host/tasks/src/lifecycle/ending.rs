@@ -145,6 +145,7 @@ impl<P: Plugins> Task<P> {
     ) -> (Phase<P::Run>, bool) {
         context.leases.release(self.id);
         self.judge_claim(context, false);
+        self.is_stopped = problem.is_stop;
         let question = question(&self.skill, &problem, self.attempts);
         let cause = format!("{}: {}", problem.label, problem.message);
         self.enter(context, TaskState::Failed, &cause);
@@ -189,7 +190,7 @@ impl<P: Plugins> Task<P> {
                 context.account(&self.version, &Account::Ended, &self.used);
             }
         } else if self.runs > 0 {
-            let account = account(self.state, label, &message);
+            let account = account(self.state, label, self.is_stopped, &message);
             context.account(&self.version, &account, &self.used);
         }
         self.end = Some(TaskEnd {
@@ -214,12 +215,18 @@ impl<P: Plugins> Task<P> {
 }
 
 /// What a task's end says about the version that it ran on.
-fn account(state: TaskState, label: Option<FailureLabel>, message: &str) -> Account {
+fn account(
+    state: TaskState,
+    label: Option<FailureLabel>,
+    is_stopped: bool,
+    message: &str,
+) -> Account {
     match (state, label) {
         (TaskState::Succeeded, _) => Account::Succeeded,
         (_, Some(FailureLabel::SkillFault)) => Account::Faulted(line(message)),
-        (TaskState::Cancelled, _)
-        | (_, Some(FailureLabel::SafetyStop | FailureLabel::OperatorAbort)) => Account::Ended,
+        // That a stop is latched says nothing of the skill; that the skill says so does.
+        (TaskState::Cancelled, _) | (_, Some(FailureLabel::OperatorAbort)) => Account::Ended,
+        (_, Some(FailureLabel::SafetyStop)) if is_stopped => Account::Ended,
         _ => Account::Failed,
     }
 }

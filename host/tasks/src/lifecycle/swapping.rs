@@ -116,7 +116,7 @@ impl<P: Plugins> Task<P> {
             self.swap = Some(swap);
             return;
         }
-        match self.obstacle(context, &swap, run.checkpoint().as_ref()) {
+        match self.obstacle(context, &swap, self.checkpoint.as_ref()) {
             Some(reason) => {
                 self.keep_version(context, &swap, reason);
                 self.end_if_abandoned(run);
@@ -185,8 +185,6 @@ impl<P: Plugins> Task<P> {
         let instead = context.plugins.current(&self.skill);
         let left = self.version.digest().to_owned();
         self.abandon(&left, instead.as_ref(), why);
-        // What a version that misbehaves has left behind is worth no more than it is itself.
-        self.checkpoint = self.before.take();
         // Whoever was asked to end meanwhile ends.
         let goes_on = self.swap.is_some() && self.end_asked.is_none() && !context.latched();
         goes_on.then_some(Outcome::Swapped)

@@ -199,3 +199,20 @@ fn the_time_in_which_a_recovery_had_no_turn_is_not_its_own() {
     assert_eq!(end.state, TaskState::Succeeded, "{end:?}");
     assert!(end.ended.0 > 2 * RecoveryBudget::default().run_time.0);
 }
+
+#[test]
+fn a_part_that_is_kept_by_who_waits_is_free_enough_for_who_is_waited_for() {
+    let mut fakes = Fakes::default();
+    let parts = |parts: &[&str]| json!({ "parts": parts });
+    let free = json!({ "parts": ["arm"], "post_conditions": [
+        { "predicate": "part-free", "part": "gripper" },
+    ]});
+    fakes.add("t/arm", free, vec![done(150)]);
+    fakes.add("t/skill", parts(&["gripper"]), vec![fails("jam"), done(10)]);
+    fakes.recovery("t/right", &["jam"], (10, 0.9), vec![put_right("resume")]);
+    let mut bench = bench(fakes);
+    let arm = submit(&mut bench, "t/arm");
+    let first = bench.submit(SubmitOptions::default());
+    assert_eq!(bench.finish(arm).state, TaskState::Succeeded);
+    assert_eq!(bench.finish(first).state, TaskState::Succeeded);
+}

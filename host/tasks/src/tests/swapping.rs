@@ -418,3 +418,61 @@ fn who_is_killed_under_a_stop_was_never_asked_to_end() {
     let booked = bench.engine.plugins().booked.borrow().clone();
     assert_eq!(booked, [("1.0.0".to_owned(), Account::Ended, 1)]);
 }
+
+#[test]
+fn a_stop_that_only_the_skill_has_seen_counts_against_it() {
+    let mut bench = bench(skill(vec![fails("safety-stop")]));
+    let task = bench.submit(SubmitOptions::default());
+    let end = bench.finish(task);
+    assert_eq!(end.label, Some(FailureLabel::SafetyStop));
+    let booked = bench.engine.plugins().booked.borrow().clone();
+    assert_eq!(booked, [("1.0.0".to_owned(), Account::Failed, 1)]);
+}
+
+/// Two tasks run on a version, and one of them is what shows that it is broken.
+#[test]
+fn what_a_version_has_saved_that_was_left_no_other_task_resumes() {
+    let trap = RunEnd::Trapped {
+        message: "unreachable".to_owned(),
+    };
+    let mut fakes = Fakes::default();
+    let free: [&str; 0] = [];
+    let parts = json!({ "parts": free, "version": "2.0.0" });
+    // It stores a checkpoint at its end, so the second one asks to be cancelled with that in its hands.
+    let saves = script(40, RunEnd::Cancelled { killed: false }).saving(7);
+    fakes.add(
+        "t/skill",
+        parts,
+        vec![saves, script(60, trap), done(10), done(10)],
+    );
+    let mut bench = bench(fakes);
+    let good = version("t/skill", json!({ "parts": free }));
+    *bench.engine.plugins().instead.borrow_mut() = Some(Some(good));
+    let tasks = [(); 2].map(|()| bench.submit(SubmitOptions::default()));
+    for task in tasks {
+        bench.finish(task);
+    }
+    let resumed: Vec<_> = bench.starts().into_iter().map(|start| start.1).collect();
+    assert!(resumed.iter().all(Option::is_none), "{resumed:?}");
+}
+
+#[test]
+fn a_recovery_whose_version_was_left_is_ended() {
+    let mut fakes = skill(vec![fails("jam"), done(10)]);
+    let scripts = vec![script(
+        10_000,
+        RunEnd::Finished(json!({ "message": "m", "next": "resume" })),
+    )];
+    fakes.recovery("t/right", &["jam"], (10, 0.9), scripts);
+    let mut bench = bench(fakes);
+    let task = bench.submit(SubmitOptions::default());
+    bench.run(200);
+    assert_eq!(
+        bench.engine.status(task).map(|now| now.plugin),
+        Some("t/right".to_owned())
+    );
+    bench.engine.abandon("t/right", "1.0.0", "it was left");
+    let end = bench.finish(task);
+    assert!(end.ended < Tick(5_000), "{end:?}");
+    assert_eq!(end.state, TaskState::Failed, "its other attempts fail");
+}

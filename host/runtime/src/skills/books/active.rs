@@ -8,6 +8,7 @@ use super::{Inner, News, NewsOf, by};
 impl Inner {
     /// Looks into the store: false if it can't be read, and what is known of it is what it was.
     pub(super) fn look(&mut self) -> bool {
+        self.has_looked = true;
         match self.store.all() {
             Ok(all) => self.known = all,
             Err(error) => {
@@ -34,10 +35,11 @@ impl Inner {
     }
 
     /// What runs here instead of a version that was left; what can't be taken up now is among the news once it can.
-    pub(super) fn go_back(&mut self, name: &str) -> Option<InstalledVersion> {
+    pub(super) fn go_back(&mut self, name: &str, left: Digest) -> Option<InstalledVersion> {
         self.active.remove(name);
         self.look();
-        let held = self.wanted_of(name)?;
+        // If it could not be looked into, the one that was left is what is known.
+        let held = self.wanted_of(name).filter(|held| held.digest != left)?;
         self.take_up(held)
     }
 
@@ -62,7 +64,7 @@ impl Inner {
         let left = std::mem::take(&mut self.left);
         (left.into_iter())
             .map(|booking| News {
-                what: NewsOf::Left(booking.digest, self.go_back(&booking.name)),
+                what: NewsOf::Left(booking.digest, self.go_back(&booking.name, booking.digest)),
                 words: format!("{} {} was left", booking.name, booking.version),
                 name: booking.name,
             })

@@ -1,6 +1,6 @@
 //! Versions that their ends make unfit while the store can't be changed: left here first, and in the store later.
 
-use sinew_skill_store::{Digest, Standing, State};
+use sinew_skill_store::{Digest, RunOutcome, Standing, State};
 use sinew_tasks::{Left, Version as _};
 
 use super::{Booking, Inner, NOTHING_INSTEAD};
@@ -9,11 +9,18 @@ impl Inner {
     /// A version on probation that its ends have made unfit, which can't be booked now: nothing runs on it here any more, and the
     /// store learns of it later.
     pub(super) fn leave_unbooked(&mut self, digest: Digest) -> Option<Left> {
-        let is_booked = !self.unbooked.iter().any(|end| end.digest == digest);
-        if is_booked || self.left_here.values().any(|left| *left == digest) {
+        let speaks_against = |end: &Booking| {
+            let is_so = matches!(end.outcome, RunOutcome::Failed | RunOutcome::Faulted(_));
+            end.digest == digest && is_so
+        };
+        let is_fit = !self.unbooked.iter().any(speaks_against);
+        if is_fit || self.left_here.values().any(|left| *left == digest) {
             return None;
         }
-        self.look();
+        // However many end in a step, it waits for others once.
+        if !self.has_looked {
+            self.look();
+        }
         let held = self.known.iter().find(|held| held.digest == digest)?;
         let State::Active { standing, .. } = held.state else {
             return None;
@@ -26,7 +33,8 @@ impl Inner {
         self.left_here.insert(name.clone(), digest);
         // It is of the version that is left.
         self.unkept.remove(&name);
-        let instead = self.go_back(&name);
+        self.without_epoch.remove(&name);
+        let instead = self.go_back(&name, digest);
         let back = match (&instead, self.wanted_of(&name)) {
             (Some(instead), _) => format!("back to {}", instead.manifest().version),
             (None, Some(held)) => format!("back to {}, once it can be taken up", held.version),
@@ -42,6 +50,11 @@ impl Inner {
     /// The store has left a version that was left here before. What is kept since then is of whoever runs instead.
     pub(super) fn store_has_left(&mut self, name: &str) {
         self.left_here.remove(name);
+        self.keep_in_epoch(name);
+    }
+
+    /// What is kept belongs to the memory that the store has put back. If that can't be read, it shows later.
+    pub(super) fn keep_in_epoch(&mut self, name: &str) {
         match self.store.memory(name) {
             Ok(memory) => {
                 if let Some(unkept) = self.unkept.get_mut(name) {
@@ -51,7 +64,10 @@ impl Inner {
                     *read = memory;
                 }
             }
-            Err(error) => self.note(format!("the memory of {name}: {error}")),
+            Err(error) => {
+                self.note(format!("the memory of {name}: {error}"));
+                self.without_epoch.insert(name.to_owned());
+            }
         }
     }
 

@@ -25,9 +25,12 @@ impl Inner {
 
     /// Writes what is to be kept. What is left over is written the next time.
     pub(super) fn keep_all(&mut self) {
+        for name in std::mem::take(&mut self.without_epoch) {
+            self.keep_in_epoch(&name);
+        }
         for (name, memory) in std::mem::take(&mut self.unkept) {
             // Until the store has left it, what it has is of the version that is left.
-            if self.left_here.contains_key(&name) {
+            if self.left_here.contains_key(&name) || self.without_epoch.contains(&name) {
                 self.unkept.insert(name, memory);
                 continue;
             }

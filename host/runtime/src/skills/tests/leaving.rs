@@ -230,3 +230,18 @@ fn what_a_person_decides_meanwhile_counts() {
     assert_eq!(busy.books.memories()[NAME], memory("one"));
     assert_eq!(busy.rig.kept(), memory("one"));
 }
+
+#[test]
+fn what_was_put_back_to_what_it_was_is_not_what_could_not_be_written() {
+    let mut busy = Busy::new();
+    busy.fault().expect("a fault is never borne");
+    busy.rig.host.set_memory(NAME, memory("one, later"));
+    busy.books.keep_memories(&busy.rig.host);
+    assert_eq!(busy.books.memories()[NAME], memory("one, later"));
+    busy.let_go();
+    busy.books.news();
+    busy.rig.host.set_memory(NAME, memory("one"));
+    busy.books.keep_memories(&busy.rig.host);
+    assert_eq!(busy.rig.kept(), memory("one"));
+    assert_eq!(busy.books.memories()[NAME], memory("one"));
+}
