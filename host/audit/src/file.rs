@@ -97,6 +97,21 @@ impl AuditFile {
         self.locked(Self::catch_up)
     }
 
+    /// Has the system set room aside behind what is there, where it can: what is written later does not meet a full disk. The
+    /// file becomes no longer by it.
+    ///
+    /// # Errors
+    /// There is no room.
+    pub fn reserve(&self, bytes: u64) -> Result<(), AuditError> {
+        match set_aside(&self.file, self.end, bytes) {
+            Err(error) if is_no_room(error.kind()) => {
+                Err(failed(&self.path, "making room in it", error))
+            }
+            // Not every file system can.
+            _ => Ok(()),
+        }
+    }
+
     /// Appends records, in order, and syncs them to the disk. All of them are there afterwards, or the error says why not;
     /// then none of them counts.
     ///
@@ -318,6 +333,24 @@ impl AuditFile {
         }
         result.map_err(|source| failed(&self.path, "writing it", source))
     }
+}
+
+#[cfg(target_os = "linux")]
+fn set_aside(file: &File, from: u64, bytes: u64) -> io::Result<()> {
+    rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, from, bytes)
+        .map_err(io::Error::from)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_aside(_: &File, _: u64, _: u64) -> io::Result<()> {
+    Ok(())
+}
+
+fn is_no_room(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
 }
 
 fn failed(path: &Path, doing: &'static str, source: io::Error) -> AuditError {

@@ -110,6 +110,10 @@ pub struct PluginRecord {
     /// Why, or what else there is to say.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// Number of the event in its store's history. Whoever writes the log may be cut off before the store knows that it was told:
+    /// then the same event stands there twice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<i64>,
 }
 
 /// What a record says. Hashes of configurations are 64 hexadecimal digits.

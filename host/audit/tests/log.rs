@@ -858,3 +858,21 @@ fn approvals_are_held_while_a_gate_is_asked() {
     .expect("there is room");
     assert_eq!(log.approvals().approver("aa"), None, "it is used up");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn room_is_made_before_it_is_needed() {
+    let folder = folder();
+    let path = folder.path().join("audit.jsonl");
+    let mut log = AuditFile::open(&path, WallClock::VirtualTime).expect("it can be begun");
+    log.reserve(64 << 10).expect("there is room");
+    log.append(&story()).expect("there is room");
+    let length = fs::metadata(&path).expect("it is there").len();
+    assert!(length < 64 << 10, "what is set aside is not what is there");
+    let error = log
+        .reserve(1 << 60)
+        .expect_err("nobody has a disk like that");
+    assert!(error.to_string().contains("making room in it"), "{error}");
+    assert_eq!(fs::metadata(&path).expect("it is there").len(), length);
+    log.refresh().expect("it is as it was");
+}

@@ -165,7 +165,8 @@ pub(crate) fn changed(
         actor: how.by.actor.clone(),
         audit: how.by.audit.clone(),
     };
-    let change = work(&options(Some(store), config)?, &author)?;
+    let options = options(Some(store), config)?;
+    let change = work(&options, &author).map_err(|error| options.complete(error, &author))?;
     output::result(json, &change, &change.to_text())?;
     Ok(true)
 }

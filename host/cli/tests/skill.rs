@@ -47,6 +47,69 @@ fn a_skill_that_the_host_has_never_heard_of_is_installed_and_runs() {
 }
 
 #[test]
+fn what_is_proposed_can_be_pasted() {
+    let cell = Cell::new();
+    std::fs::rename(cell.0.path().join("out/skills"), cell.0.path().join("s s"))
+        .expect("it is there");
+    let place = ["--store", "s s", "--audit", "log/a.jsonl"];
+    let grants = ["--grants", "grants.toml", "--actor", "ben"];
+    let skill = |code: i32, what: &[&str]| {
+        cell.0
+            .gives(code, &[&["skill"], what, &place, &grants].concat())
+    };
+    let flags = "--actor NAME --store 's s' --grants grants.toml";
+    for version in ["1.0.0", "2.0.0"] {
+        cell.0.write("look.wasm", &look(version, |_| {}));
+        cell.0
+            .gives(0, &["skill", "sign", "look.wasm", "--key", "acme.key"]);
+        skill(0, &["install", "look.wasm"]);
+    }
+    skill(0, &["activate", "look@2.0.0"]);
+    let proposed = |text: &str, command: &str| {
+        says(text, &[&format!("{command} {flags} --audit log/a.jsonl")]);
+    };
+    let text = skill(2, &["rollback", "look"]);
+    proposed(&text, "sinew skill activate acme/look@VERSION");
+    proposed(&text, "sinew skill remove acme/look@VERSION --active");
+    let text = skill(2, &["rollback", "look@1.0.0"]);
+    proposed(&text, "sinew skill activate look@1.0.0");
+    skill(0, &["pin", "look"]);
+    let text = skill(4, &["activate", "look@1.0.0", "--downgrade"]);
+    proposed(&text, "sinew skill pin acme/look --off");
+    // What is older than what was active is proposed as what it is.
+    let text = skill(2, &["remove", "look"]);
+    says(&text, &["`look` has several versions", "look@VERSION"]);
+    skill(0, &["remove", "look@1.0.0"]);
+    cell.0.write("look.wasm", &look("1.5.0", |_| {}));
+    cell.0
+        .gives(0, &["skill", "sign", "look.wasm", "--key", "acme.key"]);
+    let text = skill(0, &["install", "look.wasm"]);
+    proposed(&text, "sinew skill activate acme/look@1.5.0 --downgrade");
+    // The same of what a run says.
+    skill(0, &["pin", "look", "--off"]);
+    skill(0, &["remove", "look@2.0.0", "--active"]);
+    let run = [
+        "run",
+        "--skill",
+        "acme/look",
+        "--store",
+        "s s",
+        "--out",
+        "log",
+        "--cycles",
+        "1",
+    ];
+    let run = [&run[..], &grants[..2]].concat();
+    let text = cell.0.gives(2, &run);
+    says(
+        &text,
+        &[
+            "sinew skill activate acme/look --actor NAME --audit log/audit.jsonl --store 's s' --grants grants.toml",
+        ],
+    );
+}
+
+#[test]
 fn versions_come_and_go() {
     let cell = Cell::new();
     cell.install("1.0.0", |_| {});

@@ -423,6 +423,26 @@ fn what_was_hardly_meant_is_done_and_told() {
     let said = cell.skill(0, &activate);
     says(&said, &["BUT", "its probation has begun anew"]);
     assert!(!said.contains("neither built in"), "{said}");
+    let checked = |class: &str| {
+        let grants = format!("{GRANTS}classes = [\"{class}\"]\n");
+        cell.0.write("grants.toml", grants.as_bytes());
+        let audited = (cell.0).gives(
+            0,
+            &[
+                "grants",
+                "audit",
+                "--store",
+                "out/skills",
+                "--grants",
+                "grants.toml",
+            ],
+        );
+        cell.skill(0, &["check", "look.wasm"]) + &audited
+    };
+    assert!(!checked("block").contains("nothing is a"));
+    let said = checked("blok");
+    assert_eq!(said.matches("nothing is a `blok`").count(), 2, "{said}");
+    cell.0.write("grants.toml", GRANTS.as_bytes());
     let pin = |how: &[&str]| cell.skill(0, &[&["pin", "look", "--actor", "ben"], how].concat());
     says(&pin(&["--off"]), &["was not pinned"]);
     says(&pin(&[]), &["pinned"]);

@@ -21,6 +21,7 @@ use crate::grants::{Grant, Grants};
 use crate::guard::{self, Beats, Look};
 use crate::limits::{FIBER_STACK, Limits, WASM_STACK};
 use crate::manifest::{Kind, Manifest, RobotPart};
+use crate::memories::Memories;
 use crate::outcome::{Assessment, Checkpoint, Failure, Lease, RecoveryContext, RunEnd, Usage};
 use crate::plugin::{Plugin, exports};
 use crate::ports::HostPorts;
@@ -29,7 +30,7 @@ use crate::reaper::Reaper;
 use crate::replay::Replay;
 use crate::run::{Answer, Entry, Header, Job, Run, Trouble, recorded_end, work};
 use crate::share::StepShare;
-use crate::state::{Kept, Memories, Mode, Rate, RunState, Shared, Space, lock};
+use crate::state::{Mode, Rate, RunState, Shared, Space, lock};
 use crate::tape::{Player, RunRecord, Tape};
 use crate::wasi::{self, Inert};
 
@@ -135,20 +136,23 @@ impl PluginHost {
     /// What a plugin has stored with `memory`.
     #[must_use]
     pub fn memory(&self, plugin: &str) -> BTreeMap<String, Vec<u8>> {
-        lock(&self.memories)
-            .get(plugin)
-            .map(|kept| kept.entries().clone())
-            .unwrap_or_default()
+        self.memories.entries(plugin)
     }
 
     /// Replaces what a plugin has stored with `memory`.
     pub fn set_memory(&self, plugin: &str, entries: BTreeMap<String, Vec<u8>>) {
-        lock(&self.memories).insert(plugin.to_owned(), Kept::new(entries));
+        self.memories.replace(plugin, entries);
     }
 
-    /// Forgets what plugins have stored with `memory`.
-    pub fn clear_memories(&self) {
-        crate::state::lock(&self.memories).clear();
+    /// The same because the version with this digest was left: what still runs of it has no part in it any more, and calls of its
+    /// to `memory` are answered as cancelled.
+    pub fn put_back_memory(
+        &self,
+        plugin: &str,
+        entries: BTreeMap<String, Vec<u8>>,
+        left_digest: &str,
+    ) {
+        self.memories.put_back(plugin, entries, left_digest);
     }
 
     /// Checks a component and compiles it. `origin` names it in messages.
@@ -267,7 +271,7 @@ impl PluginHost {
         let instance = linker.instantiate_pre(&component).map_err(unlinkable)?;
         Ok(Arc::new(Plugin {
             manifest,
-            digest: hex(&Sha256::digest(bytes)),
+            digest: hex(&Sha256::digest(bytes)).into(),
             limits: Arc::new(grant.narrow(&self.limits)),
             grant: Arc::new(grant),
             wasi,
@@ -534,9 +538,10 @@ impl PluginHost {
         }));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
+        let name: Arc<str> = plugin.manifest.name.as_str().into();
         RunState {
             shared,
-            plugin: plugin.manifest.name.as_str().into(),
+            plugin: Arc::clone(&name),
             grant: Arc::clone(&plugin.grant),
             checkpoints: plugin.manifest.checkpoints.clone(),
             ports: self.ports.clone(),
@@ -546,7 +551,7 @@ impl PluginHost {
             mode,
             _alive: Arc::clone(&self.alive),
             table,
-            memories: Arc::clone(&self.memories),
+            memory: self.memories.of_run(name, Arc::clone(&plugin.digest)),
             tallies: Tallies::default(),
             wasi: Inert::new(seed),
             fuel_given: 0,

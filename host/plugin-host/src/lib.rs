@@ -28,6 +28,7 @@ mod host;
 mod limits;
 mod link;
 mod manifest;
+mod memories;
 mod outcome;
 mod plugin;
 mod ports;

@@ -18,7 +18,7 @@ use crate::state::RunState;
 /// A plugin that was checked and compiled, ready to run any number of times.
 pub struct Plugin {
     pub(crate) manifest: Manifest,
-    pub(crate) digest: String,
+    pub(crate) digest: Arc<str>,
     pub(crate) grant: Arc<Grant>,
     /// The budgets of its runs: the host's own, narrowed by its grant.
     pub(crate) limits: Arc<Limits>,

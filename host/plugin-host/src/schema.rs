@@ -43,6 +43,9 @@ const ELSEWHERE: [&str; 7] = [
 /// sixty levels take for ever.
 const UNBOUNDED: [&str; 2] = ["unevaluatedItems", "unevaluatedProperties"];
 
+/// Longest words about a value that hold the value itself, characters.
+const REASON_MAX: usize = 400;
+
 /// A schema of a plugin, counted and compiled.
 pub struct Schema {
     validator: Validator,
@@ -96,7 +99,14 @@ impl Schema {
         }
         match self.validator.iter_errors(value).next() {
             None => Ok(()),
-            Some(error) => Err((error.instance_path().to_string(), error.to_string())),
+            Some(error) => {
+                let (place, words) = (error.instance_path().to_string(), error.to_string());
+                // What it says of a long value stands behind that value.
+                Err(match words.chars().nth(REASON_MAX) {
+                    None => (place, words),
+                    Some(_) => (place, error.masked().to_string()),
+                })
+            }
         }
     }
 }

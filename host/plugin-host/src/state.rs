@@ -1,6 +1,5 @@
 //! What one instance carries: its store's data, and the part of it that the run's owner sees between polls.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
@@ -17,6 +16,7 @@ use crate::fence::Fence;
 use crate::grants::Grant;
 use crate::guard::Look;
 use crate::limits::Limits;
+use crate::memories::RunMemory;
 use crate::outcome::{Checkpoint, Lease, RunEvent, Usage};
 use crate::ports::HostPorts;
 use crate::run::starved;
@@ -24,49 +24,6 @@ use crate::share::StepShare;
 use crate::tape::{Recorded, Tape};
 use crate::wasi::Inert;
 use crate::wire::Error;
-
-/// Key-value stores of all plugins, by name.
-pub(crate) type Memories = Arc<Mutex<BTreeMap<String, Kept>>>;
-
-/// What one plugin keeps.
-#[derive(Default)]
-pub(crate) struct Kept {
-    entries: BTreeMap<String, Vec<u8>>,
-    /// Of all keys and values: it is asked for at every change.
-    bytes: usize,
-}
-
-impl Kept {
-    pub(crate) fn new(entries: BTreeMap<String, Vec<u8>>) -> Self {
-        let bytes = entries.iter().map(|(key, value)| key.len() + value.len());
-        Self {
-            bytes: bytes.sum(),
-            entries,
-        }
-    }
-
-    pub(crate) fn entries(&self) -> &BTreeMap<String, Vec<u8>> {
-        &self.entries
-    }
-
-    /// Sets an entry, if all of them are at most that many bytes then.
-    pub(crate) fn set(&mut self, key: String, value: Vec<u8>, most: usize) -> bool {
-        let before = (self.entries.get(&key)).map_or(0, |value| key.len() + value.len());
-        let bytes = self.bytes - before + key.len() + value.len();
-        if bytes > most {
-            return false;
-        }
-        self.bytes = bytes;
-        self.entries.insert(key, value);
-        true
-    }
-
-    pub(crate) fn remove(&mut self, key: &str) {
-        if let Some(value) = self.entries.remove(key) {
-            self.bytes -= key.len() + value.len();
-        }
-    }
-}
 
 /// A mutex that a panicking neighbour can't take away: everything behind it stays consistent call by call.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -202,7 +159,7 @@ pub(crate) struct RunState {
     pub(crate) lease: Lease,
     pub(crate) mode: Mode,
     pub(crate) table: ResourceTable,
-    pub(crate) memories: Memories,
+    pub(crate) memory: RunMemory,
     pub(crate) tallies: Tallies,
     pub(crate) space: Space,
     pub(crate) wasi: Inert,

@@ -15,7 +15,7 @@ use sinew_messages::{
 };
 use sinew_safety::{ConfigHash, SafetyConfig};
 
-use crate::trouble::{input, refused};
+use crate::trouble::{input, refused, unwritable_in_words};
 
 /// Name of the log in the folder of a run.
 pub const AUDIT_FILE: &str = "audit.jsonl";
@@ -50,9 +50,8 @@ pub fn open_audit_with(path: &Path, clock: WallClock) -> anyhow::Result<Writer> 
 /// The log's trouble as the caller's: what has to be looked into first is a refusal.
 pub(crate) fn trouble(error: &AuditError) -> anyhow::Error {
     match error {
-        AuditError::File { .. } | AuditError::NoFile { .. } | AuditError::TooLong { .. } => {
-            input(error.to_string())
-        }
+        AuditError::File { source, .. } => unwritable_in_words(error.to_string(), source.kind()),
+        AuditError::NoFile { .. } | AuditError::TooLong { .. } => input(error.to_string()),
         _ => refused(error.to_string()),
     }
 }

@@ -10,8 +10,8 @@ use serde::Serialize;
 use sinew_plugin_host::{Grant, Grants, Manifest, RobotPart, read_manifest};
 
 use crate::kit::PluginFile;
-use crate::skills::{Pick, StorePlace, artifacts, kind_name};
-use crate::sources::Sources;
+use crate::skills::{Pick, StorePlace, artifacts, kind_name, provided};
+use crate::sources::{Config, Sources};
 use crate::trouble::input;
 
 pub use adding::{Added, Adding, add};
@@ -88,10 +88,7 @@ struct Reviewed {
 }
 
 /// Everything that is to be looked at, in the order of the names.
-fn review(
-    options: &GrantsOptions,
-    pick: Pick,
-) -> anyhow::Result<(Grants, Vec<String>, Vec<Reviewed>)> {
+fn review(options: &GrantsOptions, pick: Pick) -> anyhow::Result<(Config, Vec<Reviewed>)> {
     let config = options.sources.load()?;
     let operator = options.sources.grants.as_deref();
     let stored = match &options.store {
@@ -124,7 +121,7 @@ fn review(
         });
     }
     all.sort_by(|a, b| a.manifest.name.cmp(&b.manifest.name));
-    Ok((config.grants, config.operator_grants, all))
+    Ok((config, all))
 }
 
 /// Shows what every plugin asks for and was granted.
@@ -132,7 +129,7 @@ fn review(
 /// # Errors
 /// [`InputError`](crate::InputError) for configuration or a plugin file that can't be used.
 pub fn show(options: &GrantsOptions) -> anyhow::Result<ShownGrants> {
-    let (_, _, all) = review(options, Pick::Active)?;
+    let (_, all) = review(options, Pick::Active)?;
     Ok(ShownGrants {
         plugins: all.iter().map(shown).collect(),
     })
@@ -143,9 +140,10 @@ pub fn show(options: &GrantsOptions) -> anyhow::Result<ShownGrants> {
 /// # Errors
 /// As [`show`].
 pub fn audit(options: &GrantsOptions) -> anyhow::Result<Audited> {
-    let (grants, operator, all) = review(options, Pick::Active)?;
+    let (config, all) = review(options, Pick::Active)?;
+    let there = provided(&options.sources, &config)?;
     let file = options.sources.grants.as_deref();
-    Ok(findings::of(&grants, &operator, &all, file))
+    Ok(findings::of(&config, &there, &all, file))
 }
 
 /// What a plugin would be allowed: what it asks for and was granted, each in a few words.

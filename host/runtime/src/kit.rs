@@ -24,8 +24,8 @@ use sinew_world::Place;
 
 use crate::assets;
 use crate::skills::{
-    Admission, Books, Clock, FromStore, Provided, compiled, load_active, missing, names,
-    unknown_class, vouched,
+    Admission, Books, Clock, FromStore, Provided, StorePlace, compiled, complete, load_active,
+    missing, names, unknown_class, vouched,
 };
 use crate::sources::{Config, Sources};
 use crate::trouble::{input, refused};
@@ -94,6 +94,13 @@ impl Kit {
             // Every host loads its own; that it can is known before the first one starts.
             assets::try_policy(policy, &*backend)?;
         }
+        let loaded = install(sources, &config, plugins, limits).map_err(|error| {
+            let flags = |store: &StorePlace| store.flags(sources.grants.as_deref());
+            complete(
+                error,
+                &sources.store.as_ref().map_or_else(String::new, flags),
+            )
+        });
         let Loaded {
             installed,
             mut versions,
@@ -101,7 +108,7 @@ impl Kit {
             stored,
             known,
             notes: of_plugins,
-        } = install(sources, &config, plugins, limits)?;
+        } = loaded?;
         notes.extend(of_plugins);
         versions.insert("sinew".into(), env!("CARGO_PKG_VERSION").into());
         versions.extend(config.digests.clone());
@@ -145,10 +152,9 @@ impl Kit {
             clock,
             self.stored.clone(),
         )?);
-        if let Err(error) = rustix::fs::access(&store.folder, rustix::fs::Access::WRITE_OK) {
+        if let Some(why) = books.would_not_keep() {
             self.notes.push(format!(
-                "{}: {error}: no run counts, no probation goes on, and the next run begins with the versions that are active now",
-                store.folder.display()
+                "{why}: no run counts, no probation goes on, and the next run begins with the versions that are active now"
             ));
         }
         self.plugins.keep_books(Arc::clone(&books) as Arc<_>);

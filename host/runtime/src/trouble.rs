@@ -18,12 +18,17 @@ pub(crate) fn input(message: impl Into<String>) -> anyhow::Error {
 
 /// What can't be written: refused where the disk is full or read-only, which no other input mends.
 pub(crate) fn unwritable(what: &str, error: &std::io::Error) -> anyhow::Error {
+    unwritable_in_words(format!("{what}: {error}"), error.kind())
+}
+
+/// The same of what is in words already.
+pub(crate) fn unwritable_in_words(words: String, kind: std::io::ErrorKind) -> anyhow::Error {
     use std::io::ErrorKind;
-    let words = format!("{what}: {error}");
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem => {
-            refused(words)
-        }
+    match kind {
+        ErrorKind::StorageFull
+        | ErrorKind::QuotaExceeded
+        | ErrorKind::FileTooLarge
+        | ErrorKind::ReadOnlyFilesystem => refused(words),
         _ => input(words),
     }
 }

@@ -383,6 +383,15 @@ impl Store {
         }
     }
 
+    /// Whether a version is older than one of its name that was active once: whoever makes it active has to say so.
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub fn is_downgrade(&self, held: &Held) -> Result<bool, StoreError> {
+        let highest = self.highest(&held.name)?;
+        Ok(highest.is_some_and(|highest| held.version < highest))
+    }
+
     fn highest(&self, name: &str) -> Result<Option<Version>, StoreError> {
         let text: Option<String> = self.database.read(|connection| {
             let mut statement = connection.prepare("SELECT highest FROM skills WHERE name = ?")?;

@@ -100,6 +100,11 @@ impl Shelf {
         Ok((Digest::of(&bytes) == digest).then_some(bytes))
     }
 
+    /// Whether nothing lies in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        fs::read_dir(&self.folder).map_or(true, |mut entries| entries.next().is_none())
+    }
+
     /// Takes away whatever is not in `kept`.
     pub(crate) fn sweep(
         &self,

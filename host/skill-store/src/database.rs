@@ -3,6 +3,7 @@
 //! A rollback journal and not a write-ahead log: changes are few, and a store on a medium that can't be written has to
 //! be readable without files beside it. `synchronous = EXTRA` also syncs the folder when the journal goes.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -113,6 +114,21 @@ const WORK_MAX: u64 = 2_000;
 impl Database {
     pub(crate) fn exists(root: &Path) -> bool {
         root.join(FILE).exists()
+    }
+
+    /// Whether nothing was ever written into it.
+    pub(crate) fn is_blank(root: &Path) -> bool {
+        fs::metadata(root.join(FILE)).map_or(true, |there| there.is_file() && there.len() == 0)
+    }
+
+    /// What is wrong with a folder that has files of a store, and no state.
+    pub(crate) fn lost(root: &Path) -> StoreError {
+        StoreError::Damaged {
+            path: root.join(FILE),
+            what: "it is gone or empty, and there are artifacts beside it: put it back from a backup, or, to begin a new store, move \
+                   the folder away"
+                .to_owned(),
+        }
     }
 
     /// Opens it; `writable`: to change it, and to make it if it is not there.

@@ -226,7 +226,7 @@ pub enum StoreError {
     /// It would get more than the version before.
     #[error(
         "`{name}` {version} asks for more than it was allowed until now: {more}. Somebody has to agree first: sinew grants \
-         approve {name}@{version} --actor NAME, with the same --store and --grants"
+         approve {name}@{version} --actor NAME"
     )]
     Consent {
         /// The plugin.

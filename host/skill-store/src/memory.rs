@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::Transaction;
 
+use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -62,31 +63,42 @@ impl Store {
         })
     }
 
-    /// Replaces what a plugin keeps, unless an earlier memory was put back since `epoch`: whether it did.
+    /// Replaces what a plugin keeps, unless an earlier memory was put back since `memory` was read: whether it did.
+    ///
+    /// `ran`: the version that has kept it. A host may run what was active before for a while after somebody has made another
+    /// version active; what that one keeps until it is left is what it has again when it is gone back to.
     ///
     /// # Errors
     /// The database can't be written.
     pub fn keep_memory(
         &mut self,
         name: &str,
-        epoch: i64,
-        entries: &BTreeMap<String, Vec<u8>>,
+        ran: Option<Digest>,
+        memory: &Memory,
     ) -> Result<bool, StoreError> {
         self.change(|change| {
             let is_ours: bool = change.query_row(
                 "SELECT EXISTS (SELECT 1 FROM skills WHERE name = ? AND memory_epoch = ?)",
-                (name, epoch),
+                (name, memory.epoch),
                 |row| row.get(0),
             )?;
             if !is_ours {
                 return Ok(false);
             }
             change.execute("DELETE FROM memory WHERE name = ?", [name])?;
-            for (key, value) in entries {
+            for (key, value) in &memory.entries {
                 change.execute(
                     "INSERT INTO memory (name, key, value) VALUES (?, ?, ?)",
                     (name, key, value),
                 )?;
+            }
+            let is_gone_back_to: bool = change.query_row(
+                "SELECT EXISTS (SELECT 1 FROM skills WHERE name = ? AND last_good = ?)",
+                (name, ran.map(|ran| ran.to_string())),
+                |row| row.get(0),
+            )?;
+            if is_gone_back_to {
+                keep(change, name)?;
             }
             Ok(true)
         })

@@ -15,7 +15,7 @@ use rusqlite::Transaction;
 
 use crate::activation::SwapAt;
 use crate::artifacts::Shelf;
-use crate::database::{Database, is_file_or_nothing};
+use crate::database::{Database, FORMAT, is_file_or_nothing};
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::history::line;
@@ -258,6 +258,9 @@ impl Store {
                 user,
             });
         }
+        if Database::is_blank(root) && !artifacts.is_empty() {
+            return Err(Database::lost(root));
+        }
         // Into somebody else's it could not have looked.
         if access != Access::Create && !Database::exists(root) {
             return Err(no_store());
@@ -293,6 +296,15 @@ impl Store {
     pub fn patience(&mut self, patience: Duration) -> Result<(), StoreError> {
         self.patience = patience;
         self.database.patience(patience)
+    }
+
+    /// Writes what is there already: whether the disk takes it shows before it has to.
+    ///
+    /// # Errors
+    /// The database can't be written.
+    pub fn try_writing(&mut self) -> Result<(), StoreError> {
+        let rewrite = |change: &Transaction<'_>| change.pragma_update(None, "user_version", FORMAT);
+        self.database.change(rewrite, || {})
     }
 
     /// The folder.

@@ -321,6 +321,16 @@ impl Installed {
         active.remove(name);
     }
 
+    /// A version was left: what was good before is active, with the memory that it had, and what still runs of the version that was
+    /// left has no part in that.
+    pub fn leave(&self, name: &str, digest: &str, left: Left) {
+        self.host.put_back_memory(name, left.memory, digest);
+        match left.instead {
+            Some(instead) => self.replace(instead),
+            None => self.remove(name),
+        }
+    }
+
     /// The same plugins, compiled once, on a host that lends them other ports.
     #[must_use]
     pub fn with_ports(&self, ports: HostPorts) -> Self {
@@ -426,13 +436,7 @@ impl Plugins for Installed {
         let Some(left) = bookkeeper.and_then(|books| books.book(version, account, usage)) else {
             return false;
         };
-        let name = &version.manifest().name;
-        self.host.set_memory(name, left.memory);
-        let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
-        match left.instead {
-            Some(instead) => active.insert(name.clone(), instead),
-            None => active.remove(name),
-        };
+        self.leave(&version.manifest().name, version.digest(), left);
         true
     }
 }

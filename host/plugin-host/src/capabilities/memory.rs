@@ -1,16 +1,15 @@
 //! `memory`: a small key-value store a plugin.
 
 use crate::link::Interface;
-use crate::state::{Kept, RunState, lock};
 use crate::wire::Error;
 
 pub(crate) fn link(memory: &mut Interface<'_>) -> wasmtime::Result<()> {
     memory.ready("get", |state, (key,): (String,)| {
-        Ok(with(state, |kept| kept.entries().get(&key).cloned()))
+        (state.memory).with(|kept| kept.entries().get(&key).cloned())
     })?;
     memory.ready("set", |state, (key, value): (String, Vec<u8>)| {
         let quota = state.limits.memory_store_bytes;
-        let fits = with(state, |kept| kept.set(key, value, quota));
+        let fits = (state.memory).with(|kept| kept.set(key, value, quota))?;
         fits.then_some(()).ok_or_else(|| {
             Error::Limit(format!(
                 "the store may hold {quota} bytes of keys and values"
@@ -18,17 +17,9 @@ pub(crate) fn link(memory: &mut Interface<'_>) -> wasmtime::Result<()> {
         })
     })?;
     memory.ready("remove", |state, (key,): (String,)| {
-        with(state, |kept| kept.remove(&key));
-        Ok(())
+        state.memory.with(|kept| kept.remove(&key))
     })?;
     memory.ready("keys", |state, (): ()| {
-        Ok(with(state, |kept| {
-            kept.entries().keys().cloned().collect::<Vec<_>>()
-        }))
+        (state.memory).with(|kept| kept.entries().keys().cloned().collect::<Vec<_>>())
     })
-}
-
-fn with<R>(state: &RunState, act: impl FnOnce(&mut Kept) -> R) -> R {
-    let mut memories = lock(&state.memories);
-    act(memories.entry(state.plugin.to_string()).or_default())
 }

@@ -49,7 +49,8 @@ pub fn add(options: &GrantsOptions, adding: &Adding) -> anyhow::Result<Added> {
     let path = &adding.file;
     let mut options = options.clone();
     options.sources.grants = path.exists().then(|| path.clone());
-    let (grants, operator, all) = review(&options, Pick::Newest)?;
+    let (config, all) = review(&options, Pick::Newest)?;
+    let (grants, operator) = (config.grants, config.operator_grants);
     let names: Vec<&str> = all.iter().map(|one| one.manifest.name.as_str()).collect();
     let manifest = (all.iter().map(|one| &one.manifest))
         .find(|manifest| manifest.name == adding.name)

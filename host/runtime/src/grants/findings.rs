@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use serde::Serialize;
-use sinew_plugin_host::{DirectoryGrant, Grant, Grants, Limits};
+use sinew_plugin_host::{DirectoryGrant, Grant, Limits};
 
 use super::{Reviewed, is_within};
+use crate::skills::{Provided, unknown_class};
+use crate::sources::Config;
 
 /// What was found in the grants.
 #[derive(Clone, Debug, Serialize)]
@@ -57,8 +59,8 @@ const SYSTEM: [&str; 8] = [
 ];
 
 pub(super) fn of(
-    grants: &Grants,
-    operator: &[String],
+    config: &Config,
+    there: &Provided,
     all: &[Reviewed],
     file: Option<&Path>,
 ) -> Audited {
@@ -70,14 +72,17 @@ pub(super) fn of(
                 findings: &mut findings,
             };
             about.unused(reviewed, grant);
+            if let Some(problem) = unknown_class(about.plugin, &config.grants, there) {
+                about.add(FindingKind::Unused, "classes", problem);
+            }
             about.wildcards(reviewed);
             about.directories(grant, file);
         }
     }
     shared(all, &mut findings);
-    for name in operator {
+    for name in &config.operator_grants {
         let is_loaded = all.iter().any(|reviewed| reviewed.manifest.name == *name);
-        if !is_loaded && grants.of(name).is_some() {
+        if !is_loaded && config.grants.of(name).is_some() {
             findings.push(Finding {
                 plugin: name.clone(),
                 kind: FindingKind::Unused,

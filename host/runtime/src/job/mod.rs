@@ -23,7 +23,7 @@ use crate::host::{Host, Speed};
 use crate::kit::{Kit, PluginFile, place};
 use crate::picture::write_png;
 use crate::safety_change;
-use crate::skills::{News, NewsOf, no_version_is_active, way_in};
+use crate::skills::{News, NewsOf, audit_flag, complete, no_version_is_active, way_in, with_flags};
 use crate::sources::Sources;
 use crate::trouble::input;
 use crate::watch::{Progress, Watcher};
@@ -84,6 +84,11 @@ pub struct JobOptions {
 /// [`InputError`](crate::InputError) and [`Refused`](crate::Refused) before anything moves; anything else if
 /// the machine fails on the way (no room for the files, …). Failed cycles are results, not errors.
 pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport> {
+    let log = options.out.join(AUDIT_FILE);
+    run_job(options, watch).map_err(|error| complete(error, &audit_flag(&log)))
+}
+
+fn run_job(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport> {
     let started = Instant::now();
     let mut kit = Kit::load(&options.sources, &options.plugins)?;
     let profile = kit
@@ -165,6 +170,11 @@ pub fn run(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
     if let Some(books) = &kit.books {
         books.be_patient();
         close_books(&kit, &audit, &mut header);
+        let flags = (options.sources.store.as_ref()).map_or_else(String::new, |store| {
+            store.flags(options.sources.grants.as_deref()) + &audit_flag(audit.path())
+        });
+        let lost = books.lost().into_iter();
+        (header.store_errors).extend(lost.map(|words| with_flags(&words, &flags)));
     }
     // Each host has flushed what it said; what comes at its end is waited for here.
     let flushed = audit.flush();
@@ -247,13 +257,15 @@ pub(crate) fn take_news(kit: &Kit, mut host: Option<&mut Host>, watch: Watcher<'
                 (tasks.iter_mut()).for_each(|tasks| tasks.go_over(&name, at, &words));
             }
             NewsOf::Gone => kit.plugins.remove(&name),
-            NewsOf::Left(digest, instead) => {
-                match instead {
-                    Some(instead) => kit.plugins.replace(instead),
-                    None => kit.plugins.remove(&name),
-                }
+            NewsOf::Left(digest, left) => {
                 let digest = digest.to_string();
-                (tasks.iter_mut()).for_each(|tasks| tasks.abandon(&name, &digest, &words));
+                match &mut tasks {
+                    Some(tasks) => {
+                        tasks.plugins().leave(&name, &digest, left);
+                        tasks.abandon(&name, &digest, &words);
+                    }
+                    None => kit.plugins.leave(&name, &digest, left),
+                }
             }
             NewsOf::NotTaken => {}
         }
@@ -314,7 +326,9 @@ fn check_task(kit: &Kit, cell: &Cell, options: &JobOptions) -> anyhow::Result<()
         let skill = &options.skill;
         let place =
             (options.sources.store.as_ref()).filter(|_| kit.plugins.current(skill).is_none());
-        let what = place.and_then(|place| way_in(place, skill).ok()).flatten();
+        let what = place
+            .and_then(|place| way_in(place, options.sources.grants.as_deref(), skill).ok())
+            .flatten();
         input(format!("{error}{}", what.unwrap_or_default()))
     })
 }

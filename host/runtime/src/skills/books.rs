@@ -46,8 +46,8 @@ pub(crate) enum NewsOf {
     Version(InstalledVersion, TaskSwapAt),
     /// Nothing of that name is active any more.
     Gone,
-    /// The version with this digest was left for that one, if there is one: no task goes on with it.
-    Left(Digest, Option<InstalledVersion>),
+    /// The version with this digest was left: no task goes on with it.
+    Left(Digest, Left),
     /// Another version is active in the store, and can't be taken up: what runs goes on.
     NotTaken,
 }
@@ -74,7 +74,7 @@ struct Inner {
     /// What was read of memory, and not written since. What was never read is not written.
     read: BTreeMap<String, Memory>,
     /// What is kept and not in the store yet.
-    unkept: BTreeMap<String, Memory>,
+    unkept: BTreeMap<String, Unkept>,
     /// Ends that are not in the store yet, the oldest first.
     unbooked: VecDeque<Booking>,
     /// How many may still be booked in this step of the brain.
@@ -92,6 +92,17 @@ struct Inner {
     handed_over: i64,
     rollbacks: Vec<String>,
     troubles: Vec<String>,
+    /// Those that were told the last time.
+    told: Vec<String>,
+    /// An end could not be booked when it should have been.
+    is_behind: bool,
+}
+
+/// What a plugin keeps, to be written.
+struct Unkept {
+    memory: Memory,
+    /// What ran when it was kept.
+    ran: Option<Digest>,
 }
 
 /// An end that is to stand in the books.
@@ -114,7 +125,10 @@ impl Books {
         active: BTreeMap<String, Digest>,
     ) -> anyhow::Result<Self> {
         let mut store = Store::open(&place.folder, Access::Change).map_err(trouble)?;
-        (store.patience(PATIENCE_BESIDE_A_ROBOT)).map_err(trouble)?;
+        if clock.is_some() {
+            // Nobody waits under virtual time: there what others do to the store decides nothing.
+            (store.patience(PATIENCE_BESIDE_A_ROBOT)).map_err(trouble)?;
+        }
         let known = store.all().map_err(trouble)?;
         Ok(Self(Mutex::new(Inner {
             taking: Taking::new(place.clone(), host, admission, clock.is_some()),
@@ -136,6 +150,8 @@ impl Books {
             handed_over: 0,
             rollbacks: Vec::new(),
             troubles: Vec::new(),
+            told: Vec::new(),
+            is_behind: false,
         })))
     }
 
@@ -168,7 +184,9 @@ impl Books {
             // What could not be written is not what was read.
             if entries != read.entries || inner.unkept.contains_key(&name) {
                 let epoch = read.epoch;
-                inner.unkept.insert(name, Memory { entries, epoch });
+                let memory = Memory { entries, epoch };
+                let ran = inner.active.get(&name).copied();
+                inner.unkept.insert(name, Unkept { memory, ran });
             }
         }
         inner.keep_all();
@@ -214,21 +232,62 @@ impl Books {
         }
     }
 
+    /// Why nothing can be written into them, if that is so.
+    pub(crate) fn would_not_keep(&self) -> Option<String> {
+        let mut inner = self.inner();
+        let folder = inner.place.folder.clone();
+        let access = rustix::fs::access(&folder, rustix::fs::Access::WRITE_OK);
+        let access = access.map_err(|error| format!("{}: {error}", folder.display()));
+        let written = access.and_then(|()| {
+            let written = inner.store.try_writing();
+            written.map_err(|error| error.to_string())
+        });
+        written.err()
+    }
+
     /// The robot rests: from now on it waits for others as long as anybody.
     pub(crate) fn be_patient(&self) {
+        self.wait_at_most(PATIENCE);
+    }
+
+    pub(super) fn wait_at_most(&self, patience: Duration) {
         let mut inner = self.inner();
-        if let Err(error) = inner.store.patience(PATIENCE) {
+        if let Err(error) = inner.store.patience(patience) {
             inner.note(error.to_string());
         }
     }
 
-    /// Versions that were left, and what could not be done, since the last time.
+    /// Versions that were left, and what could not be done, since the last time. What lasts is told once.
     pub(crate) fn take_words(&self) -> (Vec<String>, Vec<String>) {
         let mut inner = self.inner();
-        (
-            std::mem::take(&mut inner.rollbacks),
-            std::mem::take(&mut inner.troubles),
-        )
+        let mut new = std::mem::take(&mut inner.troubles);
+        let told = std::mem::replace(&mut inner.told, new.clone());
+        new.retain(|trouble| !told.contains(trouble));
+        (std::mem::take(&mut inner.rollbacks), new)
+    }
+
+    /// What the store has not learned by the end, and what to do about it; nobody books any more.
+    pub(crate) fn lost(&self) -> Vec<String> {
+        let inner = self.inner();
+        let mut lost = Vec::new();
+        if !inner.unbooked.is_empty() {
+            lost.push(format!(
+                "the ends of {} runs are not booked, and count in no probation",
+                inner.unbooked.len()
+            ));
+        }
+        for name in inner.left_here.keys() {
+            lost.push(format!(
+                "the store does not know that the active version of {name} was left, so the next run begins with it: sinew skill \
+                 rollback {name} --actor NAME"
+            ));
+        }
+        let unkept = inner
+            .unkept
+            .keys()
+            .filter(|name| !inner.left_here.contains_key(*name));
+        lost.extend(unkept.map(|name| format!("what {name} kept in the end is not in the store")));
+        lost
     }
 }
 
@@ -241,13 +300,9 @@ impl Inner {
     }
 
     fn trust(&mut self) -> Option<Trust> {
-        match self.place.trust() {
-            Ok(trust) => Some(trust),
-            Err(error) => {
-                self.note(format!("{error:#}"));
-                None
-            }
-        }
+        (self.place.trust())
+            .inspect_err(|error| self.note(format!("{error:#}")))
+            .ok()
     }
 
     /// Books as much as there is room for in this step of the brain.
@@ -262,6 +317,17 @@ impl Inner {
     /// Books what is to be booked, in order, until the store can't be changed; at most that many. What is left over is booked the
     /// next time. False if the store could not be changed.
     fn book(&mut self, most: usize) -> bool {
+        let is_done = self.book_some(most);
+        if is_done && self.unbooked.is_empty() && std::mem::take(&mut self.is_behind) {
+            self.note(
+                "the ends of runs that were not booked when they should have been are booked now"
+                    .to_owned(),
+            );
+        }
+        is_done
+    }
+
+    fn book_some(&mut self, most: usize) -> bool {
         for _ in 0..most {
             let Some(booking) = self.unbooked.pop_front() else {
                 return true;
@@ -295,6 +361,7 @@ impl Inner {
                         "ends of runs were not booked when they should have been, and what is not booked counts in no probation: {error}"
                     ));
                     self.unbooked.push_front(booking);
+                    self.is_behind = true;
                     return false;
                 }
             }

@@ -10,10 +10,11 @@ use sinew_skill_store::{
 };
 
 use super::looking::{ByChild, provided};
+use super::pasting::{grants_flag, pasted};
 use super::rehearsal::Rehearsal;
 use super::requirements::{missing, unknown_class};
 use super::words::Change;
-use super::{StoreOptions, manifest_of, pasted, telling, trouble};
+use super::{StoreOptions, manifest_of, telling, trouble};
 use crate::audit::now_unix_ms;
 use crate::files::{self, BINARY_MAX};
 use crate::grants::allowed;
@@ -105,7 +106,7 @@ pub fn install(
     rehearsal: Option<&Rehearsal>,
     tell: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Change> {
-    let mut log = telling::ready(&author.audit)?;
+    let log = telling::ready(&author.audit)?;
     let config = options.sources.load()?;
     let provided = provided(&options.sources, &config)?;
     let trust = options.trust()?;
@@ -133,22 +134,29 @@ pub fn install(
         true => refused(format!("{error:#}")),
         false => error,
     })?;
-    telling::tell(&mut store, &mut log)?;
+    let warning = telling::tell_if_possible(&mut store, Ok(log)).unwrap_or_default();
     let what = if installed.already {
         "is here already"
     } else {
         "installed"
     };
     let held = installed.held;
+    let downgrade = match store.is_downgrade(&held).map_err(trouble)? {
+        true => " --downgrade",
+        false => "",
+    };
     let activate = format!(
-        "sinew skill activate {}@{} --actor NAME",
+        "sinew skill activate {}@{}{downgrade} --actor NAME",
         held.name, held.version
     );
     let next = match held.is_active() {
         true => String::new(),
         false => options.next(&activate, author),
     };
-    let mut change = Change::of(what, &held, next);
+    let mut change = Change {
+        warning,
+        ..Change::of(what, &held, next)
+    };
     if let Some(tried) = &examiner.tried {
         let (succeeded, runs) = (tried.succeeded, tried.runs);
         change.state.push_str(&format!(
@@ -175,7 +183,7 @@ pub fn activate(
             "--failures {failures}: a probation of {runs} runs that bears as many failures proves nothing; say fewer"
         )));
     }
-    let mut log = telling::ready(&author.audit)?;
+    let log = telling::ready(&author.audit)?;
     let config = options.sources.load()?;
     let trust = options.trust()?;
     let mut store = options.open(Access::Change)?;
@@ -203,17 +211,19 @@ pub fn activate(
     if was_active && held.is_on_trial() {
         warnings.push("it was active already: its probation has begun anew".to_owned());
     }
-    telling::tell(&mut store, &mut log)?;
-    let next = format!(
-        "sinew run --store {}{}{}{}",
+    if held.proven && terms.gate != Gate::default() {
+        warnings.push("it was proven before, so it has no probation".to_owned());
+    }
+    warnings.extend(telling::tell_if_possible(&mut store, Ok(log)));
+    let mut next = format!(
+        "sinew run --store {}{}{}",
         pasted(&options.place.folder),
-        options.trust_flag(),
-        options.grants_flag(),
-        match held.kind.as_str() {
-            "skill" => format!(" --skill {}", held.name),
-            _ => String::new(),
-        }
+        options.place.trust_flag(),
+        grants_flag(options.sources.grants.as_deref()),
     );
+    if held.kind == "skill" {
+        next.push_str(&format!(" --skill {}", held.name));
+    }
     Ok(Change {
         warning: warnings.join("; "),
         ..Change::of("activated", &held, next)
@@ -263,7 +273,7 @@ pub fn rollback(
     if selector.is_of_one_version() {
         return Err(input(format!(
             "rollback goes to what was good before, whatever that is: name no version. To a version of your choice: sinew skill \
-             activate {selector}"
+             activate {selector} --actor NAME"
         )));
     }
     let name = store.select_one(selector).map_err(trouble)?.name;
@@ -271,7 +281,7 @@ pub fn rollback(
     let back = store.roll_back(&name, reason, &trust, &by(author));
     let held = told(author, &name, None, back)?;
     Ok(Change {
-        warning: telling::tell_if_possible(&mut store, log),
+        warning: telling::tell_if_possible(&mut store, log).unwrap_or_default(),
         ..Change::of("went back to", &held, String::new())
     })
 }
@@ -288,14 +298,22 @@ pub fn remove(
 ) -> anyhow::Result<Change> {
     let log = telling::ready(&author.audit);
     let mut store = options.open(Access::Change)?;
-    let held = store.select_one(selector).map_err(trouble)?;
+    let held = match &store.select(selector).map_err(trouble)?[..] {
+        [_, _, ..] if !selector.is_of_one_version() => {
+            return Err(input(format!(
+                "`{selector}` has several versions, and what is taken out is gone: name one of them, {selector}@VERSION (`sinew skill \
+                 show {selector}` lists them)"
+            )));
+        }
+        _ => store.select_one(selector).map_err(trouble)?,
+    };
     // That nothing bad goes on running is not held up by a log.
     let log = if held.is_active() { log } else { Ok(log?) };
     let removed = store.remove(&held, active, &by(author));
     told(author, &held.name, Some(held.digest), removed)?;
     Ok(Change {
         state: "gone".to_owned(),
-        warning: telling::tell_if_possible(&mut store, log),
+        warning: telling::tell_if_possible(&mut store, log).unwrap_or_default(),
         ..Change::of("removed", &held, String::new())
     })
 }
@@ -310,7 +328,7 @@ pub fn pin(
     selector: &Selector,
     on: bool,
 ) -> anyhow::Result<Change> {
-    let mut log = telling::ready(&author.audit)?;
+    let log = telling::ready(&author.audit)?;
     let mut store = options.open(Access::Change)?;
     let fitting = store.select(selector).map_err(trouble)?;
     let active = fitting.iter().find(|held| held.is_active());
@@ -318,14 +336,17 @@ pub fn pin(
     let was_pinned = held.pinned;
     let pinned = store.pin(held, on, &by(author));
     let held = told(author, &held.name, Some(held.digest), pinned)?;
-    telling::tell(&mut store, &mut log)?;
+    let warning = telling::tell_if_possible(&mut store, Ok(log)).unwrap_or_default();
     let what = match (was_pinned, on) {
         (false, true) => "pinned",
         (true, false) => "let go",
         (true, true) => "is pinned already",
         (false, false) => "was not pinned",
     };
-    Ok(Change::of(what, &held, String::new()))
+    Ok(Change {
+        warning,
+        ..Change::of(what, &held, String::new())
+    })
 }
 
 /// Agrees that a version may have what it asks for and was granted.
@@ -337,7 +358,7 @@ pub fn approve(
     author: &Author,
     selector: &Selector,
 ) -> anyhow::Result<Change> {
-    let mut log = telling::ready(&author.audit)?;
+    let log = telling::ready(&author.audit)?;
     let config = options.sources.load()?;
     let trust = options.trust()?;
     let mut store = options.open(Access::Change)?;
@@ -345,7 +366,7 @@ pub fn approve(
     let manifest = granted(&store, &held, &trust, &config, author)?;
     let approved = store.approve(&held, &allowed(&manifest, &config.grants), &by(author));
     let new = told(author, &held.name, Some(held.digest), approved)?;
-    telling::tell(&mut store, &mut log)?;
+    let warning = telling::tell_if_possible(&mut store, Ok(log)).unwrap_or_default();
     let activate = format!(
         "sinew skill activate {}@{} --actor NAME",
         held.name, held.version
@@ -357,6 +378,7 @@ pub fn approve(
         } else {
             Vec::from_iter(new).join(", ")
         },
+        warning,
         ..Change::of("approved", &held, next)
     })
 }

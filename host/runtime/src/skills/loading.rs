@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sinew_plugin_host::{Grants, MachineCode, PluginHost};
 use sinew_skill_store::{Access, Digest, Held, Loadable, State, Store, Trust};
 use sinew_tasks::{InstallError, InstalledVersion, Version as _};
 
+use super::pasting::with_flags;
 use super::worker::examine;
 use super::{StorePlace, trouble};
 use crate::grants::allowed;
@@ -31,20 +32,25 @@ pub(crate) fn names(place: &StorePlace) -> anyhow::Result<BTreeSet<String>> {
 }
 
 /// What has to be done before a plugin of a store can run, of which nothing is active: `None` if the store has never had it.
-pub(crate) fn way_in(place: &StorePlace, name: &str) -> anyhow::Result<Option<String>> {
+pub(crate) fn way_in(
+    place: &StorePlace,
+    grants: Option<&Path>,
+    name: &str,
+) -> anyhow::Result<Option<String>> {
     let store = Store::open(&place.folder, Access::Read).map_err(trouble)?;
     let is_there = (store.all().map_err(trouble)?.iter()).any(|held| held.name == name);
     let was_there = store.names().map_err(trouble)?.contains(name);
-    Ok(match (is_there, was_there) {
-        (true, _) => Some(format!(
+    let words = match (is_there, was_there) {
+        (true, _) => format!(
             "; no version of it is active in the store: sinew skill activate {name} --actor NAME"
-        )),
-        (false, true) => Some(
-            "; every version of it was taken out of the store: sinew skill install FILE --actor NAME"
-                .to_owned(),
         ),
-        (false, false) => None,
-    })
+        (false, true) => {
+            "; every version of it was taken out of the store: sinew skill install FILE --actor NAME"
+                .to_owned()
+        }
+        (false, false) => return Ok(None),
+    };
+    Ok(Some(with_flags(&words, &place.flags(grants))))
 }
 
 /// Which version of a name is looked at, if there are several.

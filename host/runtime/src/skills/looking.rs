@@ -11,7 +11,7 @@ use sinew_skill_store::{
 use sinew_tasks::check_manifest;
 
 use super::rehearsal::{Rehearsal, Tried, rehearse};
-use super::requirements::{Provided, missing};
+use super::requirements::{Provided, missing, unknown_class};
 use super::words::{Change, Checked};
 use super::worker::examine;
 use super::{StoreOptions, pasted};
@@ -81,7 +81,7 @@ fn version_of(manifest: &Manifest) -> Result<Version, String> {
 }
 
 /// What the configured cell has.
-pub(super) fn provided(sources: &Sources, config: &Config) -> anyhow::Result<Provided> {
+pub(crate) fn provided(sources: &Sources, config: &Config) -> anyhow::Result<Provided> {
     let selection = choose(&sources.backend).map_err(|error| input(error.to_string()))?;
     let (detector, _) = assets::detector(sources.models.as_deref(), &*selection.backend)?;
     let policies = assets::policies(sources.models.as_deref())?;
@@ -245,7 +245,8 @@ pub fn check(options: &StoreOptions, file: &Path) -> anyhow::Result<Checked> {
         bytes: artifact.len(),
         compiled_bytes: examined.compiled.len(),
         signed_by: signer.map(|key| key.to_string()),
-        not_granted: config.grants.meet(&manifest).err(),
+        not_granted: (config.grants.meet(&manifest).err())
+            .or_else(|| unknown_class(&manifest.name, &config.grants, &provided)),
         allowed: allowed(&manifest, &config.grants),
     })
 }

@@ -8,6 +8,7 @@ mod changing;
 mod conduct;
 mod loading;
 mod looking;
+mod pasting;
 mod rehearsal;
 mod requirements;
 mod taking;
@@ -19,7 +20,7 @@ mod worker;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sinew_plugin_host::{Manifest, read_manifest};
 use sinew_skill_store::{Access, Held, Selector, Store, StoreError, Trust};
@@ -27,7 +28,6 @@ use sinew_skill_store::{Access, Held, Selector, Store, StoreError, Trust};
 use crate::files;
 use crate::grants::allowed;
 use crate::kit::PluginFile;
-use crate::safety_change::AUDIT_DEFAULT;
 use crate::sources::{Config, Sources};
 use crate::trouble::{input, refused};
 
@@ -37,8 +37,10 @@ pub use self::conduct::{Interrupted, Interruption};
 pub(crate) use self::loading::{
     FromStore, Pick, artifact, artifacts, compiled, load as load_active, names, vouched, way_in,
 };
-pub(crate) use self::looking::kind_name;
 pub use self::looking::{check, keygen, pack, sign, test};
+pub(crate) use self::looking::{kind_name, provided};
+use self::pasting::pasted;
+pub(crate) use self::pasting::{audit_flag, complete, with_flags};
 pub use self::rehearsal::{Rehearsal, Tried};
 pub(crate) use self::requirements::{Provided, missing, unknown_class};
 pub(crate) use self::taking::Admission;
@@ -75,29 +77,18 @@ pub struct StoreOptions {
 impl StoreOptions {
     /// A command that goes on from here: in the same store, with the same grants and log.
     fn next(&self, command: &str, author: &Author) -> String {
-        let store = match &self.place.folder {
-            folder if folder.as_path() == Path::new(STORE_DEFAULT) => String::new(),
-            folder => format!(" --store {}", pasted(folder)),
-        };
-        let log = match &author.audit {
-            log if log.as_path() == Path::new(AUDIT_DEFAULT) => String::new(),
-            log => format!(" --audit {}", pasted(log)),
-        };
-        format!(
-            "{command}{store}{}{}{log}",
-            self.grants_flag(),
-            self.trust_flag()
-        )
+        format!("{command}{}", self.flags(author))
     }
 
-    fn trust_flag(&self) -> String {
-        (self.place.trust.as_ref())
-            .map_or_else(String::new, |file| format!(" --trust {}", pasted(file)))
+    /// An error in which the commands that it proposes lead to the same store, with the same grants and log.
+    #[must_use]
+    pub fn complete(&self, error: anyhow::Error, author: &Author) -> anyhow::Error {
+        complete(error, &self.flags(author))
     }
 
-    fn grants_flag(&self) -> String {
-        (self.sources.grants.as_ref())
-            .map_or_else(String::new, |file| format!(" --grants {}", pasted(file)))
+    fn flags(&self, author: &Author) -> String {
+        let grants = self.sources.grants.as_deref();
+        self.place.flags(grants) + &audit_flag(&author.audit)
     }
 
     fn open(&self, access: Access) -> anyhow::Result<Store> {
@@ -134,19 +125,6 @@ impl StorePlace {
         Trust::from_toml_str(&text, &path.display().to_string())
             .map_err(|error| input(error.to_string()))
     }
-}
-
-/// A path as it can be pasted into a shell, behind an option or a command.
-fn pasted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._+:@%,=-".contains(c);
-    if text.starts_with('-') {
-        return pasted(&Path::new(".").join(path));
-    }
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// As the command line has to end: refused, or wrong input.
@@ -230,7 +208,10 @@ fn refused_by(
     }
     match store.check_consent(held, grants) {
         Ok(()) => Ok(None),
-        Err(error) if error.is_refusal() => Ok(Some(error.to_string())),
+        Err(error) if error.is_refusal() => {
+            let flags = options.place.flags(options.sources.grants.as_deref());
+            Ok(Some(with_flags(&error.to_string(), &flags)))
+        }
         Err(error) => Err(trouble(error)),
     }
 }

@@ -15,28 +15,34 @@ const REASON_MAX: usize = 500;
 const DONE_ALL_THE_SAME: &str =
     "it is done, but not in the audit log, which is told of it with the next change";
 
-/// The log, verified: asked for before something is changed that it has to be told of, and before anybody else has to wait.
+/// Room that a log needs before something is changed: more than the records of one change take.
+const ROOM_BYTES: u64 = 64 << 10;
+
+/// The log, verified, and with room: asked for before something is changed that it has to be told of, and before anybody else has
+/// to wait.
 pub(crate) fn ready(audit: &Path) -> anyhow::Result<AuditFile> {
     let clock = WallClock::UnixMs(now_unix_ms);
-    AuditFile::open(audit, clock).map_err(|error| audit_trouble(&error))
-}
-
-/// Tells everything that the log was not told of. What is to be told is done by then.
-pub(crate) fn tell(store: &mut Store, log: &mut AuditFile) -> anyhow::Result<()> {
-    let told = store.hand_out(|events| {
-        let records: Vec<Pending> = events.iter().map(pending).collect();
-        (log.append(&records)).map_err(|error| NotTold::Log(audit_trouble(&error)))
+    let log = AuditFile::open(audit, clock).and_then(|log| {
+        log.reserve(ROOM_BYTES)?;
+        Ok(log)
     });
-    told.map_err(|error| error.into_error().context(DONE_ALL_THE_SAME))
+    log.map_err(|error| audit_trouble(&error))
 }
 
-/// The same of what makes the robot safer, and is done whether it can be told or not: what is to be said of that, if anything is.
-pub(crate) fn tell_if_possible(store: &mut Store, log: anyhow::Result<AuditFile>) -> String {
-    let log = log.map_err(|error| error.context(DONE_ALL_THE_SAME));
-    match log.and_then(|mut log| tell(store, &mut log)) {
-        Ok(()) => String::new(),
-        Err(error) => format!("{error:#}"),
-    }
+/// Tells everything that the log was not told of. What is to be told is done by then, whether it can be told or not: what is to be
+/// said of that, if anything is.
+pub(crate) fn tell_if_possible(
+    store: &mut Store,
+    log: anyhow::Result<AuditFile>,
+) -> Option<String> {
+    let told = log.and_then(|mut log| {
+        let told = store.hand_out(|events| {
+            let records: Vec<Pending> = events.iter().map(pending).collect();
+            (log.append(&records)).map_err(|error| NotTold::Log(audit_trouble(&error)))
+        });
+        told.map_err(NotTold::into_error)
+    });
+    (told.err()).map(|error| format!("{:#}", error.context(DONE_ALL_THE_SAME)))
 }
 
 /// Why the log was not told.
@@ -93,6 +99,7 @@ pub(crate) fn refusal(author: &Author, name: &str, digest: Option<Digest>, reaso
         version: String::new(),
         digest: digest.map(|digest| digest.to_string()).unwrap_or_default(),
         reason: one_line(reason),
+        event: None,
     };
     let record = Pending {
         stamp: Stamp::default(),
@@ -126,6 +133,7 @@ fn pending(event: &Event) -> Pending {
             version: event.version.clone(),
             digest: event.digest.clone(),
             reason: one_line(&event.reason),
+            event: Some(event.seq),
         }),
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sinew_skill_store::{Activation, Held, RunOutcome, Selector, Store, SwapAt, Trust, Usage};
+use sinew_skill_store::{
+    Activation, Held, Memory, RunOutcome, Selector, Store, SwapAt, Trust, Usage,
+};
 
 use crate::rig::{Rig, allowed, by, keep, ran, refused, states};
 
@@ -404,9 +406,38 @@ fn memory_that_was_put_back_is_not_written_over_by_what_was_read_before() {
     assert_eq!(read.entries, before, "as 1.0.0 has left it");
     (store.roll_back("acme/pick", "slow", &rig.trust, &by("ben"))).unwrap();
     let later = BTreeMap::from([("of".to_owned(), b"two".to_vec())]);
-    assert!(!store.keep_memory("acme/pick", read.epoch, &later).unwrap());
+    let written = Memory {
+        entries: later.clone(),
+        ..read
+    };
+    assert!(!store.keep_memory("acme/pick", None, &written).unwrap());
     assert_eq!(store.memory("acme/pick").unwrap().entries, before);
     keep(&mut store, &later);
+    assert_eq!(store.memory("acme/pick").unwrap().entries, later);
+}
+
+#[test]
+fn what_a_good_version_keeps_until_it_is_left_it_has_again() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
+    rig.activate(&mut store, &one);
+    prove(&mut store, &one);
+    let keep = |store: &mut Store, ran: &Held, text: &str| {
+        let epoch = store.memory("acme/pick").unwrap().epoch;
+        let entries = BTreeMap::from([("of".to_owned(), text.as_bytes().to_vec())]);
+        let memory = Memory { entries, epoch };
+        (store.keep_memory("acme/pick", Some(ran.digest), &memory)).unwrap();
+        memory.entries
+    };
+    keep(&mut store, &one, "one");
+    rig.activate(&mut store, &two);
+    // The host has not taken it up yet.
+    let later = keep(&mut store, &one, "one, later");
+    assert_eq!(store.memory("acme/pick").unwrap().entries, later);
+    keep(&mut store, &two, "two");
+    ran(&mut store, &two, &faulted(), None);
+    assert_eq!(states(&store), ["2.0.0 rolled-back", "1.0.0 active"]);
     assert_eq!(store.memory("acme/pick").unwrap().entries, later);
 }
 

@@ -36,6 +36,33 @@ fn a_folder_that_is_no_store_is_told_apart() {
 }
 
 #[test]
+fn artifacts_without_a_state_are_damage_and_no_new_store() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    let one = rig.pick(&mut store, "1.0.0");
+    drop(store);
+    let state = rig.root().join("state.sqlite");
+    let artifact = rig.root().join(format!("artifacts/{}.wasm", one.digest));
+    let sound = fs::read(&state).unwrap();
+    for damage in [
+        |path: &_| fs::write(path, ""),
+        |path: &_| fs::remove_file(path),
+    ] {
+        damage(&state).unwrap();
+        for access in [Access::Read, Access::Change, Access::Create] {
+            refused(
+                Store::open(&rig.root(), access).map(|_| ()),
+                "is damaged: it is gone or empty, and there are artifacts beside it",
+            );
+        }
+        assert!(artifact.exists());
+        assert_eq!(fs::metadata(&state).map_or(0, |there| there.len()), 0);
+    }
+    fs::write(&state, sound).unwrap();
+    assert_eq!(states(&rig.open()), ["1.0.0 installed"]);
+}
+
+#[test]
 fn a_store_of_a_later_version_is_left_alone() {
     let rig = Rig::new();
     drop(rig.open());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use sinew_skill_store::{
-    Access, Activation, By, Date, Examined, Examiner, Gate, Held, Installation, Installed,
+    Access, Activation, By, Date, Examined, Examiner, Gate, Held, Installation, Installed, Memory,
     RunOutcome, SecretKey, Store, StoreError, SwapAt, Trust, Unfit, Usage, sign,
 };
 use tempfile::TempDir;
@@ -149,8 +149,12 @@ pub(crate) fn allowed(words: &[&str]) -> BTreeSet<String> {
 
 /// Keeps memory of `acme/pick`, as it is now.
 pub(crate) fn keep(store: &mut Store, entries: &BTreeMap<String, Vec<u8>>) {
-    let epoch = store.memory("acme/pick").expect("it can be read").epoch;
-    let kept = store.keep_memory("acme/pick", epoch, entries);
+    let there = store.memory("acme/pick").expect("it can be read");
+    let memory = Memory {
+        entries: entries.clone(),
+        ..there
+    };
+    let kept = store.keep_memory("acme/pick", None, &memory);
     assert!(kept.expect("it can be written"));
 }
 

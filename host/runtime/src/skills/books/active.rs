@@ -1,7 +1,7 @@
 //! What is to run of what the store holds, and what of it runs here.
 
 use sinew_skill_store::{Digest, Held, State, SwapAt};
-use sinew_tasks::{InstalledVersion, SwapAt as TaskSwapAt};
+use sinew_tasks::{InstalledVersion, Left, SwapAt as TaskSwapAt};
 
 use super::{Inner, News, NewsOf, by};
 
@@ -58,15 +58,20 @@ impl Inner {
         }
     }
 
-    /// What has become of versions that were left when nobody waited for it. Who runs instead has the memory that was put back
-    /// from the next cycle on: until then the one that was left may still write into it.
+    /// What has become of versions that were left when nobody waited for it.
     pub(super) fn news_of_left(&mut self) -> Vec<News> {
         let left = std::mem::take(&mut self.left);
         (left.into_iter())
-            .map(|booking| News {
-                what: NewsOf::Left(booking.digest, self.go_back(&booking.name, booking.digest)),
-                words: format!("{} {} was left", booking.name, booking.version),
-                name: booking.name,
+            .map(|booking| {
+                let left = Left {
+                    instead: self.go_back(&booking.name, booking.digest),
+                    memory: self.read_again(&booking.name),
+                };
+                News {
+                    what: NewsOf::Left(booking.digest, left),
+                    words: format!("{} {} was left", booking.name, booking.version),
+                    name: booking.name,
+                }
             })
             .collect()
     }
@@ -96,25 +101,40 @@ impl Inner {
                 name,
             });
         }
-        let trust = (!wanted.is_empty()).then(|| self.trust()).flatten();
+        let trust = (!wanted.is_empty()).then(|| self.place.trust());
         for held in wanted {
             let (swap_at, became) = match held.state {
                 State::Active { swap_at, .. } => (swap_at, format!("{held} was made active")),
                 _ => (SwapAt::NextTask, format!("{held} is gone back to")),
             };
-            // Without a trust file that can be read nothing is known, and nothing is taken up.
-            let distrust = (trust.as_ref()).and_then(|trust| held.check_trust(trust).err());
             let runs = self.active.get(&held.name) == Some(&held.digest);
-            match distrust {
-                Some(error) if runs => {
-                    news.push(self.distrust(held, &error.to_string()));
+            let known = self.distrusted.get(&held.digest);
+            match &trust {
+                Some(Ok(trust)) => match held.check_trust(trust) {
+                    // What was found before may have been that nothing could be read.
+                    Err(error) if runs || known.is_some_and(|why| *why != error.to_string()) => {
+                        news.push(self.distrust(held, error.to_string()));
+                        continue;
+                    }
+                    Err(_) if known.is_some() => continue,
+                    _ => {}
+                },
+                // Somebody may just have revoked it, and have mistyped that.
+                Some(Err(error)) if runs => {
+                    let why = format!("whom to trust can't be read: {error:#}");
+                    news.push(self.distrust(held, why));
                     continue;
                 }
-                Some(_) if self.distrusted.contains_key(&held.digest) => continue,
-                _ if runs => continue,
-                None if trust.is_none() && self.distrusted.contains_key(&held.digest) => continue,
-                _ => drop(self.distrusted.remove(&held.digest)),
-            };
+                Some(Err(error)) if known.is_some() => {
+                    self.note(format!("{error:#}"));
+                    continue;
+                }
+                _ => {}
+            }
+            if runs {
+                continue;
+            }
+            self.distrusted.remove(&held.digest);
             let (what, words) = match self.taking.take(&self.store, &held) {
                 Ok(version) => {
                     self.active.insert(held.name.clone(), held.digest);
@@ -136,14 +156,15 @@ impl Inner {
         news
     }
 
-    /// Revoked while it ran here: no task begins with it any more. One that runs comes to its end, as if it had been replaced.
-    fn distrust(&mut self, held: Held, why: &str) -> News {
+    /// Revoked while it ran here, or nobody can tell: no task begins with it any more. One that runs comes to its end, as if it had
+    /// been replaced.
+    fn distrust(&mut self, held: Held, why: String) -> News {
         let words = format!("no task begins with it any more: {why}");
         self.note(words.clone());
         self.unsaid
-            .push((held.clone(), why.to_owned(), by(self.clock)));
+            .push((held.clone(), why.clone(), by(self.clock)));
         self.active.remove(&held.name);
-        self.distrusted.insert(held.digest, why.to_owned());
+        self.distrusted.insert(held.digest, why);
         News {
             name: held.name,
             what: NewsOf::Gone,

@@ -58,7 +58,7 @@ impl Inner {
         match self.store.memory(name) {
             Ok(memory) => {
                 if let Some(unkept) = self.unkept.get_mut(name) {
-                    unkept.epoch = memory.epoch;
+                    unkept.memory.epoch = memory.epoch;
                 }
                 if let Some(read) = self.read.get_mut(name) {
                     *read = memory;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sinew_skill_store::{Memory, StoreError};
 
-use super::Inner;
+use super::{Inner, Unkept};
 
 impl Inner {
     /// What every plugin that runs here keeps.
@@ -12,7 +12,7 @@ impl Inner {
         let mut all = self.store.memories()?;
         all.retain(|name, _| self.active.contains_key(name));
         for (name, there) in &mut all {
-            let unkept = self.unkept.get(name);
+            let unkept = self.unkept.get(name).map(|unkept| &unkept.memory);
             if let Some(unkept) = unkept.filter(|unkept| unkept.epoch == there.epoch) {
                 // What could not be written is what it keeps, all the same.
                 there.entries.clone_from(&unkept.entries);
@@ -28,16 +28,17 @@ impl Inner {
         for name in std::mem::take(&mut self.without_epoch) {
             self.keep_in_epoch(&name);
         }
-        for (name, memory) in std::mem::take(&mut self.unkept) {
+        for (name, unkept) in std::mem::take(&mut self.unkept) {
             // Until the store has left it, what it has is of the version that is left.
             if self.left_here.contains_key(&name) || self.without_epoch.contains(&name) {
-                self.unkept.insert(name, memory);
+                self.unkept.insert(name, unkept);
                 continue;
             }
-            let kept = (self.store).keep_memory(&name, memory.epoch, &memory.entries);
+            let Unkept { memory, ran } = &unkept;
+            let kept = self.store.keep_memory(&name, *ran, memory);
             if let Err(error) = kept {
                 self.note(format!("the memory of {name}: {error}"));
-                self.unkept.insert(name, memory);
+                self.unkept.insert(name, unkept);
             }
         }
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use sinew_audit::{WallClock, Writer};
 use sinew_plugin_host::{PluginHost, Usage as RunUsage};
-use sinew_skill_store::{Digest, Held, SwapAt, Trust, What};
+use sinew_skill_store::{Digest, Held, Memory, SwapAt, Trust, What};
 use sinew_tasks::{Account, Bookkeeper as _, InstalledVersion};
 use tempfile::TempDir;
 
@@ -98,8 +98,12 @@ pub(super) fn memory(of: &str) -> BTreeMap<String, Vec<u8>> {
 }
 
 pub(super) fn keep(shelf: &mut Shelf, of: &str) {
-    let epoch = shelf.store.memory(NAME).expect("it can be read").epoch;
-    let kept = shelf.store.keep_memory(NAME, epoch, &memory(of));
+    let there = shelf.store.memory(NAME).expect("it can be read");
+    let memory = Memory {
+        entries: memory(of),
+        ..there
+    };
+    let kept = shelf.store.keep_memory(NAME, None, &memory);
     assert!(kept.expect("it can be written"));
 }
 
@@ -209,6 +213,7 @@ fn what_piled_up_while_the_store_was_busy_is_booked_little_by_little() {
     };
     let busy = File::open(rig.root().join("lock")).expect("it is there");
     busy.lock().expect("nobody else has it");
+    books.wait_at_most(Duration::from_millis(5));
     for _ in 0..7 {
         assert!(books.book(&second, &Account::Ended, &usage).is_none());
     }
@@ -307,6 +312,53 @@ fn what_is_revoked_while_it_runs_begins_no_task_any_more() {
 }
 
 #[test]
+fn while_nobody_can_tell_what_is_revoked_no_task_begins() {
+    let rig = Rig::new();
+    let second = rig.shelf.good[1].clone();
+    let books = rig.books(Some(&second), None);
+    let trust = rig.root().join("trust.toml");
+    // Somebody revokes it, and mistypes that.
+    let revoked = format!("[[revoked]]\ndigest = \"{}\"\nwhy = ", second.digest);
+    fs::write(&trust, &revoked).expect("it can be written");
+    let news = books.news();
+    assert!(matches!(
+        &news[..],
+        [News { what: NewsOf::Gone, words, .. }]
+            if words.contains("whom to trust can't be read") && words.contains("trust.toml")
+    ));
+    let why = books.awaits(NAME).expect_err("it may not run");
+    assert!(why.contains("trust.toml"), "{why}");
+    assert!(books.news().is_empty());
+    // It is what it was meant to be, and what it was taken for does not stand instead of it.
+    fs::write(&trust, format!("{revoked}\"unsafe\"\n")).expect("it can be written");
+    let news = books.news();
+    assert!(
+        news[0].words.contains("revoked: unsafe"),
+        "{}",
+        news[0].words
+    );
+    assert!(books.news().is_empty());
+    let path = rig.folder.path().join("audit.jsonl");
+    let log = Writer::open(&path, WallClock::VirtualTime).expect("a log");
+    books.tell(&log);
+    let told = fs::read_to_string(&path).expect("it was written");
+    assert_eq!(told.matches("plugin-distrusted").count(), 2, "{told}");
+    fs::remove_file(&trust).expect("it is there");
+    assert_eq!(number(&version(books.news())), "2.0.0");
+}
+
+#[test]
+fn a_store_that_takes_nothing_is_known_before_anything_runs() {
+    let rig = Rig::new();
+    let books = rig.books(None, None);
+    assert_eq!(books.would_not_keep(), None);
+    let journal = rig.root().join("state.sqlite-journal");
+    fs::create_dir(&journal).expect("nothing is there");
+    let why = books.would_not_keep().expect("nothing can be written");
+    assert!(why.contains("state.sqlite"), "{why}");
+}
+
+#[test]
 fn what_can_not_be_taken_up_is_told_once_and_tried_again() {
     let rig = Rig::new();
     let books = rig.books(Some(&rig.shelf.good[0]), None);
@@ -330,6 +382,21 @@ fn what_can_not_be_taken_up_is_told_once_and_tried_again() {
     assert_eq!(books.take_words().1.len(), 1);
     fs::rename(&aside, &artifact).expect("it is there");
     assert_eq!(number(&version(books.news())), "2.0.0");
+}
+
+#[test]
+fn what_the_one_before_keeps_until_the_other_is_taken_up_is_its_own() {
+    let mut rig = Rig::new();
+    let books = rig.books(Some(&rig.shelf.good[0]), None);
+    let artifact = rig.file("artifacts", &rig.shelf.good[1], "wasm");
+    fs::remove_file(artifact).expect("it is there");
+    assert_eq!(books.memories()[NAME], memory("one"));
+    assert_eq!(books.news().len(), 1, "it can't be taken up");
+    rig.host.set_memory(NAME, memory("one, later"));
+    books.keep_memories(&rig.host);
+    let back = (rig.shelf.store).roll_back(NAME, "slow", &Trust::default(), &by());
+    back.expect("nothing speaks against it");
+    assert_eq!(rig.kept(), memory("one, later"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A version that its ends make unfit while the store can't be changed: it is left here first, and in the store later.
 
 use std::fs::{self, File};
+use std::time::Duration;
 
 use sinew_audit::{WallClock, Writer};
 use sinew_plugin_host::Usage as RunUsage;
@@ -27,6 +28,7 @@ impl Busy {
         assert_eq!(books.memories()[NAME], memory("two"));
         let lock = File::open(rig.root().join("lock")).expect("it is there");
         lock.lock().expect("nobody else has it");
+        books.wait_at_most(Duration::from_millis(5));
         Self {
             rig,
             books,
@@ -82,10 +84,21 @@ fn a_fault_that_meets_a_busy_store_counts_at_once_and_is_booked_later() {
     assert_eq!(troubles.len(), 1, "{troubles:?}");
     assert!(troubles[0].contains("is being changed by another sinew"));
     assert_eq!(busy.active().as_deref(), Some("2.0.0"));
+    // If it ended here, that would be lost: whoever reads the report has to know.
+    let lost = busy.books.lost();
+    assert_eq!(lost.len(), 2, "{lost:?}");
+    assert!(lost[0].contains("the ends of 2 runs are not booked"));
+    assert!(lost[1].ends_with("sinew skill rollback sinew/kit-parts --actor NAME"));
     busy.let_go();
     assert!(busy.books.news().is_empty(), "it was told of, and left");
     assert_eq!(busy.active().as_deref(), Some("1.0.0"));
-    assert_eq!(busy.books.take_words(), (vec![], vec![]));
+    assert!(busy.books.lost().is_empty());
+    let (rollbacks, troubles) = busy.books.take_words();
+    assert!(rollbacks.is_empty());
+    assert_eq!(
+        troubles,
+        ["the ends of runs that were not booked when they should have been are booked now"]
+    );
 }
 
 #[test]
