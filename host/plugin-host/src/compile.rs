@@ -25,6 +25,8 @@ use crate::windows::Mapped;
 pub struct MachineCode<'a> {
     bytes: &'a [u8],
     folder: Option<&'a Path>,
+    /// SHA-256 of the component, hexadecimal, if the caller knows it.
+    pub(crate) made_of: Option<String>,
 }
 
 impl<'a> MachineCode<'a> {
@@ -42,6 +44,16 @@ impl<'a> MachineCode<'a> {
         Self {
             bytes,
             folder: None,
+            made_of: None,
+        }
+    }
+
+    /// The SHA-256 of the component that it was made of, hexadecimal: whoever has compared it need not have it counted again.
+    #[must_use]
+    pub fn made_of(self, digest: String) -> Self {
+        Self {
+            made_of: Some(digest),
+            ..self
         }
     }
 

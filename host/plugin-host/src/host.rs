@@ -251,6 +251,9 @@ impl PluginHost {
                 });
             }
         };
+        let digest = (code.and_then(|code| code.made_of.clone()))
+            .unwrap_or_else(|| hex(&Sha256::digest(bytes)));
+        debug_assert_eq!(digest, hex(&Sha256::digest(bytes)), "of other bytes");
         let component = match code {
             Some(code) => code.component(&self.engine, &self.reaper),
             None => Component::new(&self.engine, bytes),
@@ -271,7 +274,7 @@ impl PluginHost {
         let instance = linker.instantiate_pre(&component).map_err(unlinkable)?;
         Ok(Arc::new(Plugin {
             manifest,
-            digest: hex(&Sha256::digest(bytes)).into(),
+            digest: digest.into(),
             limits: Arc::new(grant.narrow(&self.limits)),
             grant: Arc::new(grant),
             wasi,

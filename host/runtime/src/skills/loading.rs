@@ -249,7 +249,8 @@ impl FromStore {
         let origin = self.held().to_string();
         let plugin = match &self.loaded.compiled {
             Some(compiled) => {
-                let code = placed(vouched(compiled));
+                let code = vouched(compiled).made_of(self.held().digest.to_string());
+                let code = placed(code);
                 host.load_compiled(&self.loaded.artifact, &origin, &code)?
             }
             None => host.load(&self.loaded.artifact, &origin)?,

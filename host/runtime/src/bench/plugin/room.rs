@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
+use sinew_inference::sha256_hex;
 use sinew_plugin_host::{Limits, MachineCode, Plugin, Run, read_manifest};
 
 use super::rig::Rig;
@@ -44,15 +45,19 @@ pub(super) fn measure(
             .context("keeping machine code")?;
     }
 
+    let mut read = Meter::new(allocations, loads);
     let mut load = Meter::new(allocations, loads);
     let mut start = Meter::new(allocations, loads);
     for round in 0..loads {
         let version = round % digests;
-        let cached = Cached::read(cache.path(), version)?;
+        let cached = read.sample(|| Cached::read(cache.path(), version))?;
         let loaded = load.sample(|| cached.start(&rig))?;
         let started = start.sample(|| start_of(&rig, loaded.0.plugin()))?;
         drop((loaded, started));
     }
+    let read = read
+        .row("read the cache")
+        .noted("the artifact and its machine code, each with its SHA-256");
     let mut load = load
         .row("load from the cache, start")
         .noted("kit-parts, up to its first wait: checked, linked, instantiated");
@@ -102,7 +107,7 @@ pub(super) fn measure(
     ];
     drop(runs);
     Ok(Part {
-        rows: vec![load, start],
+        rows: vec![read, load, start],
         figures,
     })
 }
@@ -129,17 +134,24 @@ struct Cached<'a> {
     folder: &'a Path,
     artifact: Vec<u8>,
     code: Vec<u8>,
+    digest: String,
 }
 
 impl<'a> Cached<'a> {
     fn read(folder: &'a Path, version: usize) -> anyhow::Result<Self> {
         let read = |kind: &str| {
-            fs::read(folder.join(format!("{version}.{kind}"))).context("reading machine code")
+            let bytes = fs::read(folder.join(format!("{version}.{kind}")));
+            let bytes = bytes.context("reading machine code")?;
+            let digest = sha256_hex(&bytes);
+            Ok::<_, anyhow::Error>((bytes, digest))
         };
+        let (artifact, digest) = read("wasm")?;
+        let (code, _) = read("code")?;
         Ok(Self {
             folder,
-            artifact: read("wasm")?,
-            code: read("code")?,
+            artifact,
+            code,
+            digest,
         })
     }
 
@@ -150,7 +162,7 @@ impl<'a> Cached<'a> {
         )]
         // SAFETY: `PluginHost::compile` gave them for this artifact, in this process, and nobody else may write there.
         let code = unsafe { MachineCode::made_here(&self.code) };
-        let code = code.mapped_in(self.folder);
+        let code = code.made_of(self.digest.clone()).mapped_in(self.folder);
         Ok(rig.host.load_compiled(&self.artifact, KIT_PARTS, &code)?)
     }
 
