@@ -157,6 +157,7 @@ impl Kit {
                 "{why}: no run counts, no probation goes on, and the next run begins with the versions that are active now"
             ));
         }
+        books.be_quick();
         self.plugins.keep_books(Arc::clone(&books) as Arc<_>);
         self.books = Some(books);
         Ok(())

@@ -124,11 +124,7 @@ impl Books {
         clock: Clock,
         active: BTreeMap<String, Digest>,
     ) -> anyhow::Result<Self> {
-        let mut store = Store::open(&place.folder, Access::Change).map_err(trouble)?;
-        if clock.is_some() {
-            // Nobody waits under virtual time: there what others do to the store decides nothing.
-            (store.patience(PATIENCE_BESIDE_A_ROBOT)).map_err(trouble)?;
-        }
+        let store = Store::open(&place.folder, Access::Change).map_err(trouble)?;
         let known = store.all().map_err(trouble)?;
         Ok(Self(Mutex::new(Inner {
             taking: Taking::new(place.clone(), host, admission, clock.is_some()),
@@ -229,6 +225,13 @@ impl Books {
         } = &mut *inner;
         if let Err(error) = telling::tell_writer(store, log, handed_over) {
             inner.note(format!("{error:#}"));
+        }
+    }
+
+    /// A robot works from now on. Nobody waits under virtual time: there what others do to the store decides nothing.
+    pub(crate) fn be_quick(&self) {
+        if self.inner().clock.is_some() {
+            self.wait_at_most(PATIENCE_BESIDE_A_ROBOT);
         }
     }
 
