@@ -121,7 +121,9 @@ impl Inner {
                 },
                 // Somebody may just have revoked it, and have mistyped that.
                 Some(Err(error)) if runs => {
-                    let why = format!("whom to trust can't be read: {error:#}");
+                    let error = format!("{error:#}");
+                    let words: Vec<&str> = error.split_whitespace().collect();
+                    let why = format!("whom to trust can't be read: {}", words.join(" "));
                     news.push(self.distrust(held, why));
                     continue;
                 }

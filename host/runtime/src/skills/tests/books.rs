@@ -315,7 +315,9 @@ fn what_is_revoked_while_it_runs_begins_no_task_any_more() {
 fn while_nobody_can_tell_what_is_revoked_no_task_begins() {
     let rig = Rig::new();
     let second = rig.shelf.good[1].clone();
+    static NOW: AtomicU64 = AtomicU64::new(5);
     let books = rig.books(Some(&second), None);
+    let in_real_time = rig.books(Some(&second), Some(|| NOW.load(Ordering::SeqCst)));
     let trust = rig.root().join("trust.toml");
     // Somebody revokes it, and mistypes that.
     let revoked = format!("[[revoked]]\ndigest = \"{}\"\nwhy = ", second.digest);
@@ -327,8 +329,10 @@ fn while_nobody_can_tell_what_is_revoked_no_task_begins() {
             if words.contains("whom to trust can't be read") && words.contains("trust.toml")
     ));
     let why = books.awaits(NAME).expect_err("it may not run");
-    assert!(why.contains("trust.toml"), "{why}");
+    assert!(why.contains("trust.toml") && !why.contains('\n'), "{why}");
     assert!(books.news().is_empty());
+    assert_eq!(in_real_time.news().len(), 1);
+    assert_eq!(in_real_time.awaits(NAME), Ok(()), "it may be mended");
     // It is what it was meant to be, and what it was taken for does not stand instead of it.
     fs::write(&trust, format!("{revoked}\"unsafe\"\n")).expect("it can be written");
     let news = books.news();
@@ -338,6 +342,8 @@ fn while_nobody_can_tell_what_is_revoked_no_task_begins() {
         news[0].words
     );
     assert!(books.news().is_empty());
+    assert_eq!(in_real_time.news().len(), 1);
+    assert!(in_real_time.awaits(NAME).is_err(), "it was revoked");
     let path = rig.folder.path().join("audit.jsonl");
     let log = Writer::open(&path, WallClock::VirtualTime).expect("a log");
     books.tell(&log);
