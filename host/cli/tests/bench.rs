@@ -10,7 +10,8 @@ use folder::Folder;
 use serde_json::Value;
 
 /// The rows, in order, and the rows that each is compared with.
-const ROWS: [(&str, &[&str]); 17] = [
+const ROWS: [(&str, &[&str]); 18] = [
+    ("read the cache", &[]),
     ("load from the cache, start", &["start"]),
     ("start", &[]),
     (
