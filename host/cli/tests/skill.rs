@@ -72,7 +72,7 @@ fn what_is_proposed_can_be_pasted() {
     proposed(&text, "sinew skill activate acme/look@VERSION");
     proposed(&text, "sinew skill remove acme/look@VERSION --active");
     let text = skill(2, &["rollback", "look@1.0.0"]);
-    proposed(&text, "sinew skill activate look@1.0.0");
+    proposed(&text, "sinew skill activate acme/look@1.0.0 --downgrade");
     skill(0, &["pin", "look"]);
     let text = skill(4, &["activate", "look@1.0.0", "--downgrade"]);
     proposed(&text, "sinew skill pin acme/look --off");

@@ -322,6 +322,12 @@ impl<P: Plugins> TaskEngine<P> {
         }
     }
 
+    /// Nothing of this skill is active any more: no task goes over to what was.
+    pub fn stay(&mut self, skill: &str) {
+        let of_skill = |task: &&mut Task<P>| task.skill() == skill;
+        (self.tasks.values_mut().filter(of_skill)).for_each(Task::stay);
+    }
+
     /// The version of a plugin with this digest was left: no task goes on with it. Those that have it go over to what is active
     /// instead, or fail; a recovery's runs are ended.
     pub fn abandon(&mut self, skill: &str, digest: &str, why: &str) {
@@ -362,15 +368,15 @@ impl<P: Plugins> TaskEngine<P> {
                 status,
                 is_short,
             });
+            // What misbehaves for one task does for the others, those too whose turn is yet to come.
+            for (version, why) in left.drain(..) {
+                self.abandon(&version.manifest().name, version.digest(), &why);
+            }
         }
         self.first = match self.plugins.step_is_used_up() {
             true => had_no_time.or(self.first),
             false => None,
         };
-        // What misbehaves for one task does for the others.
-        for (version, why) in left {
-            self.abandon(&version.manifest().name, version.digest(), &why);
-        }
     }
 
     /// Tasks that are not over, in the order in which they go on: those that have begun and wait for robot parts, and then as they

@@ -353,6 +353,11 @@ impl<P: Plugins> Task<P> {
         });
     }
 
+    /// What it was to go over to is not active any more.
+    pub(crate) fn stay(&mut self) {
+        self.swap = None;
+    }
+
     /// A version was left for another one, or for none. If it is the one that the task has, nothing of it is run any more.
     pub(crate) fn abandon(&mut self, digest: &str, to: Option<&P::Version>, why: &str) {
         if self.is_over() || self.version.digest() != digest {

@@ -252,11 +252,17 @@ pub(crate) fn take_news(kit: &Kit, mut host: Option<&mut Host>, watch: Watcher<'
         let News { name, what, words } = news;
         let mut tasks = host.as_deref_mut().map(Host::tasks);
         match what {
-            NewsOf::Version(version, at) => {
+            NewsOf::Version(version, at, before) => {
+                if let (Some(tasks), Some(before)) = (&tasks, before) {
+                    books.keep_before(tasks.plugins().host(), &name, before);
+                }
                 kit.plugins.replace(version);
                 (tasks.iter_mut()).for_each(|tasks| tasks.go_over(&name, at, &words));
             }
-            NewsOf::Gone => kit.plugins.remove(&name),
+            NewsOf::Gone => {
+                kit.plugins.remove(&name);
+                (tasks.iter_mut()).for_each(|tasks| tasks.stay(&name));
+            }
             NewsOf::Left(digest, left) => {
                 let digest = digest.to_string();
                 match &mut tasks {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use sinew_audit::Writer;
 use sinew_plugin_host::{PluginHost, Usage as RunUsage};
 use sinew_skill_store::{
-    Access, By, Digest, Held, Memory, PATIENCE, RunOutcome, Store, Trust, Usage,
+    Access, By, Digest, Held, Memory, PATIENCE, RunOutcome, State, Store, Trust, Usage,
 };
 use sinew_tasks::{
     Account, Bookkeeper, InstalledVersion, Left, SwapAt as TaskSwapAt, Version as _,
@@ -42,8 +42,8 @@ pub(crate) struct News {
 
 /// Of what.
 pub(crate) enum NewsOf {
-    /// Another version is active now, and tasks that run go over to it.
-    Version(InstalledVersion, TaskSwapAt),
+    /// Another version is active now, and tasks that run go over to it. What ran before, if anything did.
+    Version(InstalledVersion, TaskSwapAt, Option<Digest>),
     /// Nothing of that name is active any more.
     Gone,
     /// The version with this digest was left: no task goes on with it.
@@ -188,6 +188,23 @@ impl Books {
         inner.keep_all();
     }
 
+    /// Another version runs from now on instead of `ran`: what that one keeps up to here is its own if it is gone back to.
+    pub(crate) fn keep_before(&self, host: &PluginHost, name: &str, ran: Digest) {
+        let mut inner = self.inner();
+        let entries = host.memory(name);
+        let Some(read) = inner.read.get_mut(name) else {
+            return;
+        };
+        if entries == read.entries {
+            return;
+        }
+        read.entries.clone_from(&entries);
+        let memory = read.clone();
+        let ran = Some(ran);
+        (inner.unkept).insert(name.to_owned(), Unkept { memory, ran });
+        inner.keep_all();
+    }
+
     /// What became active since the last time, by somebody else or because an end was booked late. What can't be taken up is
     /// tried again.
     pub(crate) fn news(&self) -> Vec<News> {
@@ -208,12 +225,17 @@ impl Books {
         let mut inner = self.inner();
         inner.look();
         let held = (inner.wanted_of(name)).ok_or_else(|| no_version_is_active(name))?;
-        match inner.distrusted.get(&held.digest) {
-            // Somebody is writing it, or will mend it: where a clock runs there is time for that.
-            Some(_) if inner.clock.is_some() && inner.place.trust().is_err() => Ok(()),
-            Some(why) => Err(format!("no task begins with it any more: {why}")),
-            None => Ok(()),
-        }
+        let known = inner.distrusted.get(&held.digest).cloned();
+        let why = match inner.clock {
+            None => known,
+            // Where a clock runs, what the file says now counts, and if it can't be read there is time to mend it.
+            Some(_) => (inner.place.trust().ok())
+                .and_then(|trust| held.check_trust(&trust).err())
+                .map(|error| error.to_string()),
+        };
+        why.map_or(Ok(()), |why| {
+            Err(format!("no task begins with it any more: {why}"))
+        })
     }
 
     /// Tells the audit log what happened. What can't be written is told the next time.
@@ -281,10 +303,25 @@ impl Books {
                 inner.unbooked.len()
             ));
         }
-        for name in inner.left_here.keys() {
+        for (name, digest) in &inner.left_here {
+            let left = inner.known.iter().find(|held| held.digest == *digest);
+            let has_before = (inner.known.iter())
+                .any(|held| held.name == *name && held.state == State::LastGood);
+            let mut help = String::new();
+            if left.is_some_and(|left| left.pinned) {
+                help.push_str(&format!("sinew skill pin {name} --off --actor NAME, and "));
+            }
+            help.push_str(&match left {
+                Some(left) if !has_before => {
+                    format!(
+                        "sinew skill remove {name}@{} --active --actor NAME",
+                        left.version
+                    )
+                }
+                _ => format!("sinew skill rollback {name} --actor NAME"),
+            });
             lost.push(format!(
-                "the store does not know that the active version of {name} was left, so the next run begins with it: sinew skill \
-                 rollback {name} --actor NAME"
+                "the store does not know that the active version of {name} was left, so the next run begins with it: {help}"
             ));
         }
         let unkept = inner

@@ -79,6 +79,18 @@ fn refuse(author: &Author, held: &Held, words: String) -> anyhow::Error {
     refused(words)
 }
 
+/// The command that makes a version active, whatever it has been through.
+fn activation_of(store: &Store, held: &Held) -> anyhow::Result<String> {
+    let mut command = format!("sinew skill activate {}@{}", held.name, held.version);
+    if store.is_downgrade(held).map_err(trouble)? {
+        command.push_str(" --downgrade");
+    }
+    if held.condemned.is_some() {
+        command.push_str(" --again");
+    }
+    Ok(command + " --actor NAME")
+}
+
 /// The manifest of a version that has been granted what it asks for.
 fn granted(
     store: &Store,
@@ -141,14 +153,7 @@ pub fn install(
         "installed"
     };
     let held = installed.held;
-    let downgrade = match store.is_downgrade(&held).map_err(trouble)? {
-        true => " --downgrade",
-        false => "",
-    };
-    let activate = format!(
-        "sinew skill activate {}@{}{downgrade} --actor NAME",
-        held.name, held.version
-    );
+    let activate = activation_of(&store, &held)?;
     let next = match held.is_active() {
         true => String::new(),
         false => options.next(&activate, author),
@@ -271,9 +276,10 @@ pub fn rollback(
     let trust = options.trust()?;
     let mut store = options.open(Access::Change)?;
     if selector.is_of_one_version() {
+        let held = store.select_one(selector).map_err(trouble)?;
         return Err(input(format!(
-            "rollback goes to what was good before, whatever that is: name no version. To a version of your choice: sinew skill \
-             activate {selector} --actor NAME"
+            "rollback goes to what was good before, whatever that is: name no version. To a version of your choice: {}",
+            activation_of(&store, &held)?
         )));
     }
     let name = store.select_one(selector).map_err(trouble)?.name;
@@ -367,11 +373,7 @@ pub fn approve(
     let approved = store.approve(&held, &allowed(&manifest, &config.grants), &by(author));
     let new = told(author, &held.name, Some(held.digest), approved)?;
     let warning = telling::tell_if_possible(&mut store, Ok(log)).unwrap_or_default();
-    let activate = format!(
-        "sinew skill activate {}@{} --actor NAME",
-        held.name, held.version
-    );
-    let next = options.next(&activate, author);
+    let next = options.next(&activation_of(&store, &held)?, author);
     Ok(Change {
         state: if new.is_empty() {
             "nothing that was not allowed before".to_owned()

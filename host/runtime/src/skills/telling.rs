@@ -21,12 +21,14 @@ const ROOM_BYTES: u64 = 64 << 10;
 /// The log, verified, and with room: asked for before something is changed that it has to be told of, and before anybody else has
 /// to wait.
 pub(crate) fn ready(audit: &Path) -> anyhow::Result<AuditFile> {
+    let log = opened(audit)?;
+    (log.reserve(ROOM_BYTES)).map_err(|error| audit_trouble(&error))?;
+    Ok(log)
+}
+
+fn opened(audit: &Path) -> anyhow::Result<AuditFile> {
     let clock = WallClock::UnixMs(now_unix_ms);
-    let log = AuditFile::open(audit, clock).and_then(|log| {
-        log.reserve(ROOM_BYTES)?;
-        Ok(log)
-    });
-    log.map_err(|error| audit_trouble(&error))
+    AuditFile::open(audit, clock).map_err(|error| audit_trouble(&error))
 }
 
 /// Tells everything that the log was not told of. What is to be told is done by then, whether it can be told or not: what is to be
@@ -106,7 +108,7 @@ pub(crate) fn refusal(author: &Author, name: &str, digest: Option<Digest>, reaso
         actor: Some(author.actor.clone()),
         entry: Entry::Plugin(record),
     };
-    let _ = ready(&author.audit).map(|mut log| log.append(&[record]));
+    let _ = opened(&author.audit).map(|mut log| log.append(&[record]));
 }
 
 fn pending(event: &Event) -> Pending {

@@ -75,6 +75,22 @@ fn at_a_safe_point_the_other_version_goes_on_from_the_checkpoint() {
 }
 
 #[test]
+fn what_is_not_active_any_more_is_not_gone_over_to() {
+    for at in [SwapAt::SafePoint, SwapAt::Now] {
+        let mut bench = bench(skill(vec![done(100).saving(7), done(100).saving(7)]));
+        let task = bench.submit(SubmitOptions::default());
+        bench.run(10);
+        activate(&mut bench, "2.0.0", json!({}));
+        bench.engine.go_over("t/skill", at, "an update");
+        // It is revoked before anything of it has run.
+        bench.engine.stay("t/skill");
+        let end = bench.finish(task);
+        assert_eq!((end.version.as_str(), end.swaps), ("1.0.0", 0), "{at:?}");
+        assert_eq!(end.state, TaskState::Succeeded);
+    }
+}
+
+#[test]
 fn at_once_it_goes_on_from_the_last_checkpoint_or_anew() {
     let mut bench = bench(skill(vec![done(100), done(100)]));
     let task = bench.submit(SubmitOptions::default());

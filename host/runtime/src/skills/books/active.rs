@@ -1,6 +1,6 @@
 //! What is to run of what the store holds, and what of it runs here.
 
-use sinew_skill_store::{Digest, Held, State, SwapAt};
+use sinew_skill_store::{Digest, Held, State, SwapAt, Trust};
 use sinew_tasks::{InstalledVersion, Left, SwapAt as TaskSwapAt};
 
 use super::{Inner, News, NewsOf, by};
@@ -101,7 +101,17 @@ impl Inner {
                 name,
             });
         }
-        let trust = (!wanted.is_empty()).then(|| self.place.trust());
+        let trust = self.place.trust();
+        // What runs until another version can be taken up is judged as well.
+        let wants = |held: &Held| wanted.iter().any(|wanted| wanted.digest == held.digest);
+        let stays =
+            |held: &&Held| self.active.get(&held.name) == Some(&held.digest) && !wants(held);
+        let staying: Vec<Held> = self.known.iter().filter(stays).cloned().collect();
+        for held in staying {
+            if let Some((why, _)) = judge(&trust, &held) {
+                news.push(self.distrust(held, why));
+            }
+        }
         for held in wanted {
             let (swap_at, became) = match held.state {
                 State::Active { swap_at, .. } => (swap_at, format!("{held} was made active")),
@@ -109,26 +119,18 @@ impl Inner {
             };
             let runs = self.active.get(&held.name) == Some(&held.digest);
             let known = self.distrusted.get(&held.digest);
-            match &trust {
-                Some(Ok(trust)) => match held.check_trust(trust) {
-                    // What was found before may have been that nothing could be read.
-                    Err(error) if runs || known.is_some_and(|why| *why != error.to_string()) => {
-                        news.push(self.distrust(held, error.to_string()));
-                        continue;
-                    }
-                    Err(_) if known.is_some() => continue,
-                    _ => {}
-                },
-                // Somebody may just have revoked it, and have mistyped that.
-                Some(Err(error)) if runs => {
-                    let error = format!("{error:#}");
-                    let words: Vec<&str> = error.split_whitespace().collect();
-                    let why = format!("whom to trust can't be read: {}", words.join(" "));
+            match judge(&trust, &held) {
+                // What was found before may have been that nothing could be read.
+                Some((why, is_known))
+                    if runs || (is_known && known.is_some_and(|known| *known != why)) =>
+                {
                     news.push(self.distrust(held, why));
                     continue;
                 }
-                Some(Err(error)) if known.is_some() => {
-                    self.note(format!("{error:#}"));
+                Some((why, is_known)) if known.is_some() => {
+                    if !is_known {
+                        self.note(why);
+                    }
                     continue;
                 }
                 _ => {}
@@ -139,8 +141,8 @@ impl Inner {
             self.distrusted.remove(&held.digest);
             let (what, words) = match self.taking.take(&self.store, &held) {
                 Ok(version) => {
-                    self.active.insert(held.name.clone(), held.digest);
-                    (NewsOf::Version(version, at(swap_at)), became)
+                    let before = self.active.insert(held.name.clone(), held.digest);
+                    (NewsOf::Version(version, at(swap_at), before), became)
                 }
                 Err(Some(why)) => {
                     let words = format!("{became} and can't be taken up yet: {why}");
@@ -171,6 +173,20 @@ impl Inner {
             name: held.name,
             what: NewsOf::Gone,
             words,
+        }
+    }
+}
+
+/// Why a version may not run, if that is so, and whether that is known: nobody can tell what is revoked if the file can't be read, and
+/// somebody may just have revoked it, and have mistyped that.
+fn judge(trust: &anyhow::Result<Trust>, held: &Held) -> Option<(String, bool)> {
+    match trust {
+        Ok(trust) => Some((held.check_trust(trust).err()?.to_string(), true)),
+        Err(error) => {
+            let error = format!("{error:#}");
+            let words: Vec<&str> = error.split_whitespace().collect();
+            let why = format!("whom to trust can't be read: {}", words.join(" "));
+            Some((why, false))
         }
     }
 }

@@ -109,7 +109,7 @@ pub(super) fn keep(shelf: &mut Shelf, of: &str) {
 
 pub(super) fn version(news: Vec<News>) -> InstalledVersion {
     match news.into_iter().next().map(|news| news.what) {
-        Some(NewsOf::Version(version, _)) => version,
+        Some(NewsOf::Version(version, ..)) => version,
         _ => panic!("no version became active"),
     }
 }
@@ -351,6 +351,54 @@ fn while_nobody_can_tell_what_is_revoked_no_task_begins() {
     assert_eq!(told.matches("plugin-distrusted").count(), 2, "{told}");
     fs::remove_file(&trust).expect("it is there");
     assert_eq!(number(&version(books.news())), "2.0.0");
+}
+
+#[test]
+fn what_runs_until_another_can_be_taken_up_is_judged_as_well() {
+    let rig = Rig::new();
+    let first = rig.shelf.good[0].clone();
+    let books = rig.books(Some(&first), None);
+    let artifact = rig.file("artifacts", &rig.shelf.good[1], "wasm");
+    fs::remove_file(artifact).expect("it is there");
+    assert!(matches!(
+        books.news()[..],
+        [News {
+            what: NewsOf::NotTaken,
+            ..
+        }]
+    ));
+    let revoked = format!(
+        "[[revoked]]\ndigest = \"{}\"\nwhy = \"unsafe\"\n",
+        first.digest
+    );
+    fs::write(rig.root().join("trust.toml"), revoked).expect("it can be written");
+    let news = books.news();
+    assert!(matches!(
+        &news[..],
+        [News { what: NewsOf::Gone, words, .. }] if words.contains("revoked: unsafe")
+    ));
+    assert!(books.news().is_empty());
+}
+
+#[test]
+fn what_is_kept_up_to_a_swap_is_of_the_version_before() {
+    let mut rig = Rig::new();
+    let first = rig.shelf.good[0].clone();
+    let books = rig.books(Some(&first), None);
+    assert_eq!(books.memories()[NAME], memory("one"));
+    rig.host.set_memory(NAME, memory("one, later"));
+    let before = match books.news().into_iter().next().map(|news| news.what) {
+        Some(NewsOf::Version(_, _, before)) => before,
+        _ => panic!("no version became active"),
+    };
+    assert_eq!(before, Some(first.digest));
+    books.keep_before(&rig.host, NAME, first.digest);
+    rig.host.set_memory(NAME, memory("two"));
+    books.keep_memories(&rig.host);
+    assert_eq!(rig.kept(), memory("two"));
+    let back = (rig.shelf.store).roll_back(NAME, "slow", &Trust::default(), &by());
+    back.expect("nothing speaks against it");
+    assert_eq!(rig.kept(), memory("one, later"));
 }
 
 #[test]
