@@ -21,7 +21,7 @@ use crate::grants::{Grant, Grants};
 use crate::guard::{self, Beats, Look};
 use crate::limits::{FIBER_STACK, Limits, WASM_STACK};
 use crate::manifest::{Kind, Manifest, RobotPart};
-use crate::memories::Memories;
+use crate::memories::{Memories, PluginMemory};
 use crate::outcome::{Assessment, Checkpoint, Failure, Lease, RecoveryContext, RunEnd, Usage};
 use crate::plugin::{Plugin, exports};
 use crate::ports::HostPorts;
@@ -135,8 +135,8 @@ impl PluginHost {
 
     /// What a plugin has stored with `memory`.
     #[must_use]
-    pub fn memory(&self, plugin: &str) -> BTreeMap<String, Vec<u8>> {
-        self.memories.entries(plugin)
+    pub fn memory(&self, plugin: &str) -> PluginMemory {
+        self.memories.of_plugin(plugin)
     }
 
     /// Replaces what a plugin has stored with `memory`.
@@ -144,15 +144,23 @@ impl PluginHost {
         self.memories.replace(plugin, entries);
     }
 
-    /// The same because the version with this digest was left: what still runs of it has no part in it any more, and calls of its
-    /// to `memory` are answered as cancelled.
+    /// What a plugin has kept before anything of it runs here; `of`: the version with that digest, if it is known which. What
+    /// that one has is its own from the first run of another one on.
+    pub fn begin_memory(&self, plugin: &str, entries: BTreeMap<String, Vec<u8>>, of: Option<&str>) {
+        self.memories.begin(plugin, entries, of);
+    }
+
+    /// Replaces what a plugin has stored with `memory` because the version with the digest `left` was left: with what `back_to`
+    /// had when another one began to run here, or else with `entries`. What still runs of the version that was left has no part
+    /// in it any more, and calls of its to `memory` are answered as cancelled.
     pub fn put_back_memory(
         &self,
         plugin: &str,
         entries: BTreeMap<String, Vec<u8>>,
-        left_digest: &str,
+        left: &str,
+        back_to: Option<&str>,
     ) {
-        self.memories.put_back(plugin, entries, left_digest);
+        self.memories.put_back(plugin, entries, left, back_to);
     }
 
     /// Checks a component and compiles it. `origin` names it in messages.

@@ -54,6 +54,7 @@ pub use limits::{Limits, NarrowedLimits};
 pub use manifest::{
     Ask, CAPABILITIES, DirectoryAsk, Equipment, Kind, Manifest, ManifestError, RobotPart,
 };
+pub use memories::PluginMemory;
 pub use outcome::{
     Assessment, Checkpoint, Failure, Lease, Proposal, RecoveryContext, RunEnd, RunEvent, Usage,
 };

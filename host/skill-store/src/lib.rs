@@ -36,7 +36,7 @@ pub use examine::{Examined, Examiner, Unfit};
 pub use history::{Event, What};
 pub use install::{Installation, Installed};
 pub use keys::{KeyError, PublicKey, SECRET_PREFIX, SecretKey};
-pub use memory::Memory;
+pub use memory::{Memory, MemoryOf};
 pub use probation::{Gate, RunOutcome, Standing, Usage};
 pub use selector::{Selector, SelectorError};
 pub use signature::{Layout, SIGNATURE_SECTION, SignatureError, layout, sign};

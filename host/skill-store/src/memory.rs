@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Transaction;
+use rusqlite::{OptionalExtension as _, Transaction};
 
 use crate::digest::Digest;
 use crate::error::StoreError;
@@ -16,6 +16,15 @@ pub struct Memory {
     pub entries: BTreeMap<String, Vec<u8>>,
     /// Another one whenever an earlier memory was put back.
     pub epoch: i64,
+}
+
+/// Whose a memory is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemoryOf {
+    /// The version that has kept it last.
+    pub version: Option<Digest>,
+    /// What other versions had kept when another one began to run.
+    pub before: BTreeMap<Digest, BTreeMap<String, Vec<u8>>>,
 }
 
 impl Store {
@@ -65,26 +74,27 @@ impl Store {
 
     /// Replaces what a plugin keeps, unless an earlier memory was put back since `memory` was read: whether it did.
     ///
-    /// `ran`: the version that has kept it. A host may run what was active before for a while after somebody has made another
-    /// version active; what that one keeps until it is left is what it has again when it is gone back to.
+    /// `of`: whose it is. A host may run what was active before for a while after somebody has made another version active; what
+    /// that one keeps until then is what it has again when it is gone back to.
     ///
     /// # Errors
     /// The database can't be written.
     pub fn keep_memory(
         &mut self,
         name: &str,
-        ran: Option<Digest>,
         memory: &Memory,
+        of: &MemoryOf,
     ) -> Result<bool, StoreError> {
         self.change(|change| {
-            let is_ours: bool = change.query_row(
-                "SELECT EXISTS (SELECT 1 FROM skills WHERE name = ? AND memory_epoch = ?)",
+            let good: Option<Option<String>> = (change.query_row(
+                "SELECT last_good FROM skills WHERE name = ? AND memory_epoch = ?",
                 (name, memory.epoch),
                 |row| row.get(0),
-            )?;
-            if !is_ours {
+            ))
+            .optional()?;
+            let Some(good) = good else {
                 return Ok(false);
-            }
+            };
             change.execute("DELETE FROM memory WHERE name = ?", [name])?;
             for (key, value) in &memory.entries {
                 change.execute(
@@ -92,13 +102,18 @@ impl Store {
                     (name, key, value),
                 )?;
             }
-            let is_gone_back_to: bool = change.query_row(
-                "SELECT EXISTS (SELECT 1 FROM skills WHERE name = ? AND last_good = ?)",
-                (name, ran.map(|ran| ran.to_string())),
-                |row| row.get(0),
-            )?;
-            if is_gone_back_to {
+            let is_good = |digest: &Digest| Some(digest.to_string()) == good;
+            let before = of.before.iter().find(|(digest, _)| is_good(digest));
+            if of.version.as_ref().is_some_and(is_good) {
                 keep(change, name)?;
+            } else if let Some((_, entries)) = before {
+                forget(change, name)?;
+                for (key, value) in entries {
+                    change.execute(
+                        "INSERT INTO memory_before (name, key, value) VALUES (?, ?, ?)",
+                        (name, key, value),
+                    )?;
+                }
             }
             Ok(true)
         })

@@ -259,6 +259,8 @@ pub trait Bookkeeper: Send + Sync {
 pub struct Left {
     /// What is active instead; nothing if no version was good before.
     pub instead: Option<InstalledVersion>,
+    /// What was good before, by digest, whether it can be active now or not.
+    pub back_to: Option<String>,
     /// What the plugin had kept with `memory` when that one was active.
     pub memory: BTreeMap<String, Vec<u8>>,
 }
@@ -324,7 +326,9 @@ impl Installed {
     /// A version was left: what was good before is active, with the memory that it had, and what still runs of the version that was
     /// left has no part in that.
     pub fn leave(&self, name: &str, digest: &str, left: Left) {
-        self.host.put_back_memory(name, left.memory, digest);
+        let back_to = left.back_to.as_deref();
+        self.host
+            .put_back_memory(name, left.memory, digest, back_to);
         match left.instead {
             Some(instead) => self.replace(instead),
             None => self.remove(name),

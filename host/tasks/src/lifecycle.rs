@@ -358,16 +358,23 @@ impl<P: Plugins> Task<P> {
         self.swap = None;
     }
 
-    /// A version was left for another one, or for none. If it is the one that the task has, nothing of it is run any more.
+    /// A version was left for another one, or for none. If it is the one that the task has, nothing of it is run any more; it does
+    /// not go over to it either.
     pub(crate) fn abandon(&mut self, digest: &str, to: Option<&P::Version>, why: &str) {
-        if self.is_over() || self.version.digest() != digest {
+        let was_to_take = (self.swap).take_if(|swap| swap.to.digest() == digest);
+        if self.is_over() {
             return;
         }
-        if self.abandoned.is_none() {
-            // What a version that misbehaves has left behind is worth no more than it is itself.
-            self.checkpoint = self.before.take();
+        if self.version.digest() == digest {
+            if self.abandoned.is_none() {
+                // What a version that misbehaves has left behind is worth no more than it is itself.
+                self.checkpoint = self.before.take();
+            }
+            self.abandoned = Some(why.to_owned());
+        } else if was_to_take.is_none() || self.abandoned.is_none() {
+            // It goes on with its own.
+            return;
         }
-        self.abandoned = Some(why.to_owned());
         self.swap = to.map(|to| Swap {
             to: to.clone(),
             at: SwapAt::Now,

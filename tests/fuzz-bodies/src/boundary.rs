@@ -239,7 +239,7 @@ impl Guests {
         assert_eq!(host.running(), 0, "an instance lives on");
         around.check_left();
         let outcome = Outcome {
-            memory: host.memory(&name),
+            memory: host.memory(&name).entries,
             files: self.folder.contents(),
             goals: format!("{:?} {:?}", around.arm_goals, around.gripper_goals),
             ..run

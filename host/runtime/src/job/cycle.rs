@@ -85,8 +85,8 @@ impl Cycle<'_> {
             },
         )?;
         if let Some(books) = &self.kit.books {
-            for (name, entries) in books.memories() {
-                host.tasks().plugins().host().set_memory(&name, entries);
+            for (name, begun) in books.memories() {
+                begun.tell(&name, host.tasks().plugins().host());
             }
         }
         host.reset(ACTOR)?;
@@ -129,10 +129,10 @@ impl Cycle<'_> {
             let path = self.freeze(&mut host, cause, &params);
             report.incidents.push(path);
         }
-        self.keep_runs(&mut host)?;
         if let Some(books) = &self.kit.books {
             books.keep_memories(host.tasks().plugins().host());
         }
+        self.keep_runs(&mut host)?;
         host.brain.fingerprint.word(self.cell.state_hash());
         if host.deadline_misses() > 0 {
             watch(&Progress::Event {

@@ -147,7 +147,20 @@ fn run_job(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
             cycle: options.first_cycle + number,
             incidents: &mut incidents,
         };
-        let outcome = cycle.run(watch)?;
+        let outcome = match cycle.run(watch) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                // There will be no report to say it.
+                end_books(&kit, &audit, options, &mut header);
+                for message in header.rollbacks.iter().chain(&header.store_errors) {
+                    watch(&Progress::Event {
+                        sim_seconds: header.sim_seconds,
+                        message,
+                    });
+                }
+                return Err(error);
+            }
+        };
         fingerprint.word(outcome.fingerprint);
         header.sim_seconds += outcome.sim_seconds;
         header.deadline_misses += outcome.deadline_misses;
@@ -167,15 +180,7 @@ fn run_job(options: &JobOptions, watch: Watcher<'_>) -> anyhow::Result<RunReport
         close_books(&kit, &audit, &mut header);
         cycles.push(outcome.report);
     }
-    if let Some(books) = &kit.books {
-        books.be_patient();
-        close_books(&kit, &audit, &mut header);
-        let flags = (options.sources.store.as_ref()).map_or_else(String::new, |store| {
-            store.flags(options.sources.grants.as_deref()) + &audit_flag(audit.path())
-        });
-        let lost = books.lost().into_iter();
-        (header.store_errors).extend(lost.map(|words| with_flags(&words, &flags)));
-    }
+    end_books(&kit, &audit, options, &mut header);
     // Each host has flushed what it said; what comes at its end is waited for here.
     let flushed = audit.flush();
     let unwritten = incidents.finish().into_iter();
@@ -252,9 +257,11 @@ pub(crate) fn take_news(kit: &Kit, mut host: Option<&mut Host>, watch: Watcher<'
         let News { name, what, words } = news;
         let mut tasks = host.as_deref_mut().map(Host::tasks);
         match what {
-            NewsOf::Version(version, at, before) => {
-                if let (Some(tasks), Some(before)) = (&tasks, before) {
-                    books.keep_before(tasks.plugins().host(), &name, before);
+            NewsOf::Version(version, at) => {
+                if let Some(tasks) = &tasks
+                    && let Some(begun) = books.memory_of(&name)
+                {
+                    begun.tell(&name, tasks.plugins().host());
                 }
                 kit.plugins.replace(version);
                 (tasks.iter_mut()).for_each(|tasks| tasks.go_over(&name, at, &words));
@@ -292,6 +299,20 @@ fn close_books(kit: &Kit, audit: &Writer, header: &mut RunHeader) {
     let (rollbacks, troubles) = books.take_words();
     header.rollbacks.extend(rollbacks);
     header.store_errors.extend(troubles);
+}
+
+/// The same when no cycle is left, with what the store has not learned.
+fn end_books(kit: &Kit, audit: &Writer, options: &JobOptions, header: &mut RunHeader) {
+    let Some(books) = &kit.books else {
+        return;
+    };
+    books.be_patient();
+    close_books(kit, audit, header);
+    let flags = (options.sources.store.as_ref()).map_or_else(String::new, |store| {
+        store.flags(options.sources.grants.as_deref()) + &audit_flag(audit.path())
+    });
+    let lost = books.lost().into_iter();
+    (header.store_errors).extend(lost.map(|words| with_flags(&words, &flags)));
 }
 
 /// The scenario that the options name; an empty one if they name none.

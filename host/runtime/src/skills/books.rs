@@ -11,7 +11,8 @@ use std::time::Duration;
 use sinew_audit::Writer;
 use sinew_plugin_host::{PluginHost, Usage as RunUsage};
 use sinew_skill_store::{
-    Access, By, Digest, Held, Memory, PATIENCE, RunOutcome, State, Store, Trust, Usage,
+    Access, By, Digest, Held, Memory, MemoryOf, PATIENCE, RunOutcome, Standing, State, Store,
+    Trust, Usage,
 };
 use sinew_tasks::{
     Account, Bookkeeper, InstalledVersion, Left, SwapAt as TaskSwapAt, Version as _,
@@ -42,8 +43,8 @@ pub(crate) struct News {
 
 /// Of what.
 pub(crate) enum NewsOf {
-    /// Another version is active now, and tasks that run go over to it. What ran before, if anything did.
-    Version(InstalledVersion, TaskSwapAt, Option<Digest>),
+    /// Another version is active now, and tasks that run go over to it.
+    Version(InstalledVersion, TaskSwapAt),
     /// Nothing of that name is active any more.
     Gone,
     /// The version with this digest was left: no task goes on with it.
@@ -65,8 +66,10 @@ struct Inner {
     store: Store,
     taking: Taking,
     clock: Clock,
-    /// What runs here: digests by name.
-    active: BTreeMap<String, Digest>,
+    /// What runs here, by name.
+    active: BTreeMap<String, Running>,
+    /// What ran instead of a version that can't be taken up, and may not any more.
+    suspended: BTreeMap<String, Running>,
     /// What is active in the store, ran here, and was revoked: why.
     distrusted: BTreeMap<Digest, String>,
     /// What of these, and why, is not in the store's history yet.
@@ -98,11 +101,37 @@ struct Inner {
     is_behind: bool,
 }
 
+/// What a plugin keeps when a cycle begins.
+pub(crate) struct Begun {
+    pub(crate) entries: BTreeMap<String, Vec<u8>>,
+    /// Whose it is, if that is not in the store yet.
+    pub(crate) of: Option<Digest>,
+}
+
+impl Begun {
+    /// Tells the host that runs it.
+    pub(crate) fn tell(self, name: &str, host: &PluginHost) {
+        let of = self.of.map(|of| of.to_string());
+        host.begin_memory(name, self.entries, of.as_deref());
+    }
+}
+
 /// What a plugin keeps, to be written.
 struct Unkept {
     memory: Memory,
-    /// What ran when it was kept.
-    ran: Option<Digest>,
+    of: MemoryOf,
+}
+
+/// What runs here of a name.
+struct Running {
+    held: Held,
+    /// How it stood when the store was last compared with what runs, and by its ends since: what others do meanwhile decides
+    /// nothing.
+    standing: Standing,
+    /// What was good before it, then.
+    before: Option<Held>,
+    /// What that had kept, at the beginning of the cycle.
+    memory_before: Option<BTreeMap<String, Vec<u8>>>,
 }
 
 /// An end that is to stand in the books.
@@ -126,12 +155,13 @@ impl Books {
     ) -> anyhow::Result<Self> {
         let store = Store::open(&place.folder, Access::Change).map_err(trouble)?;
         let known = store.all().map_err(trouble)?;
-        Ok(Self(Mutex::new(Inner {
+        let mut inner = Inner {
             taking: Taking::new(place.clone(), host, admission, clock.is_some()),
             place,
             store,
             clock,
-            active,
+            active: BTreeMap::new(),
+            suspended: BTreeMap::new(),
             distrusted: BTreeMap::new(),
             unsaid: Vec::new(),
             read: BTreeMap::new(),
@@ -148,7 +178,14 @@ impl Books {
             troubles: Vec::new(),
             told: Vec::new(),
             is_behind: false,
-        })))
+        };
+        for digest in active.values() {
+            // One that somebody has taken out since it was loaded is news.
+            if let Some(held) = inner.known.iter().find(|held| held.digest == *digest) {
+                inner.runs(held.clone());
+            }
+        }
+        Ok(Self(Mutex::new(inner)))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -156,19 +193,24 @@ impl Books {
     }
 
     /// What every plugin out of the store keeps, by name. What can't be read is not known in this cycle, and stays as it is.
-    pub(crate) fn memories(&self) -> BTreeMap<String, BTreeMap<String, Vec<u8>>> {
+    pub(crate) fn memories(&self) -> BTreeMap<String, Begun> {
         let mut inner = self.inner();
         inner.keep_all();
-        inner.read = match inner.memories() {
-            Ok(all) => all,
-            Err(error) => {
-                inner.note(format!("what plugins have kept: {error}"));
-                BTreeMap::new()
-            }
-        };
-        (inner.read.iter())
-            .map(|(name, memory)| (name.clone(), memory.entries.clone()))
-            .collect()
+        inner.memories().unwrap_or_else(|error| {
+            inner.read.clear();
+            inner.note(format!("what plugins have kept: {error}"));
+            BTreeMap::new()
+        })
+    }
+
+    /// What a plugin keeps that is taken up while a robot works, if it was not read in this cycle.
+    pub(crate) fn memory_of(&self, name: &str) -> Option<Begun> {
+        let mut inner = self.inner();
+        inner.keep_all();
+        inner.memory_of(name).unwrap_or_else(|error| {
+            inner.note(format!("the memory of {name}: {error}"));
+            None
+        })
     }
 
     /// Keeps what the plugins out of the store keep. What somebody has put back meanwhile stays; what can't be written is
@@ -176,32 +218,8 @@ impl Books {
     pub(crate) fn keep_memories(&self, host: &PluginHost) {
         let mut inner = self.inner();
         for (name, read) in std::mem::take(&mut inner.read) {
-            let entries = host.memory(&name);
-            // What could not be written is not what was read.
-            if entries != read.entries || inner.unkept.contains_key(&name) {
-                let epoch = read.epoch;
-                let memory = Memory { entries, epoch };
-                let ran = inner.active.get(&name).copied();
-                inner.unkept.insert(name, Unkept { memory, ran });
-            }
+            inner.keep(name, read, host);
         }
-        inner.keep_all();
-    }
-
-    /// Another version runs from now on instead of `ran`: what that one keeps up to here is its own if it is gone back to.
-    pub(crate) fn keep_before(&self, host: &PluginHost, name: &str, ran: Digest) {
-        let mut inner = self.inner();
-        let entries = host.memory(name);
-        let Some(read) = inner.read.get_mut(name) else {
-            return;
-        };
-        if entries == read.entries {
-            return;
-        }
-        read.entries.clone_from(&entries);
-        let memory = read.clone();
-        let ran = Some(ran);
-        (inner.unkept).insert(name.to_owned(), Unkept { memory, ran });
         inner.keep_all();
     }
 
@@ -374,6 +392,11 @@ impl Inner {
             let Some(booking) = self.unbooked.pop_front() else {
                 return true;
             };
+            if self.waits_for_memory(&booking.name) {
+                self.unbooked.push_front(booking);
+                self.is_behind = true;
+                return false;
+            }
             let trust = self.trust();
             let Booking {
                 digest,
@@ -476,17 +499,17 @@ impl Bookkeeper for Books {
     ) -> Option<Left> {
         let mut inner = self.inner();
         let booking = Booking::of(version, account, usage, inner.clock)?;
-        let digest = booking.digest;
+        let (name, digest) = (booking.name.clone(), booking.digest);
+        let unfit = inner.judge_end(&booking);
         inner.unbooked.push_back(booking);
         inner.book_in_step();
         let is_this = |left: &Booking| left.digest == digest;
-        let Some(at) = inner.left.iter().position(is_this) else {
-            return inner.leave_unbooked(digest);
-        };
-        let name = inner.left.remove(at).name;
-        Some(Left {
-            instead: inner.go_back(&name, digest),
-            memory: inner.read_again(&name),
-        })
+        match inner.left.iter().position(is_this) {
+            Some(at) => {
+                inner.left.remove(at);
+                Some(inner.left_by_store(&name, digest))
+            }
+            None => unfit.map(|why| inner.leave(&name, digest, &why)),
+        }
     }
 }

@@ -34,12 +34,11 @@ pub(super) struct Taking {
     is_real_time: bool,
     /// Versions whose machine code is made anew.
     making: BTreeMap<Digest, JoinHandle<anyhow::Result<FromStore>>>,
-    /// What could not be taken up, by name.
-    waiting: BTreeMap<String, Waiting>,
+    /// What could not be taken up.
+    waiting: BTreeMap<Digest, Waiting>,
 }
 
 struct Waiting {
-    digest: Digest,
     why: String,
     /// When it is tried again; `None`: the next time that somebody asks.
     again: Option<Instant>,
@@ -71,11 +70,9 @@ impl Taking {
         store: &Store,
         held: &Held,
     ) -> Result<InstalledVersion, Option<String>> {
-        let before = self.waiting.remove(&held.name);
-        let before = before.filter(|waiting| waiting.digest == held.digest);
-        if let Some(waiting) = before {
+        if let Some(waiting) = self.waiting.remove(&held.digest) {
             if waiting.again.is_some_and(|again| Instant::now() < again) {
-                self.waiting.insert(held.name.clone(), waiting);
+                self.waiting.insert(held.digest, waiting);
                 return Err(None);
             }
             return (self.load(store, held)).map_err(|error| {
@@ -90,11 +87,10 @@ impl Taking {
         let why = format!("{error:#}");
         let is_made = self.making.contains_key(&held.digest);
         let waiting = Waiting {
-            digest: held.digest,
             why: why.clone(),
             again: (self.is_real_time && !is_made).then(|| Instant::now() + AGAIN_AFTER),
         };
-        self.waiting.insert(held.name.clone(), waiting);
+        self.waiting.insert(held.digest, waiting);
         why
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sinew_skill_store::{
-    Activation, Held, Memory, RunOutcome, Selector, Store, SwapAt, Trust, Usage,
+    Activation, Held, Memory, MemoryOf, RunOutcome, Selector, Store, SwapAt, Trust, Usage,
 };
 
 use crate::rig::{Rig, allowed, by, keep, ran, refused, states};
@@ -410,7 +410,8 @@ fn memory_that_was_put_back_is_not_written_over_by_what_was_read_before() {
         entries: later.clone(),
         ..read
     };
-    assert!(!store.keep_memory("acme/pick", None, &written).unwrap());
+    let kept = store.keep_memory("acme/pick", &written, &MemoryOf::default());
+    assert!(!kept.unwrap());
     assert_eq!(store.memory("acme/pick").unwrap().entries, before);
     keep(&mut store, &later);
     assert_eq!(store.memory("acme/pick").unwrap().entries, later);
@@ -423,22 +424,44 @@ fn what_a_good_version_keeps_until_it_is_left_it_has_again() {
     let [one, two] = ["1.0.0", "2.0.0"].map(|version| rig.pick(&mut store, version));
     rig.activate(&mut store, &one);
     prove(&mut store, &one);
-    let keep = |store: &mut Store, ran: &Held, text: &str| {
+    let of = |text: &str| BTreeMap::from([("of".to_owned(), text.as_bytes().to_vec())]);
+    let keep = |store: &mut Store, ran: &Held, text: &str, before: &[(&Held, &str)]| {
         let epoch = store.memory("acme/pick").unwrap().epoch;
-        let entries = BTreeMap::from([("of".to_owned(), text.as_bytes().to_vec())]);
+        let before = before.iter().map(|(held, text)| (held.digest, of(text)));
+        let whose = MemoryOf {
+            version: Some(ran.digest),
+            before: before.collect(),
+        };
+        let entries = of(text);
         let memory = Memory { entries, epoch };
-        (store.keep_memory("acme/pick", Some(ran.digest), &memory)).unwrap();
+        assert!((store.keep_memory("acme/pick", &memory, &whose)).unwrap());
         memory.entries
     };
-    keep(&mut store, &one, "one");
+    keep(&mut store, &one, "one", &[]);
     rig.activate(&mut store, &two);
     // The host has not taken it up yet.
-    let later = keep(&mut store, &one, "one, later");
+    let later = keep(&mut store, &one, "one, later", &[]);
     assert_eq!(store.memory("acme/pick").unwrap().entries, later);
-    keep(&mut store, &two, "two");
+    keep(&mut store, &two, "two", &[]);
     ran(&mut store, &two, &faulted(), None);
     assert_eq!(states(&store), ["2.0.0 rolled-back", "1.0.0 active"]);
     assert_eq!(store.memory("acme/pick").unwrap().entries, later);
+
+    // It took it up between two times of keeping.
+    let three = rig.pick(&mut store, "3.0.0");
+    rig.activate(&mut store, &three);
+    keep(
+        &mut store,
+        &three,
+        "three",
+        &[(&two, "two"), (&one, "one, at last")],
+    );
+    assert_eq!(store.memory("acme/pick").unwrap().entries, of("three"));
+    ran(&mut store, &three, &faulted(), None);
+    assert_eq!(
+        store.memory("acme/pick").unwrap().entries,
+        of("one, at last")
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sinew_skill_store::{
     Access, Activation, By, Date, Examined, Examiner, Gate, Held, Installation, Installed, Memory,
-    RunOutcome, SecretKey, Store, StoreError, SwapAt, Trust, Unfit, Usage, sign,
+    MemoryOf, RunOutcome, SecretKey, Store, StoreError, SwapAt, Trust, Unfit, Usage, sign,
 };
 use tempfile::TempDir;
 use wasm_encoder::{Component, CustomSection};
@@ -154,7 +154,7 @@ pub(crate) fn keep(store: &mut Store, entries: &BTreeMap<String, Vec<u8>>) {
         entries: entries.clone(),
         ..there
     };
-    let kept = store.keep_memory("acme/pick", None, &memory);
+    let kept = store.keep_memory("acme/pick", &memory, &MemoryOf::default());
     assert!(kept.expect("it can be written"));
 }
 

@@ -271,6 +271,36 @@ fn a_task_that_runs_on_a_version_that_was_left_ends() {
 }
 
 #[test]
+fn what_was_left_before_it_could_be_gone_over_to_is_not() {
+    for at in [SwapAt::SafePoint, SwapAt::Now] {
+        let mut bench = bench(skill(vec![done(100).saving(7), done(100).saving(7)]));
+        let task = bench.submit(SubmitOptions::default());
+        bench.run(10);
+        activate(&mut bench, "2.0.0", json!({}));
+        bench.engine.go_over("t/skill", at, "an update");
+        // Another task has found out what it is like.
+        activate(&mut bench, "1.0.0", json!({}));
+        bench.engine.abandon("t/skill", "2.0.0", "2.0.0 was left");
+        let end = bench.finish(task);
+        assert_eq!((end.version.as_str(), end.swaps), ("1.0.0", 0), "{at:?}");
+        assert_eq!(end.state, TaskState::Succeeded);
+    }
+}
+
+#[test]
+fn a_task_whose_version_was_left_goes_over_to_what_was_not() {
+    let mut bench = bench(skill(vec![done(100), done(100), done(100)]));
+    let task = bench.submit(SubmitOptions::default());
+    bench.run(10);
+    activate(&mut bench, "2.0.0", json!({}));
+    bench.engine.abandon("t/skill", "1.0.0", "1.0.0 was left");
+    activate(&mut bench, "3.0.0", json!({}));
+    bench.engine.abandon("t/skill", "2.0.0", "2.0.0 was left");
+    let end = bench.finish(task);
+    assert_eq!((end.version.as_str(), end.swaps), ("3.0.0", 1));
+}
+
+#[test]
 fn a_fault_of_a_recovery_is_not_the_skills() {
     // What the skill returns misses its schema, which is booked when its task ends; the recovery traps in between.
     let mut fakes = skill(vec![fails("skill-fault")]);

@@ -1,9 +1,9 @@
 //! What is to run of what the store holds, and what of it runs here.
 
-use sinew_skill_store::{Digest, Held, State, SwapAt, Trust};
-use sinew_tasks::{InstalledVersion, Left, SwapAt as TaskSwapAt};
+use sinew_skill_store::{Digest, Held, Standing, State, SwapAt, Trust};
+use sinew_tasks::{InstalledVersion, SwapAt as TaskSwapAt};
 
-use super::{Inner, News, NewsOf, by};
+use super::{Inner, News, NewsOf, Running, by};
 
 impl Inner {
     /// Looks into the store: false if it can't be read, and what is known of it is what it was.
@@ -34,19 +34,56 @@ impl Inner {
         self.wanted().find(|held| held.name == name).cloned()
     }
 
-    /// What runs here instead of a version that was left; what can't be taken up now is among the news once it can.
-    pub(super) fn go_back(&mut self, name: &str, left: Digest) -> Option<InstalledVersion> {
+    /// A version runs here from now on.
+    pub(super) fn runs(&mut self, held: Held) {
+        let is_before = |other: &&Held| other.name == held.name && other.state == State::LastGood;
+        let before = self.known.iter().find(is_before).cloned();
+        let digest = |held: &Option<Held>| held.as_ref().map(|held| held.digest);
+        let ran = self
+            .active
+            .remove(&held.name)
+            .filter(|ran| ran.held.digest == held.digest && digest(&ran.before) == digest(&before));
+        let running = Running {
+            standing: self.standing_of(&held),
+            memory_before: ran.and_then(|ran| ran.memory_before),
+            before,
+            held,
+        };
+        self.suspended.remove(&running.held.name);
+        self.active.insert(running.held.name.clone(), running);
+    }
+
+    /// How a version stands by what the store knows, and by its ends that the store does not know yet.
+    fn standing_of(&self, held: &Held) -> Standing {
+        let State::Active { standing, .. } = held.state else {
+            return Standing::Good;
+        };
+        let ends = self.unbooked.iter().filter(|end| end.digest == held.digest);
+        (ends.map(|end| &end.outcome)).fold(standing, |standing, end| {
+            // What was left for an end does not run.
+            standing.after(end).unwrap_or(standing)
+        })
+    }
+
+    /// What is to run here instead of a version that was left, and does if it can be taken up now; what can't is among the news once
+    /// it can.
+    pub(super) fn go_back(
+        &mut self,
+        name: &str,
+        left: Digest,
+    ) -> (Option<Held>, Option<InstalledVersion>) {
         self.active.remove(name);
         self.look();
         // If it could not be looked into, the one that was left is what is known.
-        let held = self.wanted_of(name).filter(|held| held.digest != left)?;
-        self.take_up(held)
+        let held = self.wanted_of(name).filter(|held| held.digest != left);
+        let instead = held.clone().and_then(|held| self.take_up(held));
+        (held, instead)
     }
 
-    fn take_up(&mut self, held: Held) -> Option<InstalledVersion> {
+    pub(super) fn take_up(&mut self, held: Held) -> Option<InstalledVersion> {
         match self.taking.take(&self.store, &held) {
             Ok(version) => {
-                self.active.insert(held.name, held.digest);
+                self.runs(held);
                 Some(version)
             }
             Err(why) => {
@@ -62,16 +99,13 @@ impl Inner {
     pub(super) fn news_of_left(&mut self) -> Vec<News> {
         let left = std::mem::take(&mut self.left);
         (left.into_iter())
-            .map(|booking| {
-                let left = Left {
-                    instead: self.go_back(&booking.name, booking.digest),
-                    memory: self.read_again(&booking.name),
-                };
-                News {
-                    what: NewsOf::Left(booking.digest, left),
-                    words: format!("{} {} was left", booking.name, booking.version),
-                    name: booking.name,
-                }
+            .map(|booking| News {
+                what: NewsOf::Left(
+                    booking.digest,
+                    self.left_by_store(&booking.name, booking.digest),
+                ),
+                words: format!("{} {} was left", booking.name, booking.version),
+                name: booking.name,
             })
             .collect()
     }
@@ -95,6 +129,7 @@ impl Inner {
         let mut news = Vec::new();
         for name in gone {
             self.active.remove(&name);
+            self.suspended.remove(&name);
             news.push(News {
                 words: format!("{name} is not active any more"),
                 what: NewsOf::Gone,
@@ -102,13 +137,14 @@ impl Inner {
             });
         }
         let trust = self.place.trust();
-        // What runs until another version can be taken up is judged as well.
+        // What runs until another version can be taken up is judged as well, whatever the store knows of it.
         let wants = |held: &Held| wanted.iter().any(|wanted| wanted.digest == held.digest);
-        let stays =
-            |held: &&Held| self.active.get(&held.name) == Some(&held.digest) && !wants(held);
-        let staying: Vec<Held> = self.known.iter().filter(stays).cloned().collect();
+        let running = self.active.values().map(|running| running.held.clone());
+        let staying: Vec<Held> = running.filter(|held| !wants(held)).collect();
         for held in staying {
             if let Some((why, _)) = judge(&trust, &held) {
+                let running = self.active.remove(&held.name);
+                (self.suspended).extend(running.map(|running| (held.name.clone(), running)));
                 news.push(self.distrust(held, why));
             }
         }
@@ -117,7 +153,8 @@ impl Inner {
                 State::Active { swap_at, .. } => (swap_at, format!("{held} was made active")),
                 _ => (SwapAt::NextTask, format!("{held} is gone back to")),
             };
-            let runs = self.active.get(&held.name) == Some(&held.digest);
+            let running = self.active.get(&held.name);
+            let runs = running.is_some_and(|running| running.held.digest == held.digest);
             let known = self.distrusted.get(&held.digest);
             match judge(&trust, &held) {
                 // What was found before may have been that nothing could be read.
@@ -136,13 +173,15 @@ impl Inner {
                 _ => {}
             }
             if runs {
+                // What others have done to it counts from now on.
+                self.runs(held);
                 continue;
             }
             self.distrusted.remove(&held.digest);
             let (what, words) = match self.taking.take(&self.store, &held) {
                 Ok(version) => {
-                    let before = self.active.insert(held.name.clone(), held.digest);
-                    (NewsOf::Version(version, at(swap_at), before), became)
+                    self.runs(held.clone());
+                    (NewsOf::Version(version, at(swap_at)), became)
                 }
                 Err(Some(why)) => {
                     let words = format!("{became} and can't be taken up yet: {why}");
@@ -155,6 +194,31 @@ impl Inner {
                 name: held.name,
                 what,
                 words,
+            });
+        }
+        news.extend(self.resume(&trust));
+        news
+    }
+
+    /// What ran instead of a version that can't be taken up goes on once nothing is known against it any more.
+    fn resume(&mut self, trust: &anyhow::Result<Trust>) -> Vec<News> {
+        let mut news = Vec::new();
+        for (name, running) in std::mem::take(&mut self.suspended) {
+            let held = running.held.clone();
+            let taken = match judge(trust, &held) {
+                None => self.take_up(held.clone()),
+                Some(_) => None,
+            };
+            let Some(version) = taken else {
+                self.suspended.insert(name, running);
+                continue;
+            };
+            self.distrusted.remove(&held.digest);
+            self.active.insert(name.clone(), running);
+            news.push(News {
+                what: NewsOf::Version(version, TaskSwapAt::NextTask),
+                words: format!("{held} goes on"),
+                name,
             });
         }
         news

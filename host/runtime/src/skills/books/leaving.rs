@@ -1,50 +1,79 @@
-//! Versions that their ends make unfit while the store can't be changed: left here first, and in the store later.
+//! Versions that their ends make unfit: judged here, so that neither a store that can't be changed nor what others do to it
+//! meanwhile lets one of them go on; the store learns of it with the end, or later.
 
-use sinew_skill_store::{Digest, RunOutcome, Standing, State};
+use sinew_skill_store::Digest;
 use sinew_tasks::{Left, Version as _};
 
 use super::{Booking, Inner, NOTHING_INSTEAD};
 
 impl Inner {
-    /// A version on probation that its ends have made unfit, which can't be booked now: nothing runs on it here any more, and the
-    /// store learns of it later.
-    pub(super) fn leave_unbooked(&mut self, digest: Digest) -> Option<Left> {
-        let speaks_against = |end: &Booking| {
-            let is_so = matches!(end.outcome, RunOutcome::Failed | RunOutcome::Faulted(_));
-            end.digest == digest && is_so
-        };
-        let is_fit = !self.unbooked.iter().any(speaks_against);
-        if is_fit || self.left_here.values().any(|left| *left == digest) {
+    /// What an end makes of the version that runs here: why it is to be left, if that is so.
+    pub(super) fn judge_end(&mut self, end: &Booking) -> Option<String> {
+        let running = self.active.get_mut(&end.name)?;
+        if running.held.digest != end.digest {
             return None;
         }
-        // However many end in a step, it waits for others once.
-        if !self.has_looked {
+        match running.standing.after(&end.outcome) {
+            Ok(standing) => {
+                running.standing = standing;
+                None
+            }
+            Err(why) => Some(why),
+        }
+    }
+
+    /// The store has left a version because of its end.
+    pub(super) fn left_by_store(&mut self, name: &str, left: Digest) -> Left {
+        let (back_to, instead) = self.go_back(name, left);
+        Left {
+            instead,
+            back_to: back_to.map(|held| held.digest.to_string()),
+            memory: self.read_again(name),
+        }
+    }
+
+    /// A version that runs here is unfit, and the store has not left it: its end can't be booked now, or somebody has made
+    /// another one active meanwhile. Nothing runs on it here any more.
+    pub(super) fn leave(&mut self, name: &str, left: Digest, why: &str) -> Left {
+        let is_it = |digest: Digest| digest == left;
+        let is_unbooked = self.unbooked.iter().any(|end| is_it(end.digest));
+        // However many end in a step that can't be booked, it waits for others once.
+        if !is_unbooked || !self.has_looked {
             self.look();
         }
-        let held = self.known.iter().find(|held| held.digest == digest)?;
-        let State::Active { standing, .. } = held.state else {
-            return None;
+        let running = self.active.remove(name);
+        let version = (running.as_ref()).map_or_else(String::new, |it| it.held.version.to_string());
+        let (before, known) = running.map_or((None, None), |it| (it.before, it.memory_before));
+        let is_active = (self.known.iter()).any(|held| is_it(held.digest) && held.is_active());
+        self.without_epoch.remove(name);
+        let (then, (back_to, instead)) = if is_active && is_unbooked {
+            self.left_here.insert(name.to_owned(), left);
+            let then = "the store is told of it when it can be changed";
+            (then, self.go_back(name, left))
+        } else {
+            let then = match is_active {
+                true => "somebody has made it active anew meanwhile",
+                false => "somebody has made another one active meanwhile",
+            };
+            let instead = before.clone().and_then(|before| self.take_up(before));
+            match instead {
+                Some(instead) => (then, (before, Some(instead))),
+                None => (then, self.go_back(name, left)),
+            }
         };
-        let ends = self.unbooked.iter().filter(|end| end.digest == digest);
-        let why = (ends.map(|end| &end.outcome))
-            .try_fold(standing, Standing::after)
-            .err()?;
-        let (name, version) = (held.name.clone(), held.version.clone());
-        self.left_here.insert(name.clone(), digest);
-        // It is of the version that is left.
-        self.unkept.remove(&name);
-        self.without_epoch.remove(&name);
-        let instead = self.go_back(&name, digest);
-        let back = match (&instead, self.wanted_of(&name)) {
+        let back = match (&instead, &back_to) {
             (Some(instead), _) => format!("back to {}", instead.manifest().version),
             (None, Some(held)) => format!("back to {}, once it can be taken up", held.version),
             (None, None) => NOTHING_INSTEAD.to_owned(),
         };
-        self.rollbacks.push(format!(
-            "{name} {version}: {why}; {back}; the store is told of it when it can be changed"
-        ));
-        let memory = self.memory_before(&name);
-        Some(Left { instead, memory })
+        self.rollbacks
+            .push(format!("{name} {version}: {why}; {back}; {then}"));
+        let memory = self.memory_before(name, left, back_to.as_ref(), known);
+        Left {
+            instead,
+            back_to: back_to.map(|held| held.digest.to_string()),
+            memory,
+        }
     }
 
     /// The store has left a version that was left here before. What is kept since then is of whoever runs instead.

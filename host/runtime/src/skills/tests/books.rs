@@ -8,9 +8,10 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use sinew_audit::{WallClock, Writer};
-use sinew_plugin_host::{PluginHost, Usage as RunUsage};
-use sinew_skill_store::{Digest, Held, Memory, SwapAt, Trust, What};
+use sinew_plugin_host::{Lease, PluginHost, Run, Usage as RunUsage};
+use sinew_skill_store::{Digest, Held, Memory, MemoryOf, SwapAt, Trust, What};
 use sinew_tasks::{Account, Bookkeeper as _, InstalledVersion};
+use sinew_units::Tick;
 use tempfile::TempDir;
 
 use super::{NAME, Shelf, StorePlace, by, sources};
@@ -27,9 +28,14 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new() -> Self {
+        Self::with(2)
+    }
+
+    /// The same with that many versions.
+    pub(super) fn with(versions: u32) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().join("skills");
-        let mut shelf = Shelf::fill(&root, 2, 0);
+        let mut shelf = Shelf::fill(&root, versions, 0);
         shelf.prove_first();
         keep(&mut shelf, "one");
         let second = shelf.good[1].clone();
@@ -70,6 +76,29 @@ impl Rig {
         Books::open(place, host, admission, clock, active).expect("the store is there")
     }
 
+    /// A run of a version begins on the host of these tests.
+    pub(super) fn begin(&self, held: &Held) -> Run {
+        let artifact = fs::read(self.file("artifacts", held, "wasm")).expect("it is there");
+        let plugin = self.host.load(&artifact, "kit-parts.wasm");
+        let run = self.host.start_skill(
+            &plugin.expect("it is sound"),
+            r#"{"order":[{"class":"puck","color":"red","slot":"A1"}]}"#,
+            None,
+            Lease::ALL,
+            1,
+            Tick(0),
+        );
+        run.expect("it has what it needs")
+    }
+
+    pub(super) fn revoke(&self, held: &Held) {
+        let revoked = format!(
+            "[[revoked]]\ndigest = \"{}\"\nwhy = \"unsafe\"\n",
+            held.digest
+        );
+        fs::write(self.root().join("trust.toml"), revoked).expect("it can be written");
+    }
+
     pub(super) fn file(&self, folder: &str, held: &Held, end: &str) -> PathBuf {
         self.root()
             .join(folder)
@@ -103,7 +132,7 @@ pub(super) fn keep(shelf: &mut Shelf, of: &str) {
         entries: memory(of),
         ..there
     };
-    let kept = shelf.store.keep_memory(NAME, None, &memory);
+    let kept = (shelf.store).keep_memory(NAME, &memory, &MemoryOf::default());
     assert!(kept.expect("it can be written"));
 }
 
@@ -123,7 +152,7 @@ fn what_a_person_has_put_back_under_a_running_host_stays() {
     let mut rig = Rig::new();
     let second = rig.shelf.good[1].clone();
     let books = rig.books(Some(&second), None);
-    assert_eq!(books.memories()[NAME], memory("one"));
+    assert_eq!(books.memories()[NAME].entries, memory("one"));
     rig.host.set_memory(NAME, memory("two"));
     let back = (rig.shelf.store).roll_back(NAME, "slow", &Trust::default(), &by());
     back.expect("nothing speaks against it");
@@ -131,7 +160,7 @@ fn what_a_person_has_put_back_under_a_running_host_stays() {
     books.keep_memories(&rig.host);
     assert_eq!(rig.kept(), memory("one"));
     // From the next cycle on it counts again.
-    assert_eq!(books.memories()[NAME], memory("one"));
+    assert_eq!(books.memories()[NAME].entries, memory("one"));
     rig.host.set_memory(NAME, memory("one, later"));
     books.keep_memories(&rig.host);
     assert_eq!(rig.kept(), memory("one, later"));
@@ -164,7 +193,7 @@ fn a_store_that_can_not_be_read_is_a_trouble_and_no_end() {
         memory("one"),
         "what was not read is not written"
     );
-    assert_eq!(books.memories()[NAME], memory("one"));
+    assert_eq!(books.memories()[NAME].entries, memory("one"));
 }
 
 #[test]
@@ -179,12 +208,12 @@ fn what_can_not_be_kept_is_kept_later() {
     books.keep_memories(&rig.host);
     assert_eq!(books.take_words().1.len(), 1);
     fs::write(&database, sound).expect("it can be written");
-    assert_eq!(books.memories()[NAME], memory("two"));
+    assert_eq!(books.memories()[NAME].entries, memory("two"));
     assert_eq!(rig.kept(), memory("two"));
     // Nobody changes it back for having been late.
     rig.host.set_memory(NAME, memory("three"));
     books.keep_memories(&rig.host);
-    assert_eq!(books.memories()[NAME], memory("three"));
+    assert_eq!(books.memories()[NAME].entries, memory("three"));
     assert!(books.take_words().1.is_empty());
 }
 
@@ -353,11 +382,9 @@ fn while_nobody_can_tell_what_is_revoked_no_task_begins() {
     assert_eq!(number(&version(books.news())), "2.0.0");
 }
 
-#[test]
-fn what_runs_until_another_can_be_taken_up_is_judged_as_well() {
-    let rig = Rig::new();
-    let first = rig.shelf.good[0].clone();
-    let books = rig.books(Some(&first), None);
+/// Books of a host that goes on with 1.0.0, because 2.0.0 can't be taken up.
+fn without_the_second(rig: &Rig) -> Books {
+    let books = rig.books(Some(&rig.shelf.good[0]), None);
     let artifact = rig.file("artifacts", &rig.shelf.good[1], "wasm");
     fs::remove_file(artifact).expect("it is there");
     assert!(matches!(
@@ -367,11 +394,14 @@ fn what_runs_until_another_can_be_taken_up_is_judged_as_well() {
             ..
         }]
     ));
-    let revoked = format!(
-        "[[revoked]]\ndigest = \"{}\"\nwhy = \"unsafe\"\n",
-        first.digest
-    );
-    fs::write(rig.root().join("trust.toml"), revoked).expect("it can be written");
+    books
+}
+
+#[test]
+fn what_runs_until_another_can_be_taken_up_is_judged_as_well() {
+    let rig = Rig::new();
+    let books = without_the_second(&rig);
+    rig.revoke(&rig.shelf.good[0]);
     let news = books.news();
     assert!(matches!(
         &news[..],
@@ -381,24 +411,74 @@ fn what_runs_until_another_can_be_taken_up_is_judged_as_well() {
 }
 
 #[test]
-fn what_is_kept_up_to_a_swap_is_of_the_version_before() {
+fn it_goes_on_once_whom_to_trust_can_be_read_again() {
+    let rig = Rig::new();
+    let books = without_the_second(&rig);
+    let trust = rig.root().join("trust.toml");
+    fs::write(&trust, "[[revoked]").expect("it can be written");
+    assert!(matches!(
+        &books.news()[..],
+        [News { what: NewsOf::Gone, words, .. }, ..] if words.contains("can't be read")
+    ));
+    assert!(books.news().is_empty());
+    fs::remove_file(&trust).expect("it is there");
+    let back = books.news().pop().expect("it runs again");
+    assert!(back.words.ends_with(" goes on"), "{}", back.words);
+    assert_eq!(number(&version(vec![back])), "1.0.0");
+    assert!(books.news().is_empty());
+}
+
+#[test]
+fn it_is_judged_although_it_was_taken_out_of_the_store() {
+    let mut rig = Rig::with(3);
+    let [_, second, third] = [0, 1, 2].map(|n| rig.shelf.good[n].clone());
+    let books = rig.books(Some(&second), None);
+    rig.shelf.activate(&third, SwapAt::NextTask);
+    fs::remove_file(rig.file("artifacts", &third, "wasm")).expect("it is there");
+    assert_eq!(books.news().len(), 1, "it can't be taken up");
+    let removed = rig.shelf.store.remove(&second, false, &by());
+    removed.expect("it is not active");
+    assert!(books.news().is_empty(), "what runs goes on");
+    rig.revoke(&second);
+    assert!(matches!(
+        &books.news()[..],
+        [News { what: NewsOf::Gone, words, .. }] if words.contains("revoked: unsafe")
+    ));
+}
+
+#[test]
+fn what_is_kept_up_to_the_first_run_of_another_is_of_the_version_before() {
     let mut rig = Rig::new();
-    let first = rig.shelf.good[0].clone();
+    let [first, second] = [0, 1].map(|n| rig.shelf.good[n].clone());
     let books = rig.books(Some(&first), None);
-    assert_eq!(books.memories()[NAME], memory("one"));
+    assert_eq!(books.memories()[NAME].entries, memory("one"));
+    let run = rig.begin(&first);
+    assert_eq!(number(&version(books.news())), "2.0.0");
+    // Its task goes on after that.
     rig.host.set_memory(NAME, memory("one, later"));
-    let before = match books.news().into_iter().next().map(|news| news.what) {
-        Some(NewsOf::Version(_, _, before)) => before,
-        _ => panic!("no version became active"),
-    };
-    assert_eq!(before, Some(first.digest));
-    books.keep_before(&rig.host, NAME, first.digest);
+    drop(run);
+    let _run = rig.begin(&second);
     rig.host.set_memory(NAME, memory("two"));
     books.keep_memories(&rig.host);
     assert_eq!(rig.kept(), memory("two"));
     let back = (rig.shelf.store).roll_back(NAME, "slow", &Trust::default(), &by());
     back.expect("nothing speaks against it");
     assert_eq!(rig.kept(), memory("one, later"));
+}
+
+#[test]
+fn what_is_taken_up_in_a_cycle_has_its_memory() {
+    let rig = Rig::new();
+    let books = rig.books(None, None);
+    assert!(books.memories().is_empty(), "nothing runs out of the store");
+    assert_eq!(number(&version(books.news())), "2.0.0");
+    let begun = books.memory_of(NAME).expect("it was not read before");
+    assert_eq!(begun.entries, memory("one"));
+    begun.tell(NAME, &rig.host);
+    assert!(books.memory_of(NAME).is_none());
+    rig.host.set_memory(NAME, memory("two"));
+    books.keep_memories(&rig.host);
+    assert_eq!(rig.kept(), memory("two"));
 }
 
 #[test]
@@ -441,11 +521,8 @@ fn what_can_not_be_taken_up_is_told_once_and_tried_again() {
 #[test]
 fn what_the_one_before_keeps_until_the_other_is_taken_up_is_its_own() {
     let mut rig = Rig::new();
-    let books = rig.books(Some(&rig.shelf.good[0]), None);
-    let artifact = rig.file("artifacts", &rig.shelf.good[1], "wasm");
-    fs::remove_file(artifact).expect("it is there");
-    assert_eq!(books.memories()[NAME], memory("one"));
-    assert_eq!(books.news().len(), 1, "it can't be taken up");
+    let books = without_the_second(&rig);
+    assert_eq!(books.memories()[NAME].entries, memory("one"));
     rig.host.set_memory(NAME, memory("one, later"));
     books.keep_memories(&rig.host);
     let back = (rig.shelf.store).roll_back(NAME, "slow", &Trust::default(), &by());

@@ -3,8 +3,10 @@
 use std::fs::{self, File};
 use std::time::Duration;
 
+use rusqlite::Connection;
 use sinew_audit::{WallClock, Writer};
 use sinew_plugin_host::Usage as RunUsage;
+use sinew_skill_store::SwapAt;
 use sinew_tasks::{Account, Bookkeeper as _, InstalledVersion, Left};
 
 use super::NAME;
@@ -25,7 +27,7 @@ impl Busy {
         keep(&mut rig.shelf, "two");
         let books = rig.books(None, None);
         let second = version(books.news());
-        assert_eq!(books.memories()[NAME], memory("two"));
+        assert_eq!(books.memories()[NAME].entries, memory("two"));
         let lock = File::open(rig.root().join("lock")).expect("it is there");
         lock.lock().expect("nobody else has it");
         books.wait_at_most(Duration::from_millis(5));
@@ -57,9 +59,7 @@ impl Busy {
     }
 
     fn revoke_first(&self) {
-        let digest = self.rig.shelf.good[0].digest;
-        let revoked = format!("[[revoked]]\ndigest = \"{digest}\"\nwhy = \"unsafe\"\n");
-        fs::write(self.rig.root().join("trust.toml"), revoked).expect("it can be written");
+        self.rig.revoke(&self.rig.shelf.good[0]);
     }
 
     fn revoke_nothing(&self) {
@@ -110,7 +110,7 @@ fn it_goes_on_with_the_memory_from_before_and_what_it_writes_is_not_lost() {
     busy.books.keep_memories(&busy.rig.host);
     assert_eq!(busy.rig.kept(), memory("two"), "it can't be written");
     // Another cycle begins.
-    assert_eq!(busy.books.memories()[NAME], memory("one, later"));
+    assert_eq!(busy.books.memories()[NAME].entries, memory("one, later"));
     assert_eq!(
         busy.rig.kept(),
         memory("two"),
@@ -122,7 +122,7 @@ fn it_goes_on_with_the_memory_from_before_and_what_it_writes_is_not_lost() {
     busy.rig.host.set_memory(NAME, memory("one, at last"));
     busy.books.keep_memories(&busy.rig.host);
     assert_eq!(busy.rig.kept(), memory("one, at last"));
-    assert_eq!(busy.books.memories()[NAME], memory("one, at last"));
+    assert_eq!(busy.books.memories()[NAME].entries, memory("one, at last"));
 }
 
 #[test]
@@ -144,11 +144,11 @@ fn a_cycle_without_a_word_keeps_the_memory_from_before() {
     // What the other one has kept and could not be written is its own.
     busy.rig.host.set_memory(NAME, memory("two, later"));
     busy.books.keep_memories(&busy.rig.host);
-    assert_eq!(busy.books.memories()[NAME], memory("two, later"));
+    assert_eq!(busy.books.memories()[NAME].entries, memory("two, later"));
     busy.fault().expect("a fault is never borne");
     busy.rig.host.set_memory(NAME, memory("one"));
     busy.books.keep_memories(&busy.rig.host);
-    assert_eq!(busy.books.memories()[NAME], memory("one"));
+    assert_eq!(busy.books.memories()[NAME].entries, memory("one"));
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn what_a_person_decides_meanwhile_counts() {
     busy.books.begin_step();
     busy.books.news();
     assert_eq!(busy.active().as_deref(), Some("1.0.0"));
-    assert_eq!(busy.books.memories()[NAME], memory("one"));
+    assert_eq!(busy.books.memories()[NAME].entries, memory("one"));
     assert_eq!(busy.rig.kept(), memory("one"));
 }
 
@@ -250,11 +250,166 @@ fn what_was_put_back_to_what_it_was_is_not_what_could_not_be_written() {
     busy.fault().expect("a fault is never borne");
     busy.rig.host.set_memory(NAME, memory("one, later"));
     busy.books.keep_memories(&busy.rig.host);
-    assert_eq!(busy.books.memories()[NAME], memory("one, later"));
+    assert_eq!(busy.books.memories()[NAME].entries, memory("one, later"));
     busy.let_go();
     busy.books.news();
     busy.rig.host.set_memory(NAME, memory("one"));
     busy.books.keep_memories(&busy.rig.host);
     assert_eq!(busy.rig.kept(), memory("one"));
-    assert_eq!(busy.books.memories()[NAME], memory("one"));
+    assert_eq!(busy.books.memories()[NAME].entries, memory("one"));
+}
+
+/// Somebody else writes into the database: it can be read all the same.
+fn write_lock(rig: &Rig) -> Connection {
+    let other = Connection::open(rig.root().join("state.sqlite")).expect("it is there");
+    let begun = other.execute_batch("BEGIN IMMEDIATE");
+    begun.expect("nobody else writes");
+    other
+}
+
+#[test]
+fn what_the_one_before_could_not_write_is_its_own() {
+    let rig = Rig::new();
+    let [first, second] = [0, 1].map(|n| rig.shelf.good[n].clone());
+    let books = rig.books(Some(&first), None);
+    books.memories();
+    rig.host.set_memory(NAME, memory("one, later"));
+    let lock = write_lock(&rig);
+    books.wait_at_most(Duration::from_millis(5));
+    books.keep_memories(&rig.host);
+    assert_eq!(rig.kept(), memory("one"), "it can't be written");
+    let taken = version(books.news());
+    let begun = books.memories().remove(NAME).expect("it runs");
+    assert_eq!(begun.entries, memory("one, later"));
+    assert_eq!(begun.of, Some(first.digest));
+    begun.tell(NAME, &rig.host);
+    let _run = rig.begin(&second);
+    rig.host.set_memory(NAME, memory("two"));
+    // Twice over, while nobody can write.
+    books.keep_memories(&rig.host);
+    assert_eq!(books.memories()[NAME].entries, memory("two"));
+    let fault = Account::Faulted("it trapped".to_owned());
+    let left = books.book(&taken, &fault, &RunUsage::default());
+    let left = left.expect("a fault is never borne");
+    assert_eq!(left.memory, memory("one, later"));
+    assert_eq!(left.back_to, Some(first.digest.to_string()));
+    rig.host.put_back_memory(
+        NAME,
+        left.memory,
+        &second.digest.to_string(),
+        left.back_to.as_deref(),
+    );
+    books.keep_memories(&rig.host);
+    drop(lock);
+    books.begin_step();
+    books.news();
+    assert_eq!(books.memories()[NAME].entries, memory("one, later"));
+    assert_eq!(rig.kept(), memory("one, later"));
+    assert_eq!(
+        rig.shelf.active().map(|held| held.digest),
+        Some(first.digest)
+    );
+}
+
+#[test]
+fn what_could_not_be_written_is_written_before_the_version_is_left() {
+    let rig = Rig::new();
+    let first = rig.shelf.good[0].clone();
+    let books = rig.books(Some(&first), None);
+    books.memories();
+    rig.host.set_memory(NAME, memory("one, later"));
+    let lock = write_lock(&rig);
+    books.wait_at_most(Duration::from_millis(5));
+    books.keep_memories(&rig.host);
+    let taken = version(books.news());
+    drop(lock);
+    books.begin_step();
+    let fault = Account::Faulted("it trapped".to_owned());
+    let left = books.book(&taken, &fault, &RunUsage::default());
+    assert_eq!(
+        left.expect("a fault is never borne").memory,
+        memory("one, later")
+    );
+    assert_eq!(
+        rig.shelf.active().map(|held| held.digest),
+        Some(first.digest)
+    );
+    assert_eq!(rig.kept(), memory("one, later"));
+}
+
+/// What is typed while a cycle runs under virtual time decides nothing in it.
+#[test]
+fn a_fault_counts_whatever_others_have_made_active_meanwhile() {
+    type Typed = fn(&mut Rig);
+    let typed: [(Typed, &str); 4] = [
+        (|_| (), "back to 1.0.0"),
+        (
+            |rig| {
+                let third = rig.shelf.good[2].clone();
+                rig.shelf.activate(&third, SwapAt::Now);
+            },
+            "back to 1.0.0; somebody has made another one active meanwhile",
+        ),
+        (
+            |rig| {
+                let trust = sinew_skill_store::Trust::default();
+                let back = (rig.shelf.store).roll_back(NAME, "slow", &trust, &super::by());
+                back.expect("nothing speaks against it");
+            },
+            "back to 1.0.0; somebody has made another one active meanwhile",
+        ),
+        (
+            |rig| {
+                let first = rig.shelf.good[0].clone();
+                rig.shelf.activate(&first, SwapAt::Now);
+            },
+            "back to 1.0.0; somebody has made another one active meanwhile",
+        ),
+    ];
+    for (number_of, (type_it, words)) in typed.into_iter().enumerate() {
+        let mut rig = Rig::with(3);
+        let books = rig.books(None, None);
+        let second = version(books.news());
+        books.memories();
+        type_it(&mut rig);
+        let fault = Account::Faulted("it trapped".to_owned());
+        let left = books.book(&second, &fault, &RunUsage::default());
+        let left = left.expect("a fault is never borne");
+        assert_eq!(
+            left.instead.as_ref().map(number),
+            Some("1.0.0"),
+            "{number_of}"
+        );
+        assert_eq!(left.memory, memory("one"), "{number_of}");
+        let (rollbacks, troubles) = books.take_words();
+        assert!(rollbacks[0].ends_with(words), "{rollbacks:?}");
+        assert!(troubles.is_empty(), "{troubles:?}");
+        assert!(books.lost().is_empty());
+        // Between two cycles it counts.
+        let news = books.news();
+        match number_of {
+            1 => assert_eq!(number(&version(news)), "3.0.0"),
+            _ => assert!(news.is_empty(), "{}", news[0].words),
+        }
+    }
+}
+
+#[test]
+fn what_runs_instead_of_what_can_not_be_taken_up_is_on_trial_still() {
+    let mut rig = Rig::with(3);
+    let third = rig.shelf.good[2].clone();
+    let books = rig.books(None, None);
+    let second = version(books.news());
+    rig.shelf.activate(&third, SwapAt::NextTask);
+    fs::remove_file(rig.file("artifacts", &third, "wasm")).expect("it is there");
+    assert!(matches!(books.news()[0].what, NewsOf::NotTaken));
+    let fault = Account::Faulted("it trapped".to_owned());
+    let left = books.book(&second, &fault, &RunUsage::default());
+    let left = left.expect("a fault is never borne");
+    assert_eq!(left.instead.as_ref().map(number), Some("1.0.0"));
+    assert!(books.news().is_empty());
+    assert!(
+        books.book(&second, &fault, &RunUsage::default()).is_none(),
+        "left once"
+    );
 }
