@@ -15,7 +15,7 @@ use sinew_plugin_host::{
 };
 use sinew_policy::PolicyStore;
 use sinew_sim::FixedPlace;
-use sinew_skill_store::Digest;
+use sinew_skill_store::Held;
 use sinew_tasks::{
     CellNames, InstallError, Installed, InstalledVersion, Plugins as _, Version as _,
 };
@@ -54,8 +54,8 @@ pub struct Kit {
     pub(crate) versions: BTreeMap<String, String>,
     /// Plugins that nobody has signed, out of the store.
     pub(crate) unsigned: Vec<String>,
-    /// What was loaded out of the store: digests by name.
-    stored: BTreeMap<String, Digest>,
+    /// What was loaded out of the store.
+    stored: Vec<Held>,
     /// What there is for plugins that need it.
     provided: Provided,
     /// The books on plugins out of the store, once somebody runs them.
@@ -150,7 +150,7 @@ impl Kit {
                 provided: self.provided.clone(),
             },
             clock,
-            self.stored.clone(),
+            &self.stored,
         )?);
         if let Some(why) = books.would_not_keep() {
             self.notes.push(format!(
@@ -190,7 +190,7 @@ struct Loaded {
     /// Which of them nobody has signed.
     unsigned: Vec<String>,
     /// Those out of the store.
-    stored: BTreeMap<String, Digest>,
+    stored: Vec<Held>,
     /// The names of all that the store has a version of, active or not.
     known: BTreeSet<String>,
     /// What a person should know of them.
@@ -253,10 +253,8 @@ fn install(
         let digest = sinew_inference::sha256_hex(&plugin.bytes);
         versions.insert(name, digest);
     }
-    let digests = stored.iter().map(FromStore::held);
-    let digests = digests.map(|held| (held.name.clone(), held.digest));
     Ok(Loaded {
-        stored: digests.collect(),
+        stored: stored.iter().map(|loaded| loaded.held().clone()).collect(),
         known,
         installed,
         versions,

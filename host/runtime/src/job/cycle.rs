@@ -89,6 +89,22 @@ impl Cycle<'_> {
                 begun.tell(&name, host.tasks().plugins().host());
             }
         }
+        let outcome = self.work(&mut host, (wall, params, order), watch);
+        // What plugins have kept is not lost with the cycle.
+        if let Some(books) = &self.kit.books {
+            books.keep_memories(host.tasks().plugins().host());
+        }
+        outcome
+    }
+
+    /// Has the task done, looks at what came of it, and files what is to be kept.
+    fn work(
+        &mut self,
+        host: &mut Host,
+        (wall, params, order): (Instant, Value, Vec<OrderLine>),
+        watch: Watcher<'_>,
+    ) -> anyhow::Result<Outcome> {
+        let options = self.options;
         host.reset(ACTOR)?;
         let stops_before = host.status().stops_total;
         let task = host
@@ -104,7 +120,7 @@ impl Cycle<'_> {
             )
             .map_err(|error| input(error.to_string()))?;
         let started = host.now();
-        let end = self.watch_task(&mut host, task, wall, watch)?;
+        let end = self.watch_task(host, task, wall, watch)?;
         host.run_for(SETTLE)?;
 
         let grade = self.cell.grade(&order);
@@ -120,19 +136,16 @@ impl Cycle<'_> {
         report.first_pass &= faults.is_empty();
         if report.succeeded && !faults.is_empty() {
             let cause = ("skill-fault", faults.join("; "));
-            let path = self.freeze(&mut host, cause, &params);
+            let path = self.freeze(host, cause, &params);
             report.incidents.push(path);
         }
         if !report.succeeded {
             let label = report.failure.as_deref().unwrap_or_default();
             let cause = (label, report.message.clone().unwrap_or_default());
-            let path = self.freeze(&mut host, cause, &params);
+            let path = self.freeze(host, cause, &params);
             report.incidents.push(path);
         }
-        if let Some(books) = &self.kit.books {
-            books.keep_memories(host.tasks().plugins().host());
-        }
-        self.keep_runs(&mut host)?;
+        self.keep_runs(host)?;
         host.brain.fingerprint.word(self.cell.state_hash());
         if host.deadline_misses() > 0 {
             watch(&Progress::Event {
@@ -292,7 +305,8 @@ impl Cycle<'_> {
         for run in std::mem::take(&mut host.brain.runs) {
             let path = folder.join(format!("{}-{}", self.episode(), run.name));
             std::fs::create_dir_all(&folder)
-                .and_then(|()| crate::files::replace(&path, &run.bytes))
+                .map_err(|error| unwritable(&folder.display().to_string(), &error))?;
+            crate::files::replace(&path, &run.bytes)
                 .map_err(|error| unwritable(&path.display().to_string(), &error))?;
         }
         Ok(())

@@ -68,7 +68,8 @@ struct Inner {
     clock: Clock,
     /// What runs here, by name.
     active: BTreeMap<String, Running>,
-    /// What ran instead of a version that can't be taken up, and may not any more.
+    /// What ran here and may not now, or may and can't be taken up: one that is not active in the store goes on if it can before
+    /// what is active can be taken up.
     suspended: BTreeMap<String, Running>,
     /// What is active in the store, ran here, and was revoked: why.
     distrusted: BTreeMap<Digest, String>,
@@ -145,13 +146,13 @@ struct Booking {
 }
 
 impl Books {
-    /// Opens them, for a host that runs the versions with the digests in `active`.
+    /// Opens them, for a host that runs what it has loaded.
     pub(crate) fn open(
         place: StorePlace,
         host: PluginHost,
         admission: Admission,
         clock: Clock,
-        active: BTreeMap<String, Digest>,
+        loaded: &[Held],
     ) -> anyhow::Result<Self> {
         let store = Store::open(&place.folder, Access::Change).map_err(trouble)?;
         let known = store.all().map_err(trouble)?;
@@ -179,11 +180,9 @@ impl Books {
             told: Vec::new(),
             is_behind: false,
         };
-        for digest in active.values() {
-            // One that somebody has taken out since it was loaded is news.
-            if let Some(held) = inner.known.iter().find(|held| held.digest == *digest) {
-                inner.runs(held.clone());
-            }
+        // What others have done since it was loaded is news.
+        for held in loaded {
+            inner.runs(held.clone());
         }
         Ok(Self(Mutex::new(inner)))
     }

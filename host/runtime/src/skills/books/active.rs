@@ -1,5 +1,7 @@
 //! What is to run of what the store holds, and what of it runs here.
 
+use std::collections::BTreeSet;
+
 use sinew_skill_store::{Digest, Held, Standing, State, SwapAt, Trust};
 use sinew_tasks::{InstalledVersion, SwapAt as TaskSwapAt};
 
@@ -73,6 +75,7 @@ impl Inner {
         left: Digest,
     ) -> (Option<Held>, Option<InstalledVersion>) {
         self.active.remove(name);
+        self.suspended.remove(name);
         self.look();
         // If it could not be looked into, the one that was left is what is known.
         let held = self.wanted_of(name).filter(|held| held.digest != left);
@@ -129,22 +132,21 @@ impl Inner {
         let mut news = Vec::new();
         for name in gone {
             self.active.remove(&name);
-            self.suspended.remove(&name);
             news.push(News {
                 words: format!("{name} is not active any more"),
                 what: NewsOf::Gone,
                 name,
             });
         }
+        self.suspended.retain(|name, _| !is_gone(name));
         let trust = self.place.trust();
         // What runs until another version can be taken up is judged as well, whatever the store knows of it.
-        let wants = |held: &Held| wanted.iter().any(|wanted| wanted.digest == held.digest);
+        let wanted_digests: BTreeSet<Digest> = wanted.iter().map(|held| held.digest).collect();
         let running = self.active.values().map(|running| running.held.clone());
-        let staying: Vec<Held> = running.filter(|held| !wants(held)).collect();
+        let staying = running.filter(|held| !wanted_digests.contains(&held.digest));
+        let staying: Vec<Held> = staying.collect();
         for held in staying {
             if let Some((why, _)) = judge(&trust, &held) {
-                let running = self.active.remove(&held.name);
-                (self.suspended).extend(running.map(|running| (held.name.clone(), running)));
                 news.push(self.distrust(held, why));
             }
         }
@@ -196,18 +198,23 @@ impl Inner {
                 words,
             });
         }
-        news.extend(self.resume(&trust));
+        let is_wanted = |held: &Held| wanted_digests.contains(&held.digest);
+        news.extend(self.resume(&trust, is_wanted));
         news
     }
 
     /// What ran instead of a version that can't be taken up goes on once nothing is known against it any more.
-    fn resume(&mut self, trust: &anyhow::Result<Trust>) -> Vec<News> {
+    fn resume(
+        &mut self,
+        trust: &anyhow::Result<Trust>,
+        is_wanted: impl Fn(&Held) -> bool,
+    ) -> Vec<News> {
         let mut news = Vec::new();
         for (name, running) in std::mem::take(&mut self.suspended) {
             let held = running.held.clone();
             let taken = match judge(trust, &held) {
-                None => self.take_up(held.clone()),
-                Some(_) => None,
+                None if !is_wanted(&held) => self.take_up(held.clone()),
+                _ => None,
             };
             let Some(version) = taken else {
                 self.suspended.insert(name, running);
@@ -231,7 +238,8 @@ impl Inner {
         self.note(words.clone());
         self.unsaid
             .push((held.clone(), why.clone(), by(self.clock)));
-        self.active.remove(&held.name);
+        let running = self.active.remove(&held.name);
+        (self.suspended).extend(running.map(|running| (held.name.clone(), running)));
         self.distrusted.insert(held.digest, why);
         News {
             name: held.name,

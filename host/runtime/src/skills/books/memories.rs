@@ -64,7 +64,9 @@ impl Inner {
         } = host.memory(&name);
         let late = self.unkept.remove(&name);
         let is_as_read = |entries: &Entries| *entries == read.entries;
-        if late.is_none() && is_as_read(&entries) && before.values().all(is_as_read) {
+        let is_same = is_as_read(&entries) && before.values().all(is_as_read);
+        // While the store has not left a version, what it has is of that one.
+        if is_same && late.is_none() && !self.left_here.contains_key(&name) {
             return;
         }
         let active = || Some(self.active.get(&name)?.held.digest);
@@ -126,33 +128,28 @@ impl Inner {
         known: Option<Entries>,
     ) -> Entries {
         let own = self.own_of(name, left, back_to).or(known);
-        let there = self.store.memory(name);
-        let before = there.and_then(|there| {
-            let entries = match &own {
-                Some(own) => own.clone(),
-                // Somebody has put it back meanwhile.
-                None if self
-                    .read
-                    .get(name)
-                    .is_some_and(|read| read.epoch != there.epoch) =>
-                {
-                    there.entries
-                }
-                None => self.store.memory_before(name)?,
-            };
-            Ok(Memory {
-                entries,
-                epoch: there.epoch,
-            })
-        });
-        match (before, own, self.read.get_mut(name)) {
-            (Err(error), Some(own), Some(read)) => {
-                read.entries.clone_from(&own);
-                self.note(format!("the memory of {name}: {error}"));
-                own
+        let there = (self.store.memory(name))
+            .and_then(|there| Ok((there, self.store.memory_before(name)?)))
+            .inspect_err(|error| self.note(format!("the memory of {name}: {error}")));
+        let Ok((mut there, before)) = there else {
+            // What was read when the cycle began is what it is compared with in the end.
+            if own.is_none() {
+                self.read.remove(name);
             }
-            (before, ..) => self.go_on_with(name, before),
+            return own.unwrap_or_default();
+        };
+        let read = self.read.get(name);
+        let is_put_back = read.is_some_and(|read| read.epoch != there.epoch);
+        let entries = own.unwrap_or_else(|| match is_put_back {
+            true => there.entries.clone(),
+            false => before,
+        });
+        if is_put_back {
+            // Somebody has put it back by hand: that stays as it is, up to what is kept from now on.
+            there.entries.clone_from(&entries);
         }
+        self.read.insert(name.to_owned(), there);
+        entries
     }
 
     /// What could not be written yet, without what is of the version that is left.

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use sinew_audit::{WallClock, Writer};
 use sinew_plugin_host::{Lease, PluginHost, Run, Usage as RunUsage};
-use sinew_skill_store::{Digest, Held, Memory, MemoryOf, SwapAt, Trust, What};
-use sinew_tasks::{Account, Bookkeeper as _, InstalledVersion};
+use sinew_skill_store::{Held, Memory, MemoryOf, SwapAt, Trust, What};
+use sinew_tasks::{Account, Bookkeeper as _, InstalledVersion, Left};
 use sinew_units::Tick;
 use tempfile::TempDir;
 
@@ -33,18 +33,30 @@ impl Rig {
 
     /// The same with that many versions.
     pub(super) fn with(versions: u32) -> Self {
+        let mut rig = Self::of_none(versions);
+        rig.shelf.prove_first();
+        keep(&mut rig.shelf, "one");
+        let second = rig.shelf.good[1].clone();
+        rig.shelf.activate(&second, SwapAt::SafePoint);
+        rig
+    }
+
+    /// None is active.
+    pub(super) fn of_none(versions: u32) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let root = folder.path().join("skills");
-        let mut shelf = Shelf::fill(&root, versions, 0);
-        shelf.prove_first();
-        keep(&mut shelf, "one");
-        let second = shelf.good[1].clone();
-        shelf.activate(&second, SwapAt::SafePoint);
+        let shelf = Shelf::fill(&folder.path().join("skills"), versions, 0);
         Self {
             host: host(),
             folder,
             shelf,
         }
+    }
+
+    /// The host of these tests is told that a version was left.
+    pub(super) fn put_back(&self, version: &InstalledVersion, left: Left) {
+        let digest = sinew_tasks::Version::digest(version);
+        let back_to = left.back_to.as_deref();
+        (self.host).put_back_memory(NAME, left.memory, digest, back_to);
     }
 
     pub(super) fn place(&self) -> StorePlace {
@@ -64,16 +76,20 @@ impl Rig {
     }
 
     fn books_at(&self, place: StorePlace, running: Option<&Held>, clock: Clock) -> Books {
+        let all = self.shelf.store.all().expect("it can be read").into_iter();
+        let runs = |held: &Held| running.is_some_and(|running| running.digest == held.digest);
+        let loaded: Vec<Held> = all.filter(runs).collect();
+        self.books_of(place, &loaded, clock)
+    }
+
+    fn books_of(&self, place: StorePlace, loaded: &[Held], clock: Clock) -> Books {
         let config = sources(&self.root()).load().expect("what is built in fits");
-        let active: BTreeMap<String, Digest> = (running.iter())
-            .map(|held| (held.name.clone(), held.digest))
-            .collect();
         let host = self.host.with_ports(idle_ports(&config));
         let admission = Admission {
             grants: config.grants.clone(),
             provided: provided(&sources(&self.root()), &config).expect("what is built in is there"),
         };
-        Books::open(place, host, admission, clock, active).expect("the store is there")
+        Books::open(place, host, admission, clock, loaded).expect("the store is there")
     }
 
     /// A run of a version begins on the host of these tests.
@@ -426,6 +442,36 @@ fn it_goes_on_once_whom_to_trust_can_be_read_again() {
     assert!(back.words.ends_with(" goes on"), "{}", back.words);
     assert_eq!(number(&version(vec![back])), "1.0.0");
     assert!(books.news().is_empty());
+}
+
+#[test]
+fn it_does_not_go_on_once_nothing_of_its_name_is_active() {
+    let mut rig = Rig::new();
+    let second = rig.shelf.good[1].clone();
+    let books = without_the_second(&rig);
+    let trust = rig.root().join("trust.toml");
+    fs::write(&trust, "[[revoked]").expect("it can be written");
+    assert!(matches!(books.news()[0].what, NewsOf::Gone));
+    let removed = rig.shelf.store.remove(&second, true, &by());
+    removed.expect("it is active");
+    fs::remove_file(&trust).expect("it is there");
+    assert!(books.news().is_empty());
+}
+
+#[test]
+fn what_was_taken_out_since_it_was_loaded_is_news() {
+    let mut rig = Rig::new();
+    let second = rig.shelf.active().expect("2.0.0 is");
+    let removed = rig.shelf.store.remove(&second, true, &by());
+    removed.expect("it is active");
+    let books = rig.books_of(rig.place(), &[second], None);
+    assert!(matches!(
+        books.news()[..],
+        [News {
+            what: NewsOf::Gone,
+            ..
+        }]
+    ));
 }
 
 #[test]

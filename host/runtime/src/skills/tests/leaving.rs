@@ -259,6 +259,11 @@ fn what_was_put_back_to_what_it_was_is_not_what_could_not_be_written() {
     assert_eq!(busy.books.memories()[NAME].entries, memory("one"));
 }
 
+fn fault(books: &Books, version: &InstalledVersion) -> Option<Left> {
+    let fault = Account::Faulted("it trapped".to_owned());
+    books.book(version, &fault, &RunUsage::default())
+}
+
 /// Somebody else writes into the database: it can be read all the same.
 fn write_lock(rig: &Rig) -> Connection {
     let other = Connection::open(rig.root().join("state.sqlite")).expect("it is there");
@@ -288,17 +293,10 @@ fn what_the_one_before_could_not_write_is_its_own() {
     // Twice over, while nobody can write.
     books.keep_memories(&rig.host);
     assert_eq!(books.memories()[NAME].entries, memory("two"));
-    let fault = Account::Faulted("it trapped".to_owned());
-    let left = books.book(&taken, &fault, &RunUsage::default());
-    let left = left.expect("a fault is never borne");
+    let left = fault(&books, &taken).expect("a fault is never borne");
     assert_eq!(left.memory, memory("one, later"));
     assert_eq!(left.back_to, Some(first.digest.to_string()));
-    rig.host.put_back_memory(
-        NAME,
-        left.memory,
-        &second.digest.to_string(),
-        left.back_to.as_deref(),
-    );
+    rig.put_back(&taken, left);
     books.keep_memories(&rig.host);
     drop(lock);
     books.begin_step();
@@ -324,12 +322,8 @@ fn what_could_not_be_written_is_written_before_the_version_is_left() {
     let taken = version(books.news());
     drop(lock);
     books.begin_step();
-    let fault = Account::Faulted("it trapped".to_owned());
-    let left = books.book(&taken, &fault, &RunUsage::default());
-    assert_eq!(
-        left.expect("a fault is never borne").memory,
-        memory("one, later")
-    );
+    let left = fault(&books, &taken).expect("a fault is never borne");
+    assert_eq!(left.memory, memory("one, later"));
     assert_eq!(
         rig.shelf.active().map(|held| held.digest),
         Some(first.digest)
@@ -348,7 +342,7 @@ fn a_fault_counts_whatever_others_have_made_active_meanwhile() {
                 let third = rig.shelf.good[2].clone();
                 rig.shelf.activate(&third, SwapAt::Now);
             },
-            "back to 1.0.0; somebody has made another one active meanwhile",
+            "back to 1.0.0; it is not the active one any more",
         ),
         (
             |rig| {
@@ -356,31 +350,33 @@ fn a_fault_counts_whatever_others_have_made_active_meanwhile() {
                 let back = (rig.shelf.store).roll_back(NAME, "slow", &trust, &super::by());
                 back.expect("nothing speaks against it");
             },
-            "back to 1.0.0; somebody has made another one active meanwhile",
+            "back to 1.0.0; it is not the active one any more",
         ),
         (
             |rig| {
                 let first = rig.shelf.good[0].clone();
                 rig.shelf.activate(&first, SwapAt::Now);
             },
-            "back to 1.0.0; somebody has made another one active meanwhile",
+            "back to 1.0.0; it is not the active one any more",
         ),
     ];
     for (number_of, (type_it, words)) in typed.into_iter().enumerate() {
         let mut rig = Rig::with(3);
+        keep(&mut rig.shelf, "two");
         let books = rig.books(None, None);
         let second = version(books.news());
-        books.memories();
+        assert_eq!(books.memories()[NAME].entries, memory("two"));
+        rig.host.set_memory(NAME, memory("two, later"));
         type_it(&mut rig);
-        let fault = Account::Faulted("it trapped".to_owned());
-        let left = books.book(&second, &fault, &RunUsage::default());
-        let left = left.expect("a fault is never borne");
+        let left = fault(&books, &second).expect("a fault is never borne");
         assert_eq!(
             left.instead.as_ref().map(number),
             Some("1.0.0"),
             "{number_of}"
         );
         assert_eq!(left.memory, memory("one"), "{number_of}");
+        rig.put_back(&second, left);
+        books.keep_memories(&rig.host);
         let (rollbacks, troubles) = books.take_words();
         assert!(rollbacks[0].ends_with(words), "{rollbacks:?}");
         assert!(troubles.is_empty(), "{troubles:?}");
@@ -391,25 +387,100 @@ fn a_fault_counts_whatever_others_have_made_active_meanwhile() {
             1 => assert_eq!(number(&version(news)), "3.0.0"),
             _ => assert!(news.is_empty(), "{}", news[0].words),
         }
+        assert_eq!(books.memories()[NAME].entries, memory("one"), "{number_of}");
+        assert_eq!(rig.kept(), memory("one"), "{number_of}");
     }
 }
 
 #[test]
-fn what_runs_instead_of_what_can_not_be_taken_up_is_on_trial_still() {
-    let mut rig = Rig::with(3);
+fn what_is_typed_in_a_cycle_runs_in_the_next_one_if_nothing_was_good_before() {
+    for typed in [false, true] {
+        let mut rig = Rig::of_none(2);
+        let [first, second] = [0, 1].map(|n| rig.shelf.good[n].clone());
+        rig.shelf.activate(&first, SwapAt::NextTask);
+        let books = rig.books(None, None);
+        let runs = version(books.news());
+        books.memories();
+        if typed {
+            rig.shelf.activate(&second, SwapAt::Now);
+        }
+        let left = fault(&books, &runs).expect("a fault is never borne");
+        assert!(left.instead.is_none() && left.back_to.is_none(), "{typed}");
+        let (rollbacks, _) = books.take_words();
+        assert!(rollbacks[0].contains("nothing is active instead"));
+        let news = books.news();
+        assert_eq!(news.len(), usize::from(typed));
+    }
+}
+
+/// Books of a host that goes on with 2.0.0, which is on trial, because 3.0.0 can't be taken up.
+fn without_the_third(rig: &mut Rig) -> (Books, InstalledVersion) {
     let third = rig.shelf.good[2].clone();
     let books = rig.books(None, None);
     let second = version(books.news());
     rig.shelf.activate(&third, SwapAt::NextTask);
     fs::remove_file(rig.file("artifacts", &third, "wasm")).expect("it is there");
     assert!(matches!(books.news()[0].what, NewsOf::NotTaken));
-    let fault = Account::Faulted("it trapped".to_owned());
-    let left = books.book(&second, &fault, &RunUsage::default());
-    let left = left.expect("a fault is never borne");
+    (books, second)
+}
+
+#[test]
+fn what_runs_instead_of_what_can_not_be_taken_up_is_on_trial_still() {
+    let mut rig = Rig::with(3);
+    let (books, second) = without_the_third(&mut rig);
+    let left = fault(&books, &second).expect("a fault is never borne");
     assert_eq!(left.instead.as_ref().map(number), Some("1.0.0"));
     assert!(books.news().is_empty());
-    assert!(
-        books.book(&second, &fault, &RunUsage::default()).is_none(),
-        "left once"
-    );
+    assert!(fault(&books, &second).is_none(), "left once");
+}
+
+#[test]
+fn its_faults_count_while_it_may_not_run_as_well() {
+    let mut rig = Rig::with(3);
+    let (books, second) = without_the_third(&mut rig);
+    let trust = rig.root().join("trust.toml");
+    fs::write(&trust, "[[revoked]").expect("it can be written");
+    assert!(matches!(books.news()[0].what, NewsOf::Gone));
+    // A run of it that has begun before.
+    let left = fault(&books, &second).expect("a fault is never borne");
+    assert!(left.instead.is_none());
+    let (rollbacks, _) = books.take_words();
+    assert!(rollbacks[0].contains("back to 1.0.0, once it can be taken up"));
+    fs::remove_file(&trust).expect("it is there");
+    let back = books.news().pop().expect("it runs again");
+    assert_eq!(number(&version(vec![back])), "1.0.0");
+    assert!(books.news().is_empty());
+}
+
+#[test]
+fn what_is_active_and_may_not_run_is_on_trial_still() {
+    let busy = Busy::new();
+    let trust = busy.rig.root().join("trust.toml");
+    fs::write(&trust, "[[revoked]").expect("it can be written");
+    assert!(matches!(busy.books.news()[0].what, NewsOf::Gone));
+    assert!(busy.fault().is_some());
+    fs::remove_file(&trust).expect("it is there");
+    let news = busy.books.news();
+    assert_eq!(number(&version(news)), "1.0.0");
+}
+
+#[test]
+fn what_was_kept_since_it_was_left_is_of_whoever_has_run_since() {
+    let mut busy = Busy::new();
+    let left = busy.fault().expect("a fault is never borne");
+    assert_eq!(left.instead.as_ref().map(number), Some("1.0.0"));
+    let second = busy.second.clone();
+    busy.rig.put_back(&second, left);
+    busy.books.keep_memories(&busy.rig.host);
+    assert_eq!(busy.books.memories()[NAME].entries, memory("one"));
+    busy.rig.host.set_memory(NAME, memory("one, later"));
+    // Somebody has made it active again before the fault could be booked.
+    busy.lock = None;
+    let first = busy.rig.shelf.good[0].clone();
+    busy.rig.shelf.activate(&first, SwapAt::NextTask);
+    busy.books.begin_step();
+    assert!(busy.books.news().is_empty(), "it runs already");
+    busy.books.keep_memories(&busy.rig.host);
+    assert_eq!(busy.rig.kept(), memory("one, later"));
+    assert_eq!(busy.books.memories()[NAME].entries, memory("one, later"));
 }
