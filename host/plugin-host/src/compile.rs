@@ -1,5 +1,6 @@
 //! Machine code: made once, kept, and used again.
 
+use std::borrow::Cow;
 use std::collections::hash_map::DefaultHasher;
 use std::fs::File;
 use std::hash::{Hash as _, Hasher as _};
@@ -14,6 +15,7 @@ use rustix::fs::{Mode, OFlags};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::bulk;
 use crate::plugin::Plugin;
 use crate::reaper::Reaper;
 use crate::run;
@@ -102,10 +104,26 @@ impl<'a> MachineCode<'a> {
     }
 }
 
+/// Compiles a component, with bulk memory instructions that can be interrupted.
+pub(crate) fn compiled(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+    let error = match bulk::in_pieces(bytes) {
+        Ok(Cow::Borrowed(same)) => return Component::new(engine, same),
+        Ok(Cow::Owned(other)) => match Component::new(engine, other) {
+            Ok(component) => return Ok(component),
+            Err(error) => error,
+        },
+        Err(error) => error.into(),
+    };
+    // What is wrong with it is told by its places in what the caller has.
+    Component::new(engine, bytes)?;
+    Err(error)
+}
+
 /// Machine code made for one engine is good for another one with the same answer.
 pub(crate) fn code_for(engine: &Engine) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
+    bulk::VERSION.hash(&mut hasher);
     format!("wasmtime-{:016x}", hasher.finish())
 }
 
@@ -120,7 +138,11 @@ pub(crate) fn instantiate_once(plugin: &Arc<Plugin>, state: RunState) -> Result<
         if let Poll::Ready(done) = work.as_mut().poll(&mut context) {
             return done;
         }
-        if lock(&shared).suspended {
+        let shared = lock(&shared);
+        if shared.interrupted {
+            return Err(run::kept_the_thread(&plugin.limits));
+        }
+        if shared.suspended {
             return Err("it waits for something before anybody has called it".to_owned());
         }
     }

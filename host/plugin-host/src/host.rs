@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use sinew_units::Tick;
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{Config, Engine, OperatorCost};
 
 use crate::artifact::read_manifest;
@@ -264,7 +264,7 @@ impl PluginHost {
         debug_assert_eq!(digest, hex(&Sha256::digest(bytes)), "of other bytes");
         let component = match code {
             Some(code) => code.component(&self.engine, &self.reaper),
-            None => Component::new(&self.engine, bytes),
+            None => compile::compiled(&self.engine, bytes),
         };
         let component = component.map_err(|error| LoadError::NotAComponent {
             origin: origin.to_owned(),
@@ -528,6 +528,7 @@ impl PluginHost {
             hand_over: Vec::new(),
             handed_over: false,
             suspended: false,
+            interrupted: false,
             calls_in_step: 0,
             fuel_in_step: 0,
             step_began: Instant::now(),

@@ -16,6 +16,7 @@
 
 mod artifact;
 pub mod bare;
+mod bulk;
 mod capabilities;
 mod compile;
 mod denials;

@@ -245,7 +245,9 @@ impl Run {
             return Some(Slice::Over(Some(answer)));
         }
         let shared = lock(&self.shared);
-        Some(if shared.handed_over {
+        Some(if shared.interrupted {
+            Slice::Over(Some(Answer::End(interrupted(&self.limits))))
+        } else if shared.handed_over {
             Slice::Over(Some(Answer::End(RunEnd::HandedOver)))
         } else if shared.suspended {
             Slice::Over(None)
@@ -485,14 +487,33 @@ fn store_for(plugin: &Plugin, state: RunState) -> Store<RunState> {
     // The table of the host's resources is full before: a guest is answered that, and not ended.
     store.set_max_component_handles(limits.handles + BORROWED_HANDLES);
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(move |_| {
-        Ok(if lock(&guarded).step_is_over(&limits) {
-            UpdateDeadline::Interrupt
-        } else {
-            UpdateDeadline::Continue(1)
-        })
+    store.epoch_deadline_callback(move |mut store| {
+        if !lock(&guarded).step_is_over(&limits) {
+            return Ok(UpdateDeadline::Continue(1));
+        }
+        let left = store.get_fuel()?;
+        store.data_mut().interrupt(left);
+        // Its owner lets it stand there. To trap would be to collect a backtrace first, which takes longer than all the rest.
+        Ok(UpdateDeadline::Yield(1))
     });
     store
+}
+
+/// What the guard of the thread ends a run with.
+fn interrupted(limits: &Limits) -> RunEnd {
+    RunEnd::OutOfBudget {
+        what: kept_the_thread(limits),
+        nondeterministic: true,
+    }
+}
+
+pub(crate) fn kept_the_thread(limits: &Limits) -> String {
+    let Limits {
+        step_cpu_ms,
+        step_wall_ms,
+        ..
+    } = limits;
+    format!("host thread: {step_cpu_ms} ms of computing, or {step_wall_ms} ms in all, in one step")
 }
 
 /// Gives a store its first fuel and makes the instance.
@@ -646,6 +667,9 @@ fn verdict(error: &wasmtime::Error, state: &RunState) -> RunEnd {
         what,
         nondeterministic,
     };
+    if state.shared().interrupted {
+        return interrupted(&state.limits);
+    }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => {
             return budget(
@@ -656,15 +680,7 @@ fn verdict(error: &wasmtime::Error, state: &RunState) -> RunEnd {
                 false,
             );
         }
-        Some(Trap::Interrupt) => {
-            return budget(
-                format!(
-                    "host thread: {} ms of computing, or {} ms in all, in one step",
-                    state.limits.step_cpu_ms, state.limits.step_wall_ms
-                ),
-                true,
-            );
-        }
+        Some(Trap::Interrupt) => return interrupted(&state.limits),
         _ => {}
     }
     if error.root_cause().to_string() == BUDGET_OF_STEP {

@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) handed_over: bool,
     /// Set when a call waits for a later step; clear when the fiber merely used up a slice of fuel.
     pub(crate) suspended: bool,
+    /// Set where its step has kept the thread for too long: it stands wherever it was, and does not go on.
+    pub(crate) interrupted: bool,
     pub(crate) calls_in_step: u32,
     pub(crate) fuel_in_step: u64,
     pub(crate) step_began: Instant,
@@ -187,6 +189,14 @@ impl RunState {
         let burnt = self.fuel_given.saturating_sub(fuel_left);
         self.fuel_given = fuel_left;
         self.shared().burn(burnt);
+    }
+
+    /// It is ended where it stands: books what it has used.
+    pub(crate) fn interrupt(&mut self, fuel_left: u64) {
+        self.charge(fuel_left);
+        let mut shared = self.shared();
+        shared.usage.memory_peak_bytes = self.space.peak_bytes as u64;
+        shared.interrupted = true;
     }
 
     /// Books a call, and the fuel burnt since the last one. False if it has to wait for the next step, because this one's budget
