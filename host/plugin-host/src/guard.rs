@@ -8,6 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 use wasmtime::Engine;
 
 use crate::limits::Limits;
+use crate::reaper::Reaper;
 use crate::state::lock;
 
 /// Time between two epochs.
@@ -62,8 +63,9 @@ impl Look {
     }
 }
 
-/// Starts the guard of an engine. It ends by itself once the engine is gone.
-pub(crate) fn start(engine: &Engine) -> std::io::Result<Beats> {
+/// Starts the guard of an engine. It ends by itself once the engine is gone. What has ended since its last look is taken down
+/// from the next one on.
+pub(crate) fn start(engine: &Engine, reaper: Reaper) -> std::io::Result<Beats> {
     let weak = engine.weak();
     let beats = Beats::default();
     let told = beats.clone();
@@ -75,6 +77,7 @@ pub(crate) fn start(engine: &Engine) -> std::io::Result<Beats> {
                 told.add(Instant::now());
                 engine.increment_epoch();
                 drop(engine);
+                reaper.tell();
                 std::thread::sleep(PERIOD);
             }
         })?;

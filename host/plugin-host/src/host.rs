@@ -28,7 +28,7 @@ use crate::ports::HostPorts;
 use crate::preflight;
 use crate::reaper::Reaper;
 use crate::replay::Replay;
-use crate::run::{Answer, Entry, Header, Job, Run, Trouble, recorded_end, work};
+use crate::run::{Answer, Entry, Header, Job, Run, Trouble, interrupted, recorded_end, work};
 use crate::share::StepShare;
 use crate::state::{Mode, Rate, RunState, Shared, Space, lock};
 use crate::tape::{Player, RunRecord, Tape};
@@ -62,10 +62,11 @@ impl PluginHost {
         let mut linker = Linker::new(&engine);
         let functions = capabilities::link(&mut linker)
             .map_err(|error| HostError::Engine(format!("{error:#}")))?;
-        let beats = guard::start(&engine)?;
+        let reaper = Reaper::start()?;
+        let beats = guard::start(&engine, reaper.clone())?;
         Ok(Self {
             beats,
-            reaper: Reaper::start()?,
+            reaper,
             share: None,
             engine,
             linker,
@@ -498,9 +499,12 @@ impl PluginHost {
         let mut context = Context::from_waker(Waker::noop());
         let answer = loop {
             lock(&shared).step_began = Instant::now();
-            // Only slices of fuel make it come back.
             if let Poll::Ready((answer, _)) = work.as_mut().poll(&mut context) {
                 break answer;
+            }
+            // Else only slices of fuel make it come back.
+            if lock(&shared).interrupted {
+                break Answer::End(interrupted(&self.limits));
             }
         };
         drop(work);
@@ -554,6 +558,7 @@ impl PluginHost {
         RunState {
             shared,
             plugin: Arc::clone(&name),
+            granted: plugin.grant.capabilities(),
             grant: Arc::clone(&plugin.grant),
             checkpoints: plugin.manifest.checkpoints.clone(),
             ports: self.ports.clone(),

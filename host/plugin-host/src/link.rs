@@ -21,6 +21,8 @@ pub(crate) type Waiting<'a, R> = Pin<Box<dyn Future<Output = Result<R, Error>> +
 pub(crate) struct Interface<'a> {
     pub(crate) linker: LinkerInstance<'a, RunState>,
     pub(crate) name: &'static str,
+    /// Its number among the capabilities.
+    pub(crate) capability: usize,
     /// Its functions, as they are linked.
     pub(crate) functions: &'a mut BTreeMap<String, Describe>,
 }
@@ -40,16 +42,24 @@ impl<R: Lower + Lift + Recorded + Debug + Send + Sync + 'static> Given for R {}
 pub(crate) async fn count(store: &mut StoreContextMut<'_, RunState>) -> wasmtime::Result<()> {
     let left = store.get_fuel()?;
     let state = store.data_mut();
-    if state.book_call(left)? {
+    if state.book_call(left, None::<(&str, &())>)? {
         return Ok(());
     }
     state.next_step().await
 }
 
-/// Counts a call, and refuels the guest for the stretch up to its next one.
-pub(crate) async fn enter(store: &mut StoreContextMut<'_, RunState>) -> wasmtime::Result<()> {
-    count(store).await?;
+/// Counts a call and writes it down, and refuels the guest for the stretch up to its next one.
+async fn enter<P: Recorded>(
+    store: &mut StoreContextMut<'_, RunState>,
+    function: &str,
+    params: &P,
+) -> wasmtime::Result<()> {
+    let left = store.get_fuel()?;
     let state = store.data_mut();
+    if !state.book_call(left, Some((function, params)))? {
+        state.next_step().await?;
+        state.shared().tape.begin(function, params);
+    }
     let fuel = state.limits.fuel_between_calls;
     state.fuel_given = fuel;
     store.set_fuel(fuel)
@@ -94,7 +104,7 @@ pub(crate) fn recorded<P: Recorded, R: Recorded>(
 ) -> wasmtime::Result<R> {
     state.shared().tape.begin(function, &params);
     let answer = answer(state, params);
-    state.record(&answer);
+    state.record(answer.as_ref());
     answer
 }
 
@@ -110,16 +120,19 @@ impl Interface<'_> {
         name: &str,
         body: fn(&mut RunState, P) -> Result<R, Error>,
     ) -> wasmtime::Result<()> {
-        let (interface, function) = (self.name, self.function::<P>(name));
+        let (capability, function) = (self.capability, self.function::<P>(name));
         self.linker.func_wrap_async(
             name,
             move |mut store: StoreContextMut<'_, RunState>, params: P| {
                 let function = Arc::clone(&function);
                 Box::new(async move {
-                    enter(&mut store).await?;
-                    let answer = taped(store.data_mut(), &function, params, |state, params| {
-                        Ok(state.permit(interface).and_then(|()| body(state, params)))
-                    })?;
+                    enter(&mut store, &function, &params).await?;
+                    let state = store.data_mut();
+                    if let Some(played) = played(state, &function, &params) {
+                        return Ok((played?,));
+                    }
+                    let answer = (state.permit(capability)).and_then(|()| body(state, params));
+                    state.record(Ok(&answer));
                     Ok((answer,))
                 })
             },
@@ -132,24 +145,23 @@ impl Interface<'_> {
         name: &str,
         body: for<'s> fn(&'s mut RunState, P) -> Waiting<'s, R>,
     ) -> wasmtime::Result<()> {
-        let (interface, function) = (self.name, self.function::<P>(name));
+        let (capability, function) = (self.capability, self.function::<P>(name));
         self.linker.func_wrap_async(
             name,
             move |mut store: StoreContextMut<'_, RunState>, params: P| {
                 let function = Arc::clone(&function);
                 Box::new(async move {
-                    enter(&mut store).await?;
+                    enter(&mut store, &function, &params).await?;
                     let state = store.data_mut();
                     if let Some(played) = played(state, &function, &params) {
                         return Ok((played?,));
                     }
-                    state.shared().tape.begin(&function, &params);
-                    let answer = Ok(match state.permit(interface) {
+                    let answer = match state.permit(capability) {
                         Ok(()) => body(state, params).await,
                         Err(error) => Err(error),
-                    });
-                    state.record(&answer);
-                    answer.map(|answer| (answer,))
+                    };
+                    state.record(Ok(&answer));
+                    Ok((answer,))
                 })
             },
         )
@@ -164,19 +176,23 @@ impl Interface<'_> {
     where
         R: ComponentNamedList + Lower + Recorded + Debug + Default + Send + 'static,
     {
-        let (interface, function) = (self.name, self.function::<P>(name));
+        let (capability, function) = (self.capability, self.function::<P>(name));
         self.linker.func_wrap_async(
             name,
             move |mut store: StoreContextMut<'_, RunState>, params: P| {
                 let function = Arc::clone(&function);
                 Box::new(async move {
-                    enter(&mut store).await?;
-                    taped(store.data_mut(), &function, params, |state, params| {
-                        Ok(match state.permit(interface) {
-                            Ok(()) => body(state, params),
-                            Err(_) => R::default(),
-                        })
-                    })
+                    enter(&mut store, &function, &params).await?;
+                    let state = store.data_mut();
+                    if let Some(played) = played(state, &function, &params) {
+                        return played;
+                    }
+                    let answer = match state.permit(capability) {
+                        Ok(()) => body(state, params),
+                        Err(_) => R::default(),
+                    };
+                    state.record(Ok(&answer));
+                    Ok(answer)
                 })
             },
         )

@@ -206,9 +206,7 @@ impl Run {
         let slices = (self.limits.fuel_per_step / FUEL_YIELD).max(1);
         // Most steps end in the first slice, which takes microseconds: to ask the kernel for the time that this thread has had
         // would be a good part of them.
-        let first = self.slice()?;
-        let took_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        lock(&self.shared).usage.cpu_ns += took_ns;
+        let first = self.slice(Some(begun))?;
         if let Slice::Over(answer) = first {
             return answer;
         }
@@ -218,7 +216,7 @@ impl Run {
             if lock(&self.shared).share_is_used_up() {
                 break;
             }
-            last = self.slice()?;
+            last = self.slice(None)?;
             if matches!(last, Slice::Over(_)) {
                 break;
             }
@@ -234,17 +232,21 @@ impl Run {
         }
     }
 
-    /// Lets the guest go on up to its next wait, or until it has used up a slice of fuel.
-    fn slice(&mut self) -> Option<Slice> {
-        lock(&self.shared).suspended = false;
+    /// Lets the guest go on up to its next wait, or until it has used up a slice of fuel. What has passed since `begun` is booked
+    /// as its computing.
+    fn slice(&mut self, begun: Option<Instant>) -> Option<Slice> {
         let mut context = Context::from_waker(Waker::noop());
         let polled = self.work.as_mut()?.as_mut().poll(&mut context);
+        let mut shared = lock(&self.shared);
+        if let Some(begun) = begun {
+            shared.usage.cpu_ns += u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        }
         if let Poll::Ready((answer, remains)) = polled {
+            drop(shared);
             self.work = None;
             self.reaper.take(remains);
             return Some(Slice::Over(Some(answer)));
         }
-        let shared = lock(&self.shared);
         Some(if shared.interrupted {
             Slice::Over(Some(Answer::End(interrupted(&self.limits))))
         } else if shared.handed_over {
@@ -375,6 +377,7 @@ impl Run {
         shared.calls_in_step = 0;
         shared.fuel_in_step = 0;
         shared.step_began = begun;
+        shared.suspended = false;
         let was_known = shared.status.is_some();
         // In place: it is half a kilobyte.
         let status = shared.status.get_or_insert_with(LoopStatus::zeroed);
@@ -500,7 +503,7 @@ fn store_for(plugin: &Plugin, state: RunState) -> Store<RunState> {
 }
 
 /// What the guard of the thread ends a run with.
-fn interrupted(limits: &Limits) -> RunEnd {
+pub(crate) fn interrupted(limits: &Limits) -> RunEnd {
     RunEnd::OutOfBudget {
         what: kept_the_thread(limits),
         nondeterministic: true,

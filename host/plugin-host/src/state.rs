@@ -16,6 +16,7 @@ use crate::fence::Fence;
 use crate::grants::Grant;
 use crate::guard::Look;
 use crate::limits::Limits;
+use crate::manifest::CAPABILITIES;
 use crate::memories::RunMemory;
 use crate::outcome::{Checkpoint, Lease, RunEvent, Usage};
 use crate::ports::HostPorts;
@@ -155,6 +156,8 @@ pub(crate) struct RunState {
     pub(crate) shared: Arc<Mutex<Shared>>,
     pub(crate) plugin: Arc<str>,
     pub(crate) grant: Arc<Grant>,
+    /// The capabilities that are granted, by their number: looked at in every call.
+    pub(crate) granted: [bool; CAPABILITIES.len()],
     pub(crate) checkpoints: Vec<u32>,
     pub(crate) ports: HostPorts,
     pub(crate) limits: Arc<Limits>,
@@ -177,10 +180,10 @@ impl RunState {
     }
 
     /// Writes down what a call was answered, or that it ended the component.
-    pub(crate) fn record<R: Recorded>(&self, answer: &wasmtime::Result<R>) {
+    pub(crate) fn record<R: Recorded>(&self, answer: Result<&R, &wasmtime::Error>) {
         let mut shared = self.shared();
         let tick = shared.now.0;
-        let answer = answer.as_ref().map_err(|error| format!("{error:#}"));
+        let answer = answer.map_err(|error| format!("{error:#}"));
         shared.tape.end(tick, answer);
     }
 
@@ -199,12 +202,16 @@ impl RunState {
         shared.interrupted = true;
     }
 
-    /// Books a call, and the fuel burnt since the last one. False if it has to wait for the next step, because this one's budget
-    /// is used up.
+    /// Books a call, and the fuel burnt since the last one, and writes down what is called: `None` if that is written down
+    /// elsewhere. False if it has to wait for the next step, because this one's budget is used up.
     ///
     /// # Errors
     /// The step has kept the thread for longer than it may. Where calls follow one another without a loop, nobody else looks.
-    pub(crate) fn book_call(&mut self, fuel_left: u64) -> Result<bool, Trap> {
+    pub(crate) fn book_call(
+        &mut self,
+        fuel_left: u64,
+        called: Option<(&str, &impl Recorded)>,
+    ) -> Result<bool, Trap> {
         let burnt = self.fuel_given.saturating_sub(fuel_left);
         self.fuel_given = fuel_left;
         let mut shared = self.shared();
@@ -224,12 +231,18 @@ impl RunState {
                 return Ok(false);
             }
         }
-        Ok(shared.take_call(&self.limits))
+        let is_taken = shared.take_call(&self.limits);
+        // One lock for both.
+        if let Some((function, params)) = called.filter(|_| is_taken) {
+            shared.tape.begin(function, params);
+        }
+        Ok(is_taken)
     }
 
-    /// Whether this call of `interface` may go on.
-    pub(crate) fn permit(&mut self, interface: &'static str) -> Result<(), Error> {
-        let refusal = if !self.grant.interfaces.contains(interface) {
+    /// Whether this call of the capability with that number may go on.
+    pub(crate) fn permit(&mut self, capability: usize) -> Result<(), Error> {
+        let interface = CAPABILITIES[capability];
+        let refusal = if !self.granted[capability] {
             let text = format!(
                 "`{}` has no grant for `{interface}`; the operator can add it to `interfaces` in the grants file",
                 self.plugin
@@ -285,28 +298,12 @@ impl RunState {
         Err(Error::Limit(format!("more than {most} goals in a second")))
     }
 
-    /// Waits until `check` has an answer, looking once a step. A cancelled run does not wait.
+    /// As [`until`], of this run.
     pub(crate) async fn until<T>(
         &mut self,
-        mut check: impl FnMut(&mut Shared) -> Option<Result<T, Error>> + Send,
+        check: impl FnMut(&mut Shared) -> Option<Result<T, Error>> + Send,
     ) -> Result<T, Error> {
-        std::future::poll_fn(|_| {
-            let mut shared = lock(&self.shared);
-            if shared.cancelled {
-                return Poll::Ready(Err(Error::Cancelled));
-            }
-            if let Some(answer) = check(&mut shared) {
-                return Poll::Ready(answer);
-            }
-            if self.mode == Mode::Assess {
-                let text = "`assess` may not wait";
-                shared.refuse(DenialReason::Assess, text);
-                return Poll::Ready(Err(Error::Denied(text.to_owned())));
-            }
-            shared.suspended = true;
-            Poll::Pending
-        })
-        .await
+        until(&self.shared, self.mode, check).await
     }
 
     /// Waits for the next step, because this one's budget is used up, and books the call there.
@@ -326,6 +323,31 @@ impl RunState {
         })
         .await
     }
+}
+
+/// Waits until `check` has an answer, looking once a step. A cancelled run does not wait.
+pub(crate) async fn until<T>(
+    shared: &Mutex<Shared>,
+    mode: Mode,
+    mut check: impl FnMut(&mut Shared) -> Option<Result<T, Error>> + Send,
+) -> Result<T, Error> {
+    std::future::poll_fn(|_| {
+        let mut shared = lock(shared);
+        if shared.cancelled {
+            return Poll::Ready(Err(Error::Cancelled));
+        }
+        if let Some(answer) = check(&mut shared) {
+            return Poll::Ready(answer);
+        }
+        if mode == Mode::Assess {
+            let text = "`assess` may not wait";
+            shared.refuse(DenialReason::Assess, text);
+            return Poll::Ready(Err(Error::Denied(text.to_owned())));
+        }
+        shared.suspended = true;
+        Poll::Pending
+    })
+    .await
 }
 
 /// Error text of a guest that used up a step's budget where it may not go on in the next one.

@@ -24,12 +24,7 @@ pub(crate) enum Tape {
     /// Nothing is kept.
     Off,
     /// Calls are kept, up to so many bytes of them.
-    Recording {
-        calls: Writer,
-        most_bytes: usize,
-        /// The function that is called, or was called last.
-        calling: String,
-    },
+    Recording { calls: Writer, most_bytes: usize },
     /// Calls are answered as they were.
     Playing(Player),
 }
@@ -89,14 +84,13 @@ impl Tape {
         Self::Recording {
             calls: Writer::default(),
             most_bytes,
-            calling: String::new(),
         }
     }
 
     /// The function that a component calls while it runs, also once no more of its calls are kept.
     pub(crate) fn calling(&self) -> &str {
         match self {
-            Self::Recording { calling, .. } => calling,
+            Self::Recording { calls, .. } => calls.calling(),
             Self::Off | Self::Playing(_) => "",
         }
     }
@@ -115,9 +109,7 @@ impl Tape {
 
     /// Takes down what is called. A component has one call at a time.
     pub(crate) fn begin<P: Recorded>(&mut self, function: &str, params: &P) {
-        if let Self::Recording { calls, calling, .. } = self {
-            calling.clear();
-            calling.push_str(function);
+        if let Self::Recording { calls, .. } = self {
             calls.begin(function, params);
         }
     }

@@ -249,7 +249,7 @@ impl Known<'_, '_> {
                     }
                     state.shared().tape.begin(&function, &params);
                     let answer = poll(state, moments(&params)).await.map(body);
-                    state.record(&answer);
+                    state.record(answer.as_ref());
                     answer
                 })
             },

@@ -18,6 +18,7 @@ use wasmtime::component::Linker;
 
 use crate::WIT_VERSION;
 use crate::link::Interface;
+use crate::manifest::CAPABILITIES;
 use crate::state::RunState;
 use crate::tape::Describe;
 
@@ -47,9 +48,12 @@ pub(crate) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<Functions>
     ];
     let mut functions = Functions::new();
     for (name, link) in all {
+        let capability = (CAPABILITIES.iter().position(|one| *one == name))
+            .ok_or_else(|| wasmtime::Error::msg(format!("`{name}` is no capability")))?;
         link(&mut Interface {
             linker: linker.instance(&format!("sinew:plugin/{name}@{WIT_VERSION}"))?,
             name,
+            capability,
             functions: functions.entry(name).or_default(),
         })?;
     }

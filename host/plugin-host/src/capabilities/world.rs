@@ -7,6 +7,7 @@ use sinew_world::{Place, WorldReader, WorldSnapshot};
 
 use crate::grants::Grant;
 use crate::link::Interface;
+use crate::state::until;
 use crate::wire::{self, Error};
 
 pub(crate) fn link(world: &mut Interface<'_>) -> wasmtime::Result<()> {
@@ -16,15 +17,13 @@ pub(crate) fn link(world: &mut Interface<'_>) -> wasmtime::Result<()> {
     })?;
     world.waits("wait-newer", |state, (tick,): (u64,)| {
         Box::pin(async move {
-            let reader = state.ports.world.clone();
-            let grant = Arc::clone(&state.grant);
-            state
-                .until(|_| {
-                    let snapshot = reader.snapshot();
-                    let newer = snapshot.sequence > 0 && snapshot.image_tick > tick;
-                    (newer || snapshot.is_stalled()).then(|| look(&reader, &snapshot, &grant))
-                })
-                .await
+            let (reader, grant) = (&state.ports.world, &state.grant);
+            until(&state.shared, state.mode, |_| {
+                let snapshot = reader.snapshot();
+                let newer = snapshot.sequence > 0 && snapshot.image_tick > tick;
+                (newer || snapshot.is_stalled()).then(|| look(reader, &snapshot, grant))
+            })
+            .await
         })
     })?;
     world.ready("places", |state, (): ()| {

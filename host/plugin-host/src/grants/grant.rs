@@ -180,6 +180,11 @@ impl Grant {
             .is_none_or(|parts| parts.contains(&part))
     }
 
+    /// Which of [`CAPABILITIES`] are granted, in their order.
+    pub(crate) fn capabilities(&self) -> [bool; CAPABILITIES.len()] {
+        CAPABILITIES.map(|name| self.interfaces.contains(name))
+    }
+
     /// Whether it may see objects of a class.
     #[must_use]
     pub fn allows_class(&self, class: &str) -> bool {

@@ -80,6 +80,8 @@ pub(crate) struct Writer {
     calls: Calls,
     /// Where the call begins in `calls.bytes` that was not answered yet.
     open: Option<usize>,
+    /// Number of the function that is called, or was called last.
+    calling: usize,
 }
 
 /// What is called, before it is answered.
@@ -208,10 +210,11 @@ const TICK: Range<usize> = 4..12;
 impl Writer {
     /// A call begins.
     pub(crate) fn begin(&mut self, function: &str, params: &impl Recorded) {
+        self.calling = self.number(function);
         if self.is_cut() {
             return;
         }
-        let number = self.number(function);
+        let number = self.calling as u32;
         let bytes = &mut self.calls.bytes;
         self.open = Some(bytes.len());
         number.put(bytes);
@@ -269,13 +272,17 @@ impl Writer {
         self.calls.left_out > 0
     }
 
-    fn number(&mut self, function: &str) -> u32 {
+    /// The function that is called, or was called last, also once no more calls are kept.
+    pub(super) fn calling(&self) -> &str {
+        (self.calls.functions.get(self.calling)).map_or("", String::as_str)
+    }
+
+    fn number(&mut self, function: &str) -> usize {
         let functions = &mut self.calls.functions;
         let known = functions.iter().position(|name| name == function);
-        let at = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             functions.push(function.to_owned());
             functions.len() - 1
-        });
-        at as u32
+        })
     }
 }

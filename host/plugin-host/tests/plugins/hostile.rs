@@ -81,6 +81,10 @@ fn a_loop_that_burns_time_without_fuel_meets_the_guard() {
             ),
             "{end:?}"
         );
+        // It is left where it stands, and booked all the same.
+        let usage = run.usage();
+        assert!(usage.memory_peak_bytes > 0 && usage.fuel > 0, "{usage:?}");
+        assert_eq!(rig.host.running(), 0);
     }
 }
 
