@@ -104,6 +104,9 @@ impl<'a> MachineCode<'a> {
     }
 }
 
+/// Why a component is refused that wasmtime would take as it is. Nothing that a toolchain makes is, short of wasmtime's limits.
+const NOT_IN_PIECES: &str = "its bulk memory instructions can't be made to be interrupted";
+
 /// Compiles a component, with bulk memory instructions that can be interrupted.
 pub(crate) fn compiled(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
     let error = match bulk::in_pieces(bytes) {
@@ -116,7 +119,7 @@ pub(crate) fn compiled(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Compon
     };
     // What is wrong with it is told by its places in what the caller has.
     Component::new(engine, bytes)?;
-    Err(error)
+    Err(error.context(NOT_IN_PIECES))
 }
 
 /// Machine code made for one engine is good for another one with the same answer.

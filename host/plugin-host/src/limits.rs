@@ -7,8 +7,7 @@ use serde::Deserialize;
 pub struct Limits {
     /// Largest component accepted, bytes.
     pub artifact_bytes: usize,
-    /// Linear memory, bytes, of all memories together. One bulk memory instruction, which nothing interrupts, runs over at most
-    /// this much.
+    /// Linear memory, bytes, of all memories together.
     pub memory_bytes: usize,
     /// Elements of all tables together.
     pub table_elements: usize,

@@ -135,8 +135,13 @@ pub fn guest(world: &str, events: &[u8], module: &[u8]) -> bool {
         return false;
     };
     GUESTS.with(|guests| {
-        let Ok(plugin) = guests.host.load(&packed(world, component), "guest") else {
-            return false;
+        let plugin = match guests.host.load(&packed(world, component), "guest") {
+            Ok(plugin) => plugin,
+            Err(error) => {
+                let error = error.to_string();
+                assert!(!error.contains("bulk memory instructions"), "{error}");
+                return false;
+            }
         };
         let events = Events::drawn(&mut Choices::of(events));
         let entries: &[Entry] = match world {
