@@ -20,6 +20,7 @@ use crate::fence::Fence;
 use crate::grants::{Grant, Grants};
 use crate::guard::{self, Beats, Look};
 use crate::limits::{FIBER_STACK, Limits, WASM_STACK};
+use crate::linkers::Linkers;
 use crate::manifest::{Kind, Manifest, RobotPart};
 use crate::memories::{Memories, PluginMemory};
 use crate::outcome::{Assessment, Checkpoint, Failure, Lease, RecoveryContext, RunEnd, Usage};
@@ -32,12 +33,12 @@ use crate::run::{Answer, Entry, Header, Job, Run, Trouble, interrupted, recorded
 use crate::share::StepShare;
 use crate::state::{Mode, Rate, RunState, Shared, Space, lock};
 use crate::tape::{Player, RunRecord, Tape};
-use crate::wasi::{self, Inert};
+use crate::wasi::{Imports, Inert};
 
 /// Everything plugins share: the engine, the grants and the ports.
 pub struct PluginHost {
     engine: Engine,
-    linker: Linker<RunState>,
+    linkers: Arc<Linkers>,
     functions: Arc<Functions>,
     limits: Arc<Limits>,
     grants: Grants,
@@ -69,7 +70,7 @@ impl PluginHost {
             reaper,
             share: None,
             engine,
-            linker,
+            linkers: Arc::new(Linkers::new(linker)),
             functions: Arc::new(functions),
             limits: Arc::new(limits),
             grants,
@@ -88,7 +89,7 @@ impl PluginHost {
             reaper: self.reaper.clone(),
             share: None,
             engine: self.engine.clone(),
-            linker: self.linker.clone(),
+            linkers: Arc::clone(&self.linkers),
             functions: Arc::clone(&self.functions),
             limits: Arc::clone(&self.limits),
             grants: self.grants.clone(),
@@ -278,15 +279,15 @@ impl PluginHost {
             name: manifest.name.clone(),
             reason: format!("{error:#}"),
         };
-        let mut linker = self.linker.clone();
-        let wasi = wasi::link(&mut linker, &self.engine, &component).map_err(unlinkable)?;
+        let imports = Imports::of(&component, &self.engine);
+        let linker = self.linkers.of(&imports).map_err(unlinkable)?;
         let instance = linker.instantiate_pre(&component).map_err(unlinkable)?;
         Ok(Arc::new(Plugin {
             manifest,
             digest: digest.into(),
             limits: Arc::new(grant.narrow(&self.limits)),
             grant: Arc::new(grant),
-            wasi,
+            wasi: imports.names(),
             params,
             result,
             engine: self.engine.clone(),

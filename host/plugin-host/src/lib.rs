@@ -28,6 +28,7 @@ mod guard;
 mod host;
 mod limits;
 mod link;
+mod linkers;
 mod manifest;
 mod memories;
 mod outcome;

@@ -109,44 +109,86 @@ recorded_cases! { StreamError {
     1 Closed,
 } }
 
-/// Links what of WASI the component imports; gives the names.
-pub(crate) fn link(
-    linker: &mut Linker<RunState>,
-    engine: &Engine,
-    component: &Component,
-) -> wasmtime::Result<Vec<String>> {
-    let mut linked = Vec::new();
-    let mut resources: Vec<ResourceType> = Vec::new();
-    for (name, import) in component.component_type().imports(engine) {
-        let Some((interface, _)) = name
-            .strip_prefix("wasi:")
-            .and_then(|rest| rest.split_once("@0.2."))
-        else {
-            continue;
-        };
-        let ComponentItem::ComponentInstance(instance) = import.ty else {
-            continue;
-        };
-        linked.push(name.to_owned());
-        let mut into = linker.instance(name)?;
-        for (item, export) in instance.exports(engine) {
-            match export.ty {
-                // A `use` of another interface's resource shows up again here, as the same type.
-                ComponentItem::Resource(ty) if !resources.contains(&ty) => {
-                    resources.push(ty);
-                    define_resource(&mut into, item)?;
-                }
-                ComponentItem::ComponentFunc(_) => {
-                    let known = define_known(&mut into, interface, item)?;
-                    if !known {
-                        define_inert(&mut into, interface, item)?;
+/// What a component imports of WASI: linking depends on nothing else of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Imports(Vec<Import>);
+
+/// One interface, with what of it is linked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Import {
+    /// With its version.
+    name: String,
+    resources: Vec<String>,
+    functions: Vec<String>,
+}
+
+impl Imports {
+    pub(crate) fn of(component: &Component, engine: &Engine) -> Self {
+        let mut imports = Vec::new();
+        let mut seen: Vec<ResourceType> = Vec::new();
+        for (name, import) in component.component_type().imports(engine) {
+            let ComponentItem::ComponentInstance(instance) = import.ty else {
+                continue;
+            };
+            if interface_of(name).is_none() {
+                continue;
+            }
+            let (mut resources, mut functions) = (Vec::new(), Vec::new());
+            for (item, export) in instance.exports(engine) {
+                match export.ty {
+                    // A `use` of another interface's resource shows up again here, as the same type.
+                    ComponentItem::Resource(ty) if !seen.contains(&ty) => {
+                        seen.push(ty);
+                        resources.push(item.to_owned());
                     }
+                    ComponentItem::ComponentFunc(_) => functions.push(item.to_owned()),
+                    _ => {}
                 }
-                _ => {}
+            }
+            imports.push(Import {
+                name: name.to_owned(),
+                resources,
+                functions,
+            });
+        }
+        Self(imports)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_function(interface: &str, function: &str) -> Self {
+        Self(vec![Import {
+            name: interface.to_owned(),
+            resources: Vec::new(),
+            functions: vec![function.to_owned()],
+        }])
+    }
+
+    /// Names of the interfaces.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.0.iter().map(|import| import.name.clone()).collect()
+    }
+
+    pub(crate) fn link(&self, linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+        for import in &self.0 {
+            let mut into = linker.instance(&import.name)?;
+            for resource in &import.resources {
+                define_resource(&mut into, resource)?;
+            }
+            let interface = interface_of(&import.name).unwrap_or_default();
+            for function in &import.functions {
+                if !define_known(&mut into, interface, function)? {
+                    define_inert(&mut into, interface, function)?;
+                }
             }
         }
+        Ok(())
     }
-    Ok(linked)
+}
+
+/// An interface of WASI 0.2, without its version.
+fn interface_of(import: &str) -> Option<&str> {
+    let (interface, _) = import.strip_prefix("wasi:")?.split_once("@0.2.")?;
+    Some(interface)
 }
 
 fn define_resource(into: &mut LinkerInstance<'_, RunState>, name: &str) -> wasmtime::Result<()> {
